@@ -1,0 +1,57 @@
+"""Who answers.
+
+An agent turns a conversation into a stream of assistant chunks. It knows no log, no session and no turn: it yields, and
+whoever iterates decides what becomes of it. It is stopped by cancelling the iteration, and then its connection to the
+provider is closed before the cancellation is through.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from typing import Any
+
+from msgspec import Struct
+
+from jupyter_durable_chat.events import Category, Chunk
+
+__all__ = ["Agent", "AgentError", "Request"]
+
+
+class Request(Struct, frozen=True):
+    """What an agent is asked: the messages a person sees, oldest first, the last one being the person's.
+
+    `messages` are AI SDK `UIMessage` objects (`id`, `role`, `parts`, `metadata`). `model` is named as pydantic-ai names
+    it (`openai:gpt-5`), or `None` for the agent's own.
+    """
+
+    messages: list[dict[str, Any]]
+    model: str | None = None
+
+
+class AgentError(Exception):
+    """An answer failed. `text` is for a person: it holds no secret and says what to do."""
+
+    def __init__(self, category: Category, text: str, *, recoverable: bool = False) -> None:
+        super().__init__(text)
+        self.category: Category = category
+        self.text = text
+        self.recoverable = recoverable
+
+
+class Agent(ABC):
+    """The seam. Implementations: `demo`, `pydantic_ai`."""
+
+    name: str
+    description: str = ""
+
+    def unavailable(self, model: str | None = None) -> str | None:
+        """Why this agent cannot answer now, with the next step; `None` when it can. Quick, and no I/O."""
+        return None
+
+    @abstractmethod
+    def run(self, request: Request) -> AsyncIterator[Chunk]:
+        """The answer as chunks: steps, text, reasoning, tools, and a `Finish` when the provider said it is done.
+
+        `start` is not among them: who runs the turn has minted the message's id. Tokens used stand in
+        `Finish.message_metadata["usage"]` with the fields of `events.Usage`. An iteration that ends without a `Finish`
+        was truncated. Raises `AgentError`, and nothing else on purpose.
+        """

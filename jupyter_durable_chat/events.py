@@ -1,0 +1,336 @@
+"""The vocabulary: one frozen struct per event type.
+
+An event is an immutable fact with a number. It is encoded once, when it is appended, and the same bytes go to every
+reader. The stored record is the event's JSON object without its LSN, because only the store knows the number;
+`number` puts it in front. `decode(number(lsn, encode(event, at=..., turn=...)))` gives the event back.
+
+Assistant output uses the chunk types of the AI SDK v6 UI message stream with their exact field names
+(https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol). Session facts are ours and use snake_case, as the HTTP API does.
+Types that this version does not know decode to `Unknown`; readers skip them.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
+"""How a turn ended: the provider said so, a person stopped it, it broke, its stream just ended, its writer died."""
+
+Category = Literal["auth", "rate", "network", "refused", "too-long", "provider", "tool", "internal"]
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """The envelope. `lsn`, `at` (RFC 3339, UTC, milliseconds) and `turn` are empty until the event is stored."""
+
+    lsn: int = 0
+    at: str = ""
+    turn: str | None = None
+
+
+class Author(Struct, frozen=True, omit_defaults=True):
+    """Who did it, as Jupyter's identity provider names them. Never taken from a request's body."""
+
+    username: str
+    name: str = ""
+    color: str | None = None
+
+
+class Error(Struct, frozen=True):
+    """Why a turn failed, in words for a person; `recoverable` says that a retry may help."""
+
+    category: Category
+    text: str
+    recoverable: bool = False
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens by kind, as the provider counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+
+
+# Session facts
+
+
+class SessionCreated(Event, frozen=True, tag="session-created"):
+    session: str
+    name: str = ""
+    notebook: str | None = None
+    title: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    forked_from: str | None = None
+    by: Author | None = None
+
+
+class SessionUpdated(Event, frozen=True, tag="session-updated"):
+    """What changed; a field that is absent did not change."""
+
+    title: str | None | UnsetType = UNSET
+    agent: str | None | UnsetType = UNSET
+    model: str | None | UnsetType = UNSET
+    muted: bool | UnsetType = UNSET
+    by: Author | None = None
+
+
+class UserMessage(Event, frozen=True, tag="user-message"):
+    """What a person said. `agent`, `model` and `tools` are as they were asked for, `None` meaning the session's."""
+
+    message_id: str
+    client_id: str
+    text: str
+    parts: list[dict[str, Any]] = []
+    agent: str | None = None
+    model: str | None = None
+    tools: list[str] | None = None
+    author: Author | None = None
+
+
+class TurnStarted(Event, frozen=True, tag="turn-started"):
+    """`message_id` is the answer's id, minted before its first token; `agent` and `model` are the ones that answer."""
+
+    user_message_id: str
+    message_id: str
+    agent: str
+    model: str | None = None
+
+
+class StopRequested(Event, frozen=True, tag="stop-requested"):
+    by: Author | None = None
+
+
+class TurnStopped(Event, frozen=True, tag="turn-stopped"):
+    """The end of a turn. Nothing follows it but a new turn."""
+
+    outcome: Outcome
+    error: Error | None = None
+    usage: Usage | None = None
+
+
+# Assistant output: the chunks of the AI SDK v6 UI message stream
+
+
+class Chunk(Event, frozen=True, rename="camel"):
+    """One piece of an assistant's message; field names on the wire are the AI SDK's camelCase."""
+
+
+class Start(Chunk, frozen=True, tag="start"):
+    message_id: str | None = None
+    message_metadata: dict[str, Any] | None = None
+
+
+class StartStep(Chunk, frozen=True, tag="start-step"):
+    pass
+
+
+class TextStart(Chunk, frozen=True, tag="text-start"):
+    id: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class TextDelta(Chunk, frozen=True, tag="text-delta"):
+    id: str
+    delta: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class TextEnd(Chunk, frozen=True, tag="text-end"):
+    id: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class ReasoningStart(Chunk, frozen=True, tag="reasoning-start"):
+    id: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class ReasoningDelta(Chunk, frozen=True, tag="reasoning-delta"):
+    id: str
+    delta: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class ReasoningEnd(Chunk, frozen=True, tag="reasoning-end"):
+    id: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class ToolInputStart(Chunk, frozen=True, tag="tool-input-start"):
+    tool_call_id: str
+    tool_name: str
+    provider_executed: bool | None = None
+    dynamic: bool | None = None
+    title: str | None = None
+
+
+class ToolInputDelta(Chunk, frozen=True, tag="tool-input-delta"):
+    tool_call_id: str
+    input_text_delta: str
+
+
+class ToolInputAvailable(Chunk, frozen=True, tag="tool-input-available"):
+    tool_call_id: str
+    tool_name: str
+    input: Any
+    provider_executed: bool | None = None
+    dynamic: bool | None = None
+    title: str | None = None
+
+
+class ToolInputError(Chunk, frozen=True, tag="tool-input-error"):
+    tool_call_id: str
+    tool_name: str
+    input: Any
+    error_text: str
+    provider_executed: bool | None = None
+    dynamic: bool | None = None
+    title: str | None = None
+
+
+class ToolApprovalRequest(Chunk, frozen=True, tag="tool-approval-request"):
+    approval_id: str
+    tool_call_id: str
+
+
+class ToolOutputAvailable(Chunk, frozen=True, tag="tool-output-available"):
+    tool_call_id: str
+    output: Any
+    provider_executed: bool | None = None
+    dynamic: bool | None = None
+    preliminary: bool | None = None
+
+
+class ToolOutputError(Chunk, frozen=True, tag="tool-output-error"):
+    tool_call_id: str
+    error_text: str
+    provider_executed: bool | None = None
+    dynamic: bool | None = None
+
+
+class ToolOutputDenied(Chunk, frozen=True, tag="tool-output-denied"):
+    tool_call_id: str
+
+
+class SourceUrl(Chunk, frozen=True, tag="source-url"):
+    source_id: str
+    url: str
+    title: str | None = None
+    provider_metadata: dict[str, Any] | None = None
+
+
+class SourceDocument(Chunk, frozen=True, tag="source-document"):
+    source_id: str
+    media_type: str
+    title: str
+    filename: str | None = None
+    provider_metadata: dict[str, Any] | None = None
+
+
+class File(Chunk, frozen=True, tag="file"):
+    url: str
+    media_type: str
+    provider_metadata: dict[str, Any] | None = None
+
+
+class MessageMetadata(Chunk, frozen=True, tag="message-metadata"):
+    message_metadata: dict[str, Any]
+
+
+class FinishStep(Chunk, frozen=True, tag="finish-step"):
+    pass
+
+
+class Finish(Chunk, frozen=True, tag="finish"):
+    """The provider said that it is done. Without one, a turn is at best `truncated`."""
+
+    finish_reason: str | None = None
+    message_metadata: dict[str, Any] | None = None
+
+
+class Abort(Chunk, frozen=True, tag="abort"):
+    reason: str | None = None
+
+
+class ErrorText(Chunk, frozen=True, tag="error"):
+    error_text: str
+
+
+class Data(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A `data-*` chunk: the one family whose type is open, so it is no member of the tagged union."""
+
+    type: str
+    data: Any
+    id: str | None = None
+    transient: bool | None = None
+    lsn: int = 0
+    at: str = ""
+    turn: str | None = None
+
+
+class Unknown(Struct, frozen=True, kw_only=True):
+    """An event of a type that this version does not know: a number to remember and nothing to do."""
+
+    type: str
+    lsn: int = 0
+    at: str = ""
+    turn: str | None = None
+
+
+Known = (
+    SessionCreated | SessionUpdated | UserMessage | TurnStarted | StopRequested | TurnStopped
+    | Start | StartStep | TextStart | TextDelta | TextEnd | ReasoningStart | ReasoningDelta | ReasoningEnd
+    | ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolApprovalRequest
+    | ToolOutputAvailable | ToolOutputError | ToolOutputDenied | SourceUrl | SourceDocument | File
+    | MessageMetadata | FinishStep | Finish | Abort | ErrorText
+)  # fmt: skip
+
+AnyEvent = Known | Data | Unknown
+
+_encoder = msgspec.json.Encoder()
+_known = msgspec.json.Decoder(Known)
+_data = msgspec.json.Decoder(Data)
+_unknown = msgspec.json.Decoder(Unknown)
+_TYPES = frozenset(struct.__struct_config__.tag for struct in Known.__args__)
+
+
+def encode(event: Known | Data, *, at: str, turn: str | None = None) -> bytes:
+    """The record to store: one JSON object with `at` and `turn` first and no `lsn`."""
+    return b'{"at":%b,"turn":%b,%b' % (_encoder.encode(at), _encoder.encode(turn), _encoder.encode(event)[1:])
+
+
+def number(lsn: int, record: bytes) -> bytes:
+    """The event as readers see it: the stored record with its LSN in front."""
+    return b'{"lsn":%d,%b' % (lsn, record[1:])
+
+
+def decode(data: bytes | str) -> AnyEvent:
+    """The event in a JSON object, numbered or not.
+
+    Raises `msgspec.ValidationError` when a known type lacks a field, `msgspec.DecodeError` when it is no JSON.
+    """
+    try:
+        return _known.decode(data)
+    except msgspec.ValidationError:
+        unknown = _unknown.decode(data)
+        if unknown.type in _TYPES:
+            raise
+        return _data.decode(data) if unknown.type.startswith("data-") else unknown
+
+
+def timestamp(seconds: float) -> str:
+    """`at` for a Unix time in seconds: RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(value: Any) -> bytes:
+    """Any value of this vocabulary, or made of its values, as compact JSON."""
+    return _encoder.encode(value)

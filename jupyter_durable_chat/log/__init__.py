@@ -1,0 +1,193 @@
+"""Numbered records of bytes, kept.
+
+A log holds streams; a stream is a sequence of records whose numbers (LSNs) are 1, 2, 3, ... with no hole, given inside
+the transaction that stores them and never reused. What `append` has acknowledged, no crash takes back, and no reader
+sees a record before that. A log knows nothing of chat: records, keys, labels and summaries mean nothing to it.
+
+`tests/log/contract.py` is this contract as tests; every implementation runs all of them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Self
+
+from msgspec import Struct
+
+__all__ = [
+    "AheadOfLog",
+    "Conflict",
+    "Fenced",
+    "Head",
+    "Lease",
+    "LeaseHeld",
+    "Log",
+    "LogError",
+    "LogUnavailable",
+    "Record",
+    "StreamDeleted",
+    "UnknownStream",
+]
+
+
+class Record(NamedTuple):
+    lsn: int
+    data: bytes
+
+
+class Lease(Struct, frozen=True):
+    """Who writes a stream: `holder` until `until` (Unix seconds), with the epoch that its appends carry."""
+
+    stream: str
+    holder: str
+    epoch: int
+    until: float
+
+
+class Head(Struct, frozen=True):
+    """A stream without its records. Times are Unix seconds; `updated` moves with the summary, not with every record."""
+
+    stream: str
+    lsn: int
+    epoch: int
+    created: float
+    updated: float
+    labels: Mapping[str, str]
+    summary: bytes
+
+
+class LogError(Exception):
+    """Every error of a log."""
+
+
+class UnknownStream(LogError):
+    """There never was a stream of that name."""
+
+
+class StreamDeleted(LogError):
+    """There was one; it is gone for good, and its name is never used again."""
+
+
+class AheadOfLog(LogError):
+    """A position that the stream has not reached."""
+
+    def __init__(self, stream: str, after: int, last_lsn: int) -> None:
+        super().__init__(f"stream {stream!r} ends at LSN {last_lsn}; there is nothing after {after} yet")
+        self.last_lsn = last_lsn
+
+
+class Conflict(LogError):
+    """The stream has grown since the caller looked: read on from where you were, decide again, append again."""
+
+    def __init__(self, stream: str, after: int, last_lsn: int) -> None:
+        super().__init__(f"stream {stream!r} is at LSN {last_lsn}, not at {after}")
+        self.last_lsn = last_lsn
+
+
+class Fenced(LogError):
+    """The epoch is not the stream's: somebody else has the lease, and this writer must not write again."""
+
+
+class LeaseHeld(LogError):
+    """Another holder's lease has not run out."""
+
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(f"stream {lease.stream!r} is held by {lease.holder!r}")
+        self.lease = lease
+
+
+class LogUnavailable(LogError):
+    """The store cannot be used now; the text names it and says what to do. Nothing was stored."""
+
+
+class Log(ABC):
+    """The seam. An async context manager: entering opens the store, leaving flushes and closes it.
+
+    Any method may raise `LogUnavailable`. Methods that name a stream raise `UnknownStream` or `StreamDeleted`.
+    One instance serves one event loop; several instances, in any number of processes, may share one store.
+    """
+
+    @abstractmethod
+    async def __aenter__(self) -> Self:
+        """Open, and create or migrate what is stored. Raises `LogUnavailable` for a damaged or foreign store."""
+
+    @abstractmethod
+    async def __aexit__(self, *exc: object) -> None:
+        """Store what was handed in, then close. Idempotent."""
+
+    @abstractmethod
+    async def create(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        summary: bytes = b"",
+    ) -> Head:
+        """A new stream with its first records, or the living stream that already has this `key`, untouched.
+
+        Compare `head.stream` with `stream` to know which. A stream that exists, or existed, under this name without
+        the key raises `ValueError`. Deleting a stream frees its key.
+        """
+
+    @abstractmethod
+    async def append(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        *,
+        epoch: int | None = None,
+        after: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        summary: bytes | None = None,
+        release: bool = False,
+    ) -> int:
+        """Store records in one transaction; returns the LSN of the last one once it is durable.
+
+        `epoch`: refuse with `Fenced` unless it is the stream's. `after`: refuse with `Conflict` unless the stream ends
+        there. `labels` are merged, an empty value removes one; `summary` replaces. `release` gives the lease of this
+        `epoch` back in the same transaction. Either all of it happens or nothing.
+        """
+
+    @abstractmethod
+    async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
+        """The records after `after` (exclusive, >= 0) in order: at most `limit`, and about `max_bytes`, at least one.
+
+        Empty when `after` is the end; raises `AheadOfLog` when it is beyond.
+        """
+
+    @abstractmethod
+    async def wait(self, after: Mapping[str, int], timeout: float | None = None) -> Collection[str]:
+        """Which of these streams have records after the given LSN, or were deleted; empty after `timeout` seconds.
+
+        Returns at once if any has. Never raises for a stream: reading it tells.
+        """
+
+    @abstractmethod
+    async def head(self, stream: str) -> Head:
+        """The stream as it is now."""
+
+    @abstractmethod
+    async def streams(
+        self, *, labels: Mapping[str, str] | None = None, before: str | None = None, limit: int = 100
+    ) -> list[Head]:
+        """Living streams that have all these labels, the last updated first, from the one after `before`."""
+
+    @abstractmethod
+    async def delete(self, stream: str) -> None:
+        """Remove a stream's records, key, labels, summary and lease; its name stays known as deleted. Idempotent."""
+
+    @abstractmethod
+    async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
+        """Become the writer: a new epoch, greater than every one before, that lasts `seconds` unless renewed.
+
+        Raises `LeaseHeld` while another lease lasts, unless `over` is its epoch: that one is taken over.
+        """
+
+    @abstractmethod
+    async def renew(self, holder: str, seconds: float) -> None:
+        """Make all leases of this holder that it has not lost last `seconds` from now."""
+
+    @abstractmethod
+    async def leases(self) -> list[Lease]:
+        """Every lease that was not given back, whether it has run out or not."""
