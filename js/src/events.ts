@@ -1,0 +1,111 @@
+/**
+ * The vocabulary, as it is on the wire: the mirror of `jupyter_durable_chat/events.py`.
+ *
+ * An event is an immutable fact with a number. Assistant output has the chunk types and the field names of the AI SDK v6
+ * UI message stream; session facts are ours and use snake_case. A type that is not in this union is an event all the
+ * same: it has a number to remember and nothing to do, so whatever reads events must pass over what it does not know.
+ */
+
+export type Outcome = 'completed' | 'stopped' | 'failed' | 'truncated' | 'interrupted'
+
+export interface Author {
+  username: string
+  name?: string
+  color?: string | null
+}
+
+export interface TurnError {
+  category: string
+  text: string
+  recoverable: boolean
+}
+
+/** Tokens by kind. */
+export type Usage = Record<string, number>
+
+export interface Envelope {
+  lsn: number
+  at: string
+  turn?: string | null
+}
+
+export type SessionFact =
+  | {
+      type: 'session-created'
+      session: string
+      name?: string
+      notebook?: string | null
+      title?: string | null
+      agent?: string | null
+      model?: string | null
+      forked_from?: string | null
+      by?: Author | null
+    }
+  | {
+      type: 'session-updated'
+      title?: string | null
+      agent?: string | null
+      model?: string | null
+      muted?: boolean
+      by?: Author | null
+    }
+  | {
+      type: 'user-message'
+      message_id: string
+      client_id: string
+      text: string
+      parts?: Record<string, unknown>[]
+      agent?: string | null
+      model?: string | null
+      tools?: string[] | null
+      author?: Author | null
+    }
+  | { type: 'turn-started'; user_message_id: string; message_id: string; agent: string; model?: string | null }
+  | { type: 'stop-requested'; by?: Author | null }
+  | { type: 'turn-stopped'; outcome: Outcome; error?: TurnError | null; usage?: Usage | null }
+
+type Metadata = Record<string, unknown>
+
+interface Tool {
+  toolCallId: string
+  toolName: string
+  providerExecuted?: boolean
+  dynamic?: boolean
+  title?: string
+}
+
+export type Chunk =
+  | { type: 'start'; messageId?: string; messageMetadata?: Metadata }
+  | { type: 'start-step' }
+  | { type: 'text-start' | 'text-end' | 'reasoning-start' | 'reasoning-end'; id: string; providerMetadata?: Metadata }
+  | { type: 'text-delta' | 'reasoning-delta'; id: string; delta: string; providerMetadata?: Metadata }
+  | ({ type: 'tool-input-start' } & Tool)
+  | { type: 'tool-input-delta'; toolCallId: string; inputTextDelta: string }
+  | ({ type: 'tool-input-available'; input: unknown } & Tool)
+  | ({ type: 'tool-input-error'; input: unknown; errorText: string } & Tool)
+  | { type: 'tool-approval-request'; approvalId: string; toolCallId: string }
+  | { type: 'tool-output-available'; toolCallId: string; output: unknown; preliminary?: boolean }
+  | { type: 'tool-output-error'; toolCallId: string; errorText: string }
+  | { type: 'tool-output-denied'; toolCallId: string }
+  | { type: 'source-url'; sourceId: string; url: string; title?: string; providerMetadata?: Metadata }
+  | {
+      type: 'source-document'
+      sourceId: string
+      mediaType: string
+      title: string
+      filename?: string
+      providerMetadata?: Metadata
+    }
+  | { type: 'file'; url: string; mediaType: string; providerMetadata?: Metadata }
+  | { type: 'message-metadata'; messageMetadata: Metadata }
+  | { type: 'finish-step' }
+  | { type: 'finish'; finishReason?: string; messageMetadata?: Metadata }
+  | { type: 'abort'; reason?: string }
+  | { type: 'error'; errorText: string }
+  | { type: `data-${string}`; data: unknown; id?: string; transient?: boolean }
+
+/** An event of a known type, as it is in a session's log. */
+export type Event = Envelope & (SessionFact | Chunk)
+
+/** Any event, as it comes off the wire: only its number may be relied on before its type is known. */
+export type WireEvent = Envelope & { type: string }
