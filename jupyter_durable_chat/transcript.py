@@ -1,0 +1,362 @@
+"""The pure fold of a session's events into what a person sees.
+
+`fold(all events) == fold(the rest, Transcript.from_json(t))` where `t` is the transcript at any LSN in between: a
+transcript holds everything that the fold needs to go on. `js/src/transcript.ts` is the same fold; the vectors in
+`tests/vectors/` hold the two together, and `docs/architecture.md` has the shapes.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+import msgspec
+from msgspec import UNSET
+
+from jupyter_durable_chat import events
+from jupyter_durable_chat.events import AnyEvent, Usage
+
+JSON = dict[str, Any]
+
+_TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
+
+
+class Transcript:
+    """One session as it is seen at `lsn`. `apply` moves it on; nothing else changes it."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.lsn = 0
+        self.title: str | None = None
+        self.name = ""
+        self.notebook: str | None = None
+        self.agent: str | None = None
+        self.model: str | None = None
+        self.muted = False
+        self.status = "idle"
+        self.turn: JSON | None = None
+        self.usage = Usage()
+        self.created_at = ""
+        self.updated_at = ""
+        self._messages: list[JSON] = []
+        # Deltas since the part was last looked at, so that a long answer costs its length and not its square.
+        self._deltas: dict[int, tuple[JSON, str, list[str]]] = {}
+
+    @property
+    def messages(self) -> list[JSON]:
+        """AI SDK `UIMessage` objects, oldest first. They belong to the transcript: read, do not change."""
+        for part, field, pieces in self._deltas.values():
+            part[field] = part.get(field, "") + "".join(pieces)
+        self._deltas.clear()
+        return self._messages
+
+    def message(self, message_id: str) -> JSON | None:
+        """The message with this id."""
+        return next((m for m in reversed(self.messages) if m["id"] == message_id), None)
+
+    def sent(self, client_id: str) -> JSON | None:
+        """The user's message that was sent with this client id."""
+        return next((m for m in self.messages if m["metadata"].get("client_id") == client_id), None)
+
+    def apply(self, event: AnyEvent) -> None:
+        """Fold one event in. An event that is already folded changes nothing."""
+        if event.lsn <= self.lsn:
+            return
+        self.lsn = event.lsn
+        self.updated_at = event.at
+        if handler := _FACTS.get(type(event)):
+            handler(self, event)
+        elif (handler := _CHUNKS.get(type(event))) and self.turn and event.turn == self.turn["id"]:
+            handler(self, event)
+
+    def to_json(self) -> JSON:
+        """The transcript as the HTTP API gives it; shares its messages with the transcript."""
+        return {
+            "id": self.id,
+            "lsn": self.lsn,
+            "title": self.title,
+            "name": self.name,
+            "notebook": self.notebook,
+            "agent": self.agent,
+            "model": self.model,
+            "muted": self.muted,
+            "status": self.status,
+            "messages": self.messages,
+            "turn": self.turn,
+            "queue": [],
+            "approvals": [],
+            "usage": msgspec.to_builtins(self.usage),
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+    @classmethod
+    def from_json(cls, data: JSON) -> Self:
+        """The transcript that `to_json` gave. Takes `data` over: do not use it afterwards."""
+        transcript = cls()
+        for name in ("id", "lsn", "title", "name", "notebook", "agent", "model", "muted", "status", "turn"):
+            setattr(transcript, name, data[name])
+        transcript.created_at = data["created_at"]
+        transcript.updated_at = data["updated_at"]
+        transcript.usage = msgspec.convert(data["usage"], Usage)
+        transcript._messages = data["messages"]
+        return transcript
+
+    # Session facts
+
+    def _session_created(self, event: events.SessionCreated) -> None:
+        self.id = event.session
+        self.name = event.name
+        self.notebook = event.notebook
+        self.title = event.title
+        self.agent = event.agent
+        self.model = event.model
+        self.created_at = event.at
+
+    def _session_updated(self, event: events.SessionUpdated) -> None:
+        if event.title is not UNSET:
+            self.title = event.title
+        if event.agent is not UNSET:
+            self.agent = event.agent
+        if event.model is not UNSET:
+            self.model = event.model
+        if event.muted is not UNSET:
+            self.muted = event.muted
+
+    def _user_message(self, event: events.UserMessage) -> None:
+        metadata: JSON = {"at": event.at, "lsn": event.lsn, "client_id": event.client_id, "turn": None}
+        for name in ("agent", "model", "tools", "author"):
+            if (value := getattr(event, name)) is not None:
+                metadata[name] = msgspec.to_builtins(value)
+        parts = [{"type": "text", "text": event.text, "state": "done"}, *event.parts]
+        self._messages.append({"id": event.message_id, "role": "user", "parts": parts, "metadata": metadata})
+
+    def _turn_started(self, event: events.TurnStarted) -> None:
+        if asked := self.message(event.user_message_id):
+            asked["metadata"]["turn"] = event.turn
+        metadata: JSON = {"at": event.at, "lsn": event.lsn, "turn": event.turn, "agent": event.agent}
+        if event.model is not None:
+            metadata["model"] = event.model
+        self._messages.append({"id": event.message_id, "role": "assistant", "parts": [], "metadata": metadata})
+        self.turn = {
+            "id": event.turn,
+            "user_message_id": event.user_message_id,
+            "message_id": event.message_id,
+            "agent": event.agent,
+            "model": event.model,
+            "started_at": event.at,
+            "stopping": False,
+        }
+        self.status = "streaming"
+
+    def _stop_requested(self, event: events.StopRequested) -> None:
+        if self.turn and event.turn == self.turn["id"]:
+            self.turn["stopping"] = True
+
+    def _turn_stopped(self, event: events.TurnStopped) -> None:
+        if self.turn is None or event.turn != self.turn["id"]:
+            return
+        answer = self._answer()
+        for part in answer["parts"]:
+            if part["type"] in ("text", "reasoning"):
+                _close(part)
+            elif part["type"] == "dynamic-tool" and part["state"] not in _TOOL_ENDS:
+                part["state"] = "output-error"
+                part["errorText"] = event.outcome
+        metadata = answer["metadata"]
+        metadata["outcome"] = event.outcome
+        metadata["finished_at"] = event.at
+        if event.error is not None:
+            metadata["error"] = msgspec.to_builtins(event.error)
+        if event.usage is not None:
+            metadata["usage"] = msgspec.to_builtins(event.usage)
+            self.usage += event.usage
+        self.turn = None
+        self.status = "failed" if event.outcome == "failed" else "idle"
+
+    # Assistant output
+
+    def _answer(self) -> JSON:
+        """The running turn's message. Its open parts may lack their last deltas."""
+        assert self.turn is not None
+        message_id = self.turn["message_id"]
+        return next(m for m in reversed(self._messages) if m["id"] == message_id)
+
+    def _metadata(self, event: events.Start | events.MessageMetadata | events.Finish) -> None:
+        self._answer()["metadata"].update(event.message_metadata or {})
+
+    def _start_step(self, event: events.StartStep) -> None:
+        self._answer()["parts"].append({"type": "step-start"})
+
+    def _part_start(self, event: events.TextStart | events.ReasoningStart) -> None:
+        kind = "text" if isinstance(event, events.TextStart) else "reasoning"
+        part = {"type": kind, "id": event.id, "text": "", "state": "streaming"}
+        self._answer()["parts"].append(part)
+        _keep_provider_metadata(part, event)
+
+    def _open_part(self, kind: str, part_id: str) -> JSON | None:
+        """A part has its stream id for as long as it is open."""
+        for part in reversed(self._answer()["parts"]):
+            if part["type"] == kind and part.get("id") == part_id:
+                return part
+        return None
+
+    def _part_delta(self, event: events.TextDelta | events.ReasoningDelta) -> None:
+        kind = "text" if isinstance(event, events.TextDelta) else "reasoning"
+        if part := self._open_part(kind, event.id):
+            self._add(part, "text", event.delta)
+            _keep_provider_metadata(part, event)
+
+    def _part_end(self, event: events.TextEnd | events.ReasoningEnd) -> None:
+        kind = "text" if isinstance(event, events.TextEnd) else "reasoning"
+        if part := self._open_part(kind, event.id):
+            _close(part)
+            _keep_provider_metadata(part, event)
+
+    def _add(self, part: JSON, field: str, piece: str) -> None:
+        self._deltas.setdefault(id(part), (part, field, []))[2].append(piece)
+
+    def _tool(self, call_id: str) -> JSON | None:
+        """The call with this id that has no result yet: a result is final."""
+        for part in reversed(self._answer()["parts"]):
+            if part["type"] == "dynamic-tool" and part["toolCallId"] == call_id:
+                return None if part["state"] in _TOOL_ENDS and not part.get("preliminary") else part
+        return None
+
+    def _new_tool(
+        self, event: events.ToolInputStart | events.ToolInputAvailable | events.ToolInputError, state: str
+    ) -> JSON:
+        part: JSON = {
+            "type": "dynamic-tool",
+            "toolName": event.tool_name,
+            "toolCallId": event.tool_call_id,
+            "state": state,
+        }
+        if event.title is not None:
+            part["title"] = event.title
+        if event.provider_executed is not None:
+            part["providerExecuted"] = event.provider_executed
+        self._answer()["parts"].append(part)
+        return part
+
+    def _tool_input_start(self, event: events.ToolInputStart) -> None:
+        self._new_tool(event, "input-streaming")["rawInput"] = ""
+
+    def _tool_input_delta(self, event: events.ToolInputDelta) -> None:
+        part = self._tool(event.tool_call_id)
+        if part and part["state"] == "input-streaming":
+            self._add(part, "rawInput", event.input_text_delta)
+
+    def _tool_input_available(self, event: events.ToolInputAvailable) -> None:
+        part = self._tool(event.tool_call_id) or self._new_tool(event, "input-available")
+        part["state"] = "input-available"
+        part["input"] = event.input
+        part.pop("rawInput", None)
+        self._deltas.pop(id(part), None)
+
+    def _tool_input_error(self, event: events.ToolInputError) -> None:
+        part = self._tool(event.tool_call_id) or self._new_tool(event, "output-error")
+        part["state"] = "output-error"
+        part["rawInput"] = event.input
+        self._deltas.pop(id(part), None)
+        part["errorText"] = event.error_text
+
+    def _tool_approval_request(self, event: events.ToolApprovalRequest) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["state"] = "approval-requested"
+            part["approval"] = {"id": event.approval_id}
+
+    def _tool_output_available(self, event: events.ToolOutputAvailable) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["state"] = "output-available"
+            part["output"] = event.output
+            if event.preliminary:
+                part["preliminary"] = True
+            else:
+                part.pop("preliminary", None)
+
+    def _tool_output_error(self, event: events.ToolOutputError) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["state"] = "output-error"
+            part["errorText"] = event.error_text
+
+    def _tool_output_denied(self, event: events.ToolOutputDenied) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["state"] = "output-denied"
+
+    def _source_or_file(self, event: events.SourceUrl | events.SourceDocument | events.File) -> None:
+        self._answer()["parts"].append(_as_part(event))
+
+    def _data(self, event: events.Data) -> None:
+        """A `data-*` part replaces the one with its type and id; a transient one is for live readers only."""
+        if event.transient:
+            return
+        part: JSON = {"type": event.type, "data": event.data}
+        if event.id is not None:
+            part["id"] = event.id
+            for old in self._answer()["parts"]:
+                if old["type"] == event.type and old.get("id") == event.id:
+                    old["data"] = event.data
+                    return
+        self._answer()["parts"].append(part)
+
+
+def fold(stream: Iterable[AnyEvent], start: Transcript | None = None) -> Transcript:
+    """The transcript after these events, on top of `start` or of nothing."""
+    transcript = start or Transcript()
+    for event in stream:
+        transcript.apply(event)
+    return transcript
+
+
+def _close(part: JSON) -> None:
+    part["state"] = "done"
+    part.pop("id", None)
+
+
+def _keep_provider_metadata(part: JSON, event: Any) -> None:
+    """Providers want back what they said of a part (signatures, ids): the newest word on it stays."""
+    if event.provider_metadata:
+        part["providerMetadata"] = event.provider_metadata
+
+
+def _as_part(event: events.Chunk) -> JSON:
+    part = msgspec.to_builtins(event)
+    for name in ("lsn", "at", "turn"):
+        part.pop(name, None)
+    return part
+
+
+_Handler = Callable[[Transcript, Any], None]
+
+_FACTS: dict[type, _Handler] = {
+    events.SessionCreated: Transcript._session_created,
+    events.SessionUpdated: Transcript._session_updated,
+    events.UserMessage: Transcript._user_message,
+    events.TurnStarted: Transcript._turn_started,
+    events.StopRequested: Transcript._stop_requested,
+    events.TurnStopped: Transcript._turn_stopped,
+}
+
+_CHUNKS: dict[type, _Handler] = {
+    events.Start: Transcript._metadata,
+    events.MessageMetadata: Transcript._metadata,
+    events.Finish: Transcript._metadata,
+    events.StartStep: Transcript._start_step,
+    events.TextStart: Transcript._part_start,
+    events.TextDelta: Transcript._part_delta,
+    events.TextEnd: Transcript._part_end,
+    events.ReasoningStart: Transcript._part_start,
+    events.ReasoningDelta: Transcript._part_delta,
+    events.ReasoningEnd: Transcript._part_end,
+    events.ToolInputStart: Transcript._tool_input_start,
+    events.ToolInputDelta: Transcript._tool_input_delta,
+    events.ToolInputAvailable: Transcript._tool_input_available,
+    events.ToolInputError: Transcript._tool_input_error,
+    events.ToolApprovalRequest: Transcript._tool_approval_request,
+    events.ToolOutputAvailable: Transcript._tool_output_available,
+    events.ToolOutputError: Transcript._tool_output_error,
+    events.ToolOutputDenied: Transcript._tool_output_denied,
+    events.SourceUrl: Transcript._source_or_file,
+    events.SourceDocument: Transcript._source_or_file,
+    events.File: Transcript._source_or_file,
+    events.Data: Transcript._data,
+}

@@ -1,0 +1,83 @@
+"""The fold, against the vectors that the TypeScript fold is held to as well, and its one law."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.transcript import Transcript, fold
+
+VECTORS = sorted((Path(__file__).parent / "vectors").glob("*.json"))
+FOLD_VECTORS = [p for p in VECTORS if "events" in json.loads(p.read_text())]
+
+
+def decoded(events: list[dict]) -> list[e.AnyEvent]:
+    return [e.decode(json.dumps(event)) for event in events]
+
+
+def restored(transcript: Transcript) -> Transcript:
+    return Transcript.from_json(json.loads(e.to_json(transcript.to_json())))
+
+
+@pytest.mark.parametrize("path", FOLD_VECTORS, ids=lambda p: p.stem)
+def test_vector(path: Path) -> None:
+    vector = json.loads(path.read_text())
+    assert json.loads(e.to_json(fold(decoded(vector["events"])).to_json())) == vector["transcript"]
+
+
+def test_there_are_vectors() -> None:
+    assert len(FOLD_VECTORS) >= 12
+
+
+def test_an_event_twice_changes_nothing() -> None:
+    events = decoded(json.loads((Path(__file__).parent / "vectors" / "tools.json").read_text())["events"])
+    twice = [event for event in events for _ in range(2)]
+    assert fold(twice).to_json() == fold(events).to_json()
+
+
+ids = st.sampled_from(["1", "2", "3"])
+texts = st.text(max_size=8)
+turns = st.sampled_from(["t_1", "t_2", None])
+objects = st.dictionaries(texts, st.integers() | texts, max_size=2)
+chunks = st.one_of(
+    st.builds(e.SessionUpdated, title=texts),
+    st.builds(e.UserMessage, message_id=ids.map("u".__add__), client_id=ids, text=texts),
+    st.builds(e.TurnStarted, user_message_id=ids.map("u".__add__), message_id=ids.map("a".__add__), agent=texts),
+    st.builds(e.StopRequested),
+    st.builds(
+        e.TurnStopped,
+        outcome=st.sampled_from(["completed", "stopped", "failed", "truncated", "interrupted"]),
+        usage=st.none() | st.builds(e.Usage, input_tokens=st.integers(0, 9)),
+    ),
+    st.builds(e.Start, message_metadata=objects),
+    st.builds(e.StartStep),
+    st.builds(e.TextStart, id=ids),
+    st.builds(e.TextDelta, id=ids, delta=texts),
+    st.builds(e.TextEnd, id=ids),
+    st.builds(e.ReasoningStart, id=ids),
+    st.builds(e.ReasoningDelta, id=ids, delta=texts),
+    st.builds(e.ReasoningEnd, id=ids, provider_metadata=st.none() | objects),
+    st.builds(e.ToolInputStart, tool_call_id=ids, tool_name=texts),
+    st.builds(e.ToolInputDelta, tool_call_id=ids, input_text_delta=texts),
+    st.builds(e.ToolInputAvailable, tool_call_id=ids, tool_name=texts, input=objects),
+    st.builds(e.ToolInputError, tool_call_id=ids, tool_name=texts, input=texts, error_text=texts),
+    st.builds(e.ToolApprovalRequest, tool_call_id=ids, approval_id=ids),
+    st.builds(e.ToolOutputAvailable, tool_call_id=ids, output=texts, preliminary=st.none() | st.booleans()),
+    st.builds(e.ToolOutputError, tool_call_id=ids, error_text=texts),
+    st.builds(e.ToolOutputDenied, tool_call_id=ids),
+    st.builds(e.Data, type=st.just("data-x"), id=st.none() | ids, data=texts),
+    st.builds(e.Finish, message_metadata=st.none() | objects),
+)
+
+
+@given(st.lists(st.tuples(turns, chunks), max_size=60), st.data())
+def test_fold_of_all_is_fold_of_any_snapshot_and_the_rest(items: list, data: st.DataObject) -> None:
+    events = [
+        e.decode(e.number(lsn, e.encode(event, at=e.timestamp(lsn), turn=turn)))
+        for lsn, (turn, event) in enumerate(items, 1)
+    ]
+    cut = data.draw(st.integers(0, len(events)))
+    assert fold(events[cut:], restored(fold(events[:cut]))).to_json() == fold(events).to_json()
