@@ -1,0 +1,100 @@
+# Everything that a fresh checkout needs is fetched into .venv and js/node_modules: a uv, the locked Python packages,
+# a Node (it comes as a Python wheel) and the locked npm packages. `make help` lists the targets.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export UV_NO_PROGRESS := 1
+export UV_PYTHON_DOWNLOADS := never
+# Trust whom the machine trusts, as pip does, so that a proxy with a certificate of its own is no obstacle.
+export UV_SYSTEM_CERTS ?= 1
+export NODE_USE_SYSTEM_CA ?= 1
+
+SYNCED := .venv/.synced
+PACKAGES := js/node_modules/.package-lock.json
+FRONT_END := jupyter_durable_chat/static/manifest.json
+LINKED := .venv/share/jupyter/labextensions/jupyter-durable-chat
+JS_SOURCES := $(shell find js -path js/node_modules -prune -o -path js/dist -prune -o -type f -print)
+
+IS_ROOT := $(filter 0,$(shell id -u))
+HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check lint types unit browser build bench screenshots format lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SYNCED) $(FRONT_END) $(LINKED) ## fetch and build what everything else needs
+
+demo: setup ## open JupyterLab on the tour, with an agent that needs no key (PORT=8888 to choose the port)
+	$(BIN)/jupyter lab notebooks/tour.ipynb \
+		$(if $(PORT),--ServerApp.port=$(PORT) --ServerApp.port_retries=0) \
+		$(if $(IS_ROOT),--allow-root) $(if $(HAS_DISPLAY),,--no-browser)
+
+test: setup browser lint types ## run all tests, those in a real browser included
+	cd js && npm test
+	$(BIN)/pytest
+
+check: setup lint types unit ## lint, types and the quick tests, in under three minutes
+
+lint: $(SYNCED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(SYNCED) $(PACKAGES)
+	$(BIN)/pyright
+	cd js && npm run check
+
+unit: setup
+	cd js && npm test
+	$(BIN)/pytest -m "not browser and not slow"
+
+browser: $(SYNCED)
+	scripts/install-chromium
+
+build: $(SYNCED) ## the sdist and the wheel, in dist/
+	$(BIN)/uv build
+
+bench: setup browser ## the figures
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+screenshots: setup browser ## the pictures in docs/images, from the running product
+	$(BIN)/python scripts/screenshots.py
+
+format: $(SYNCED) ## format the Python code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
+	$(BIN)/uv lock
+
+clean: ## remove everything that was fetched or built here
+	rm -rf .venv js/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
+	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
+
+.venv/.uv-$(UV_VERSION):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+$(SYNCED): uv.lock pyproject.toml hatch_build.py $(wildcard jupyter-config/*/*.json) | .venv/.uv-$(UV_VERSION)
+	$(BIN)/uv sync --frozen --all-extras --group dev --python $(BIN)/python
+	touch $@
+
+$(PACKAGES): js/package.json js/package-lock.json | $(SYNCED)
+	cd js && npm ci
+	touch $@
+
+$(FRONT_END): $(PACKAGES) $(JS_SOURCES)
+	cd js && npm run build
+	touch $@
+
+# An editable install cannot hold files that are built later, so JupyterLab gets a link to where the build puts them.
+$(LINKED): | $(SYNCED)
+	mkdir -p $(@D)
+	ln -sfn $(CURDIR)/jupyter_durable_chat/labextension $@
