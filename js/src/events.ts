@@ -54,7 +54,7 @@ export type SessionFact =
       message_id: string
       client_id: string
       text: string
-      parts?: Record<string, unknown>[]
+      parts?: unknown[]
       agent?: string | null
       model?: string | null
       tools?: string[] | null
@@ -77,8 +77,9 @@ interface Tool {
 export type Chunk =
   | { type: 'start'; messageId?: string; messageMetadata?: Metadata }
   | { type: 'start-step' }
-  | { type: 'text-start' | 'text-end' | 'reasoning-start' | 'reasoning-end'; id: string; providerMetadata?: Metadata }
+  | { type: 'text-start' | 'reasoning-start'; id: string; providerMetadata?: Metadata }
   | { type: 'text-delta' | 'reasoning-delta'; id: string; delta: string; providerMetadata?: Metadata }
+  | { type: 'text-end' | 'reasoning-end'; id: string; providerMetadata?: Metadata }
   | ({ type: 'tool-input-start' } & Tool)
   | { type: 'tool-input-delta'; toolCallId: string; inputTextDelta: string }
   | ({ type: 'tool-input-available'; input: unknown } & Tool)
