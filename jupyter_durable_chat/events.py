@@ -55,7 +55,9 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     cache_write_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+        return Usage(
+            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
+        )
 
 
 # Session facts
@@ -75,9 +77,9 @@ class SessionCreated(Event, frozen=True, tag="session-created"):
 class SessionUpdated(Event, frozen=True, tag="session-updated"):
     """What changed; a field that is absent did not change."""
 
-    title: str | None | UnsetType = UNSET
-    agent: str | None | UnsetType = UNSET
-    model: str | None | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
+    agent: str | UnsetType | None = UNSET
+    model: str | UnsetType | None = UNSET
     muted: bool | UnsetType = UNSET
     by: Author | None = None
 
@@ -302,7 +304,7 @@ _unknown = msgspec.json.Decoder(Unknown)
 _TYPES = frozenset(struct.__struct_config__.tag for struct in Known.__args__)
 
 
-def encode(event: Known | Data, *, at: str, turn: str | None = None) -> bytes:
+def encode(event: Event | Data, *, at: str, turn: str | None = None) -> bytes:
     """The record to store: one JSON object with `at` and `turn` first and no `lsn`."""
     return b'{"at":%b,"turn":%b,%b' % (_encoder.encode(at), _encoder.encode(turn), _encoder.encode(event)[1:])
 

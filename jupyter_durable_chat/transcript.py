@@ -62,9 +62,10 @@ class Transcript:
             return
         self.lsn = event.lsn
         self.updated_at = event.at
-        if handler := _FACTS.get(type(event)):
-            handler(self, event)
-        elif (handler := _CHUNKS.get(type(event))) and self.turn and event.turn == self.turn["id"]:
+        handler = _FACTS.get(type(event))
+        if handler is None and self.turn and event.turn == self.turn["id"]:
+            handler = _CHUNKS.get(type(event))
+        if handler:
             handler(self, event)
 
     def to_json(self) -> JSON:

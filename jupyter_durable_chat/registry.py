@@ -1,0 +1,236 @@
+"""Which sessions are loaded here, who writes them, which must be recovered.
+
+Loading is a cache and nothing more: a session that nobody uses and that runs no turn may leave memory at any time. A
+turn runs on when the last user of its session leaves. Every lease of this process is renewed until the process ends;
+a lease whose holder is gone, or that belongs to no turn here, is taken over and its turn closed as `interrupted`.
+
+A store that cannot be opened stops nothing else: `log` and every command raise `LogUnavailable` with the reason, and
+it is tried again from time to time.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Self
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.log import Head, Lease, Log, LogError, LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.session import Session, summary
+from jupyter_durable_chat.transcript import JSON, Transcript
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0
+"""Seconds between two rounds of renewing leases and looking for turns to recover."""
+
+IDLE_SESSIONS = 64
+"""Sessions that stay loaded though nobody uses them."""
+
+SHUTDOWN_SECONDS = 5.0
+
+
+class Registry:
+    """The sessions of one process on one store. Start it, and close it when the process ends."""
+
+    def __init__(
+        self,
+        open_log: Callable[[], Log],
+        agents: Agents,
+        *,
+        lease_seconds: float = 10.0,
+        clock: Callable[[], float] = time.time,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.agents = agents
+        self._open_log = open_log
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._on_tick = on_tick
+        self._holder = f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._log: Log | None = None
+        self._why = "The store is being opened; try again in a moment."
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._users: dict[str, int] = {}
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the store and close what earlier writers left open; then keep doing so. Never raises for a bad store."""
+        await self._open()
+        await self._round()
+        self._ticking = asyncio.create_task(self._tick(), name="durable-chat registry")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """End the turns of this process as `interrupted`, within five seconds, and close the store."""
+        if self._ticking:
+            self._ticking.cancel()
+            await asyncio.wait({self._ticking})
+        ending = [asyncio.create_task(session.shut_down()) for session in self._sessions.values()]
+        if ending:
+            await asyncio.wait(ending, timeout=SHUTDOWN_SECONDS)
+        if self._log:
+            await self._log.__aexit__(None, None, None)
+            self._log, self._why = None, "The server is shutting down."
+
+    @property
+    def log(self) -> Log:
+        """The open store; raises `LogUnavailable` with the reason when there is none."""
+        if self._log is None:
+            raise LogUnavailable(self._why)
+        return self._log
+
+    @property
+    def turns(self) -> int:
+        """How many turns run in this process."""
+        return sum(session.running for session in self._sessions.values())
+
+    @property
+    def loaded(self) -> int:
+        """How many sessions are in memory."""
+        return len(self._sessions)
+
+    async def create(self, fact: e.SessionCreated, key: str | None) -> tuple[Transcript, bool]:
+        """A new session, or the one that this key already names; the second value says which (true: new)."""
+        self.agents.resolve(fact.agent, fact.model)
+        now = e.timestamp(self._clock())
+        record = e.encode(fact, at=now)
+        transcript = Transcript()
+        transcript.apply(e.decode(e.number(1, record)))
+        head = await self.log.create(
+            fact.session, [record], key=key, labels={"status": "idle"} | _notebook(key), summary=summary(transcript)
+        )
+        async with self.acquire(head.stream) as session:
+            return session.transcript, head.stream == fact.session
+
+    @contextlib.asynccontextmanager
+    async def acquire(self, session_id: str) -> AsyncIterator[Session]:
+        """The session, loaded and current. Raises `UnknownStream`, `StreamDeleted`, `LogUnavailable`."""
+        session = self._sessions.get(session_id) or Session(
+            self.log,
+            session_id,
+            self.agents,
+            holder=self._holder,
+            lease_seconds=self._lease_seconds,
+            clock=self._clock,
+        )
+        self._sessions[session_id] = session
+        self._sessions.move_to_end(session_id)
+        self._users[session_id] = self._users.get(session_id, 0) + 1
+        try:
+            await session.refresh()
+            yield session
+        except (UnknownStream, StreamDeleted):
+            self._sessions.pop(session_id, None)
+            raise
+        finally:
+            self._users[session_id] -= 1
+            if not self._users[session_id]:
+                del self._users[session_id]
+            self._unload()
+
+    async def sessions(self, *, notebook: str | None, status: str | None, before: str | None, limit: int) -> list[JSON]:
+        """What a list of sessions shows, the last used first."""
+        labels = {}
+        if notebook is not None:
+            labels["notebook"] = notebook
+        if status is not None:
+            labels["status"] = status
+        heads = await self.log.streams(labels=labels, before=before, limit=limit)
+        return [_listed(head) for head in heads]
+
+    # Inside
+
+    def _unload(self) -> None:
+        idle = [i for i, session in self._sessions.items() if i not in self._users and not session.running]
+        for session_id in idle[: max(0, len(idle) - IDLE_SESSIONS)]:
+            del self._sessions[session_id]
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                if self._log is None:
+                    await self._open()
+                await self._round()
+            except Exception:
+                # One session that cannot be recovered must not cost the others their leases.
+                logger.exception("A round of the registry failed")
+            self._on_tick()
+
+    async def _open(self) -> None:
+        log = self._open_log()
+        try:
+            self._log = await log.__aenter__()
+        except LogUnavailable as error:
+            if str(error) != self._why:
+                logger.error("%s", error)
+            self._why = str(error)
+
+    async def _round(self) -> None:
+        if self._log is None:
+            return
+        try:
+            await self._log.renew(self._holder, self._lease_seconds)
+            for lease in await self._log.leases():
+                if self._abandoned(lease):
+                    async with self.acquire(lease.stream) as session:
+                        await session.recover(lease.epoch)
+        except LogError as error:
+            logger.warning("Leases could not be renewed or recovered: %s", error)
+
+    def _abandoned(self, lease: Lease) -> bool:
+        if lease.holder == self._holder:
+            session = self._sessions.get(lease.stream)
+            return session is None or not session.running
+        return lease.until <= self._clock() or not alive(lease.holder)
+
+
+def machine() -> str:
+    """A name for the place where a process id means something: host, boot and process namespace."""
+    marks = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8])
+        marks.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    return "/".join(marks)
+
+
+def alive(holder: str) -> bool:
+    """Whether this holder may still be there: false only when its process is surely gone."""
+    place, pid, _ = holder.rsplit(":", 2)
+    if place != machine():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def notebook_key(root: str, notebook: str, name: str) -> str:
+    """The key of a notebook's conversation: one per (notebook, name), apart for servers with other root folders."""
+    return f"{Path(root, notebook.lstrip('/'))}\n{name}"
+
+
+def _notebook(key: str | None) -> dict[str, str]:
+    return {"notebook": key.partition("\n")[0]} if key else {}
+
+
+def _listed(head: Head) -> JSON:
+    return {
+        "id": head.stream,
+        "lsn": head.lsn,
+        "status": head.labels.get("status", "idle"),
+        "updated_at": e.timestamp(head.updated),
+        **json.loads(head.summary),
+    }

@@ -1,0 +1,257 @@
+"""The HTTP contract. A handler parses, authorizes and delegates; the routes stand at the bottom.
+
+Shapes of bodies and answers: `docs/architecture.md`.
+"""
+
+import re
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from msgspec import UNSET, Struct, UnsetType
+from tornado import web
+
+from jupyter_durable_chat import __version__
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.registry import notebook_key
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.stream import EventStream
+from jupyter_durable_chat.session import Message, new_id
+
+MAX_PAGE = 1000
+"""Events, or sessions, in one JSON page."""
+
+_LSN = re.compile(r"[0-9]{1,18}", re.ASCII)
+_CLIENT_ID = 200
+
+
+class NewSession(Struct):
+    name: str = ""
+    notebook: str | None = None
+    kernel: str | None = None
+    title: str | None = None
+    agent: str | None = None
+    model: str | None = None
+
+
+class Change(Struct):
+    title: str | UnsetType | None = UNSET
+    agent: str | UnsetType | None = UNSET
+    model: str | UnsetType | None = UNSET
+    muted: bool | UnsetType = UNSET
+
+
+class StopBody(Struct):
+    turn_id: str | None = None
+
+
+def lsn(text: str, name: str) -> int:
+    """An LSN of a request: a decimal number from 0. Raises `ApiError` 400 that quotes it."""
+    if not _LSN.fullmatch(text):
+        raise ApiError(400, "malformed", f"{name} takes an LSN, a whole number from 0, and not {text!r}.")
+    return int(text)
+
+
+class Sessions(ChatHandler):
+    @route
+    async def get(self) -> None:
+        limit = self._number("limit", default=100, most=MAX_PAGE)
+        notebook = self.get_query_argument("notebook", None)
+        listed = await self.registry.sessions(
+            notebook=None if notebook is None else self._key(notebook).partition("\n")[0],
+            status=self.get_query_argument("status", None),
+            before=self.get_query_argument("before", None),
+            limit=limit,
+        )
+        self.reply({"sessions": listed, "before": listed[-1]["id"] if len(listed) == limit else None})
+
+    @route
+    async def post(self) -> None:
+        body = self.body(NewSession)
+        notebook = body.notebook
+        if notebook is None and body.kernel is not None:
+            notebook = await self._notebook_of(body.kernel)
+        fact = e.SessionCreated(
+            session=new_id("s"),
+            name=body.name,
+            notebook=notebook,
+            title=body.title,
+            agent=body.agent,
+            model=body.model,
+            by=self.author,
+        )
+        key = None if notebook is None else self._key(notebook, body.name)
+        transcript, new = await self.registry.create(fact, key)
+        self.set_header("Location", f"{self.base_url}durable-chat/api/sessions/{transcript.id}")
+        self.reply(transcript.to_json(), 201 if new else 200)
+
+    def _key(self, notebook: str, name: str = "") -> str:
+        return notebook_key(self.chat.root, notebook, name)
+
+    async def _notebook_of(self, kernel: str) -> str | None:
+        """The path that Jupyter has for this kernel's notebook now; it is right after renames too."""
+        listed: Any = await ensure_async(self.session_manager.list_sessions())
+        return next((s["path"] for s in listed if s["kernel"] and s["kernel"]["id"] == kernel), None)
+
+    def _number(self, name: str, *, default: int, most: int) -> int:
+        return number(self, name, default=default, most=most)
+
+
+def number(handler: ChatHandler, name: str, *, default: int, most: int) -> int:
+    """A query argument from 1 to `most`. Raises `ApiError` 400 that quotes it."""
+    text = handler.get_query_argument(name, str(default))
+    if not _LSN.fullmatch(text) or not 1 <= int(text) <= most:
+        raise ApiError(400, "malformed", f"{name} takes a whole number from 1 to {most}, and not {text!r}.")
+    return int(text)
+
+
+class OneSession(ChatHandler):
+    @route
+    async def get(self, session_id: str) -> None:
+        async with self.registry.acquire(session_id) as session:
+            self.reply(session.transcript.to_json())
+
+    @route
+    async def patch(self, session_id: str) -> None:
+        body = self.body(Change)
+        change = e.SessionUpdated(
+            title=body.title, agent=body.agent, model=body.model, muted=body.muted, by=self.author
+        )
+        async with self.registry.acquire(session_id) as session:
+            self.reply((await session.update(change)).to_json())
+
+    @route
+    async def delete(self, session_id: str) -> None:
+        async with self.registry.acquire(session_id) as session:
+            await session.delete()
+        self.set_status(204)
+        self.finish()
+
+
+class Messages(ChatHandler):
+    @route
+    async def post(self, session_id: str) -> None:
+        message = self.body(Message)
+        if not 1 <= len(message.client_id) <= _CLIENT_ID:
+            raise ApiError(400, "malformed", f"client_id takes 1 to {_CLIENT_ID} characters, unique for each message.")
+        if not message.text.strip() and not message.parts:
+            raise ApiError(400, "malformed", "text is empty: a message needs some text, or parts.")
+        async with self.registry.acquire(session_id) as session:
+            self.reply(await session.send(message, self.author), 202)
+
+
+class Stop(ChatHandler):
+    @route
+    async def post(self, session_id: str) -> None:
+        body = self.body(StopBody)
+        async with self.registry.acquire(session_id) as session:
+            self.reply({"stopped": await session.stop(body.turn_id, self.author)})
+
+
+class SessionEvents(EventStream):
+    """Events of one session: as SSE, or in JSON pages for whoever accepts only JSON."""
+
+    @route
+    async def get(self, session_id: str) -> None:
+        after = lsn(self.get_query_argument("after", "0", strip=False), "after")
+        if seen := self.request.headers.get("Last-Event-ID"):
+            after = lsn(seen, "Last-Event-ID")
+        accepted = self.request.headers.get("Accept", "")
+        if "application/json" in accepted and "text/event-stream" not in accepted:
+            await self._page(session_id, after)
+            return
+        # A position that cannot be read is an error of this request, not an event of its stream.
+        await self.registry.log.read(session_id, after, limit=1)
+        await self.stream({session_id: after}, shared=False)
+
+    async def _page(self, session_id: str, after: int) -> None:
+        limit = number(self, "limit", default=MAX_PAGE, most=MAX_PAGE)
+        log = self.registry.log
+        records = await log.read(session_id, after, limit=limit)
+        if not records and (wait := self._seconds()):
+            await log.wait({session_id: after}, wait)
+            records = await log.read(session_id, after, limit=limit)
+        last = (await log.head(session_id)).lsn
+        page = b",".join(e.number(*record) for record in records)
+        more = b"true" if last > (records[-1].lsn if records else after) else b"false"
+        self.reply(b'{"events":[%b],"lsn":%d,"more":%b}' % (page, last, more))
+
+    def _seconds(self) -> float:
+        text = self.get_query_argument("wait", "0")
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            raise ApiError(400, "malformed", f"wait takes a number of seconds from 0, and not {text!r}.")
+        return min(seconds, self.chat.long_poll_seconds)
+
+
+class SharedEvents(EventStream):
+    """Events of many sessions in one stream."""
+
+    @route
+    async def get(self) -> None:
+        positions: dict[str, int] = {}
+        for text in self.get_query_arguments("after"):
+            positions |= self._position(text, "after")
+        for text in self.request.headers.get("Last-Event-ID", "").split():
+            positions |= self._position(text, "Last-Event-ID")
+        if not positions:
+            raise ApiError(400, "malformed", "after is missing: name at least one session as after=ID:LSN.")
+        await self.stream(positions, shared=True)
+
+    def _position(self, text: str, name: str) -> dict[str, int]:
+        session_id, colon, position = text.rpartition(":")
+        if not colon or not session_id:
+            raise ApiError(400, "malformed", f"{name} takes ID:LSN, and not {text!r}.")
+        return {session_id: lsn(position, name)}
+
+
+class Agents(ChatHandler):
+    @route
+    async def get(self) -> None:
+        self.reply(self.registry.agents.describe())
+
+
+class Health(ChatHandler):
+    @route
+    async def get(self) -> None:
+        registry = self.registry
+        counts = {
+            "version": __version__,
+            "turns": registry.turns,
+            "sessions": registry.loaded,
+            "readers": len(self.chat.streams),
+        }
+        try:
+            _ = registry.log
+        except LogUnavailable as error:
+            self.reply({"status": "unavailable", "why": str(error), **counts}, 503)
+        else:
+            self.reply({"status": "ok", **counts})
+
+
+class NotFound(ChatHandler):
+    """Everything else under our address."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        await super().prepare()
+        if not self.current_user:
+            raise web.HTTPError(403)
+        raise ApiError(404, "not-found", f"There is no route {self.request.path}.")
+
+
+_ID = r"([A-Za-z0-9_-]{1,64})"
+
+ROUTES: list[tuple[str, type[ChatHandler]]] = [
+    (r"durable-chat/api/sessions", Sessions),
+    (rf"durable-chat/api/sessions/{_ID}", OneSession),
+    (rf"durable-chat/api/sessions/{_ID}/messages", Messages),
+    (rf"durable-chat/api/sessions/{_ID}/stop", Stop),
+    (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
+    (r"durable-chat/api/events", SharedEvents),
+    (r"durable-chat/api/agents", Agents),
+    (r"durable-chat/api/health", Health),
+    (r"durable-chat/.*", NotFound),
+]

@@ -1,0 +1,174 @@
+"""The Jupyter Server extension: settings in, routes out, a registry in between.
+
+Starting it never blocks and never fails Jupyter: a store that cannot be opened makes the API answer 503 with the
+reason. Its turns count as the server's activity, so no culler stops a server that is answering; its open streams do
+not.
+"""
+
+import asyncio
+import getpass
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jupyter_core.paths import jupyter_data_dir
+from jupyter_server._tz import utcnow
+from jupyter_server.auth.identity import User
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from traitlets import Dict, Float, Int, List, Unicode, default
+
+from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.agents.demo import DemoAgent
+from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
+from jupyter_durable_chat.log.sqlite import SqliteLog
+from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.server.api import ROUTES
+from jupyter_durable_chat.server.stream import EventStream
+
+STATIC = Path(__file__).parent.parent / "static"
+
+URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
+TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
+
+LOOPBACK = ("", "*", "0.0.0.0", "::", "localhost", "127.0.0.1")
+
+
+class DurableChat(ExtensionApp):
+    """Chat from a notebook cell whose answer outlives the kernel, the page, the notebook and the server."""
+
+    name = "durable_chat"
+    load_other_extensions = True
+
+    store = Unicode(
+        config=True,
+        help="The file that keeps all sessions. Default: durable-chat/log.sqlite3 in Jupyter's data folder.",
+    )
+    model = Unicode(
+        "",
+        config=True,
+        help="The model that answers when neither session nor message names one, as pydantic-ai names it "
+        "('openai:gpt-5', 'anthropic:claude-sonnet-4-5', 'ollama:llama3.2'). Empty: the offline demo agent answers.",
+    )
+    instructions = Unicode(
+        "You are a helpful assistant in a Jupyter notebook. Answer in Markdown.",
+        config=True,
+        help="What the assistant is told before every conversation. It never leaves the server.",
+    )
+    agents = List(
+        Unicode(),
+        config=True,
+        help="More agents, each as 'package.module:object': a jupyter_durable_chat.agents.Agent, or what makes one.",
+    )
+    api_keys = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        config=True,
+        help="API keys by provider, for example {'openai': '...'}. Without one, the provider's environment variable is "
+        "used. Keys never leave the server.",
+    )
+    base_urls = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        config=True,
+        help="Addresses by provider: {'openai-chat': 'http://127.0.0.1:8000/v1'} for a vLLM or llama.cpp server.",
+    )
+    demo_tokens_per_second = Float(40.0, config=True, help="How fast the demo agent answers, in tokens per second.")
+    max_message_bytes = Int(
+        1 << 20, config=True, help="Size limit of a request's body in bytes; more is refused with 413."
+    )
+    long_poll_seconds = Float(
+        20.0, config=True, help="The longest that a JSON page of events waits for the next event."
+    )
+    keep_alive_seconds = Float(
+        15.0, config=True, help="Seconds of silence after which an event stream sends a comment."
+    )
+    lease_seconds = Float(
+        10.0,
+        config=True,
+        help="How long a turn's lease lasts without renewal: after that, another server on the same store closes the "
+        "turn as interrupted. (A writer on the same machine whose process has ended is not waited for.)",
+    )
+
+    @default("store")
+    def _default_store(self) -> str:
+        return str(Path(jupyter_data_dir()) / "durable-chat" / "log.sqlite3")
+
+    @default("static_paths")
+    def _default_static_paths(self) -> list[str]:
+        return [str(STATIC)]
+
+    def initialize_settings(self) -> None:
+        self.kernel_token = secrets.token_urlsafe(32)
+        self.kernel_user = User(username=getpass.getuser())
+        self.streams: set[EventStream] = set()
+        self._opening: asyncio.Future[Registry] | None = None
+        self.registry = Registry(
+            lambda: SqliteLog(Path(self.store).expanduser()),
+            self._agents(),
+            lease_seconds=self.lease_seconds,
+            on_tick=self._note_activity,
+        )
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend(ROUTES)
+
+    @property
+    def server(self) -> ServerApp:
+        assert self.serverapp is not None
+        return self.serverapp
+
+    @property
+    def root(self) -> str:
+        """The folder that notebook paths are relative to."""
+        return self.server.root_dir
+
+    async def ready(self) -> None:
+        """Return once the registry has been started; whoever comes first starts it."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self.registry.__aenter__())
+        await asyncio.shield(self._opening)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        os.environ[URL_VARIABLE] = self._url()
+        os.environ[TOKEN_VARIABLE] = self.kernel_token
+        await self.ready()
+
+    async def stop_extension(self) -> None:
+        for stream in list(self.streams):
+            stream.end_stream()
+        if self._opening is not None:
+            await self._opening
+            await self.registry.__aexit__(None, None, None)
+
+    def current_activity(self) -> dict[str, int] | None:  # type: ignore[override]
+        """Jupyter asks this before it shuts an idle server down."""
+        return {"turns": self.registry.turns} if self.registry.turns else None
+
+    def _note_activity(self) -> None:
+        if self.registry.turns:
+            self.server.web_app.settings["last_activity_times"]["durable_chat"] = utcnow()
+
+    def _url(self) -> str:
+        """Where kernels on this machine find us."""
+        parts = urlsplit(self.server.connection_url)
+        host = "127.0.0.1" if self.server.ip in LOOPBACK else self.server.ip
+        netloc = (
+            parts.netloc
+            if self.server.sock
+            else f"[{host}]:{self.server.port}"
+            if ":" in host
+            else f"{host}:{self.server.port}"
+        )
+        return f"{parts.scheme}://{netloc}{self.server.base_url}durable-chat/"
+
+    def _agents(self) -> Agents:
+        demo = DemoAgent(tokens_per_second=self.demo_tokens_per_second)
+        assistant = PydanticAgent(
+            instructions=self.instructions,
+            default_model=self.model or None,
+            api_keys=dict(self.api_keys),
+            base_urls=dict(self.base_urls),
+        )
+        return Agents([demo, assistant], load=self.agents, model=self.model or None)

@@ -1,0 +1,172 @@
+"""What every route has in common: who may come in, and how an error looks.
+
+A request is let in when Jupyter knows its user, the server's authorizer allows the action on `durable_chat`, its
+origin is ours, and, unless a token proves it, its XSRF token is right: on GET too, because these answers are private.
+Kernels have a token of their own; it opens these routes and no others.
+
+An error is a real status code with `{"message", "reason", "code"}`. What a command or the store raises is translated
+here and nowhere else.
+"""
+
+import hmac
+import http.client
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+
+import msgspec
+from jupyter_server import CallContext
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.identity import User
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents.catalog import UnknownAgent
+from jupyter_durable_chat.log import AheadOfLog, LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.session import AgentUnavailable, Busy, ClientIdReused, TurnRunning
+
+if TYPE_CHECKING:
+    from jupyter_durable_chat.server.extension import DurableChat
+
+Handler = TypeVar("Handler", bound="ChatHandler")
+P = ParamSpec("P")
+Body = TypeVar("Body")
+
+
+class ApiError(web.HTTPError):
+    """An answer that is not the wished one: `message` says it to a person, `code` to a program."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None, **more: Any) -> None:
+        super().__init__(status, "%s", message)
+        self.retry_after = retry_after
+        self.body = {"message": message, "reason": http.client.responses[status], "code": code, **more}
+
+
+_STATUS: dict[type[Exception], tuple[int, str]] = {
+    TurnRunning: (409, "turn-running"),
+    ClientIdReused: (409, "client-id-reused"),
+    UnknownAgent: (400, "unknown-agent"),
+    AgentUnavailable: (503, "agent-unavailable"),
+    Busy: (503, "busy"),
+    LogUnavailable: (503, "store-unavailable"),
+}
+
+
+def translated(error: Exception, session_id: str) -> ApiError | None:
+    """The answer to what the inside raised; `None` for what nobody expected."""
+    if isinstance(error, UnknownStream):
+        return ApiError(404, "unknown-session", f"There is no session {session_id!r} on this server.")
+    if isinstance(error, StreamDeleted):
+        return ApiError(410, "deleted", f"Session {session_id!r} was deleted.")
+    if isinstance(error, AheadOfLog):
+        message = f"Session {session_id!r} ends at LSN {error.last_lsn}. Load it again and go on from there."
+        return ApiError(409, "lsn-ahead", message, last_lsn=error.last_lsn)
+    for kind, (status, code) in _STATUS.items():
+        if isinstance(error, kind):
+            return ApiError(status, code, str(error), retry_after=1 if isinstance(error, Busy) else None)
+    return None
+
+
+def route(
+    method: Callable[Concatenate[Handler, P], Awaitable[None]],
+) -> Callable[Concatenate[Handler, P], Awaitable[None]]:
+    """A method of a handler that only an authenticated and authorized user reaches, with errors translated."""
+
+    @wraps(method)
+    async def translating(self: Handler, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await method(self, *args, **kwargs)
+        except Exception as error:
+            if answer := translated(error, self.path_args[0] if self.path_args else ""):
+                raise answer from error
+            raise
+
+    return cast(Any, web.authenticated(authorized(cast(Any, translating))))
+
+
+class ChatHandler(APIHandler):
+    """A request under `durable-chat/`."""
+
+    auth_resource = "durable_chat"
+
+    @property
+    def chat(self) -> "DurableChat":
+        """The extension that this server runs."""
+        return self.settings["durable_chat"]
+
+    @property
+    def registry(self) -> Registry:
+        return self.chat.registry
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        if self._has_kernel_token():
+            CallContext.set(CallContext.JUPYTER_HANDLER, self)
+            if not self.check_host():
+                raise web.HTTPError(403)
+            self.current_user = self._jupyter_current_user = self.chat.kernel_user
+            self._token_authenticated = True
+        else:
+            await super().prepare()
+            if self.current_user and self.request.method in ("GET", "HEAD"):
+                self.check_xsrf_cookie()
+        await self.chat.ready()
+
+    def _has_kernel_token(self) -> bool:
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        mine = self.chat.kernel_token
+        return scheme.lower() in ("token", "bearer") and hmac.compare_digest(token.strip().encode(), mine.encode())
+
+    @property
+    def author(self) -> e.Author:
+        """Who sends this, as Jupyter's identity provider has it."""
+        user = cast(User, self.current_user)
+        return e.Author(user.username, user.display_name or user.name or "", user.color)
+
+    def body(self, kind: type[Body]) -> Body:
+        """The request's JSON body as this struct. Raises `ApiError` 400 that quotes what is wrong, or 413."""
+        limit = self.chat.max_message_bytes
+        if len(self.request.body) > limit:
+            raise ApiError(
+                413,
+                "too-large",
+                f"The request has {len(self.request.body)} bytes; c.DurableChat.max_message_bytes allows {limit}.",
+            )
+        try:
+            return msgspec.json.decode(self.request.body or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            raise ApiError(400, "malformed", f"The request's body is not what this route takes: {error}.") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApiError(400, "malformed", f"The request's body is not JSON: {error}.") from error
+
+    def reply(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON that no cache keeps."""
+        self.set_status(status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(value if isinstance(value, bytes) else e.to_json(value))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None))[1]
+        if not isinstance(error, ApiError):
+            error = _plain(status_code, error)
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        self.set_header("Cache-Control", "no-store")
+        self.finish(e.to_json(error.body))
+
+
+_CODES = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
+
+
+def _plain(status: int, error: BaseException | None) -> ApiError:
+    """An error that Jupyter or Tornado raised, in our words where they have none; a bug tells nothing of itself."""
+    if not isinstance(error, web.HTTPError) or not (message := error.log_message):
+        message = {
+            403: "This request is not authenticated, or its XSRF token is missing.",
+            404: "There is nothing here.",
+            500: "The server failed to answer this. Its log says why.",
+        }.get(status, http.client.responses.get(status, "Unknown error"))
+    elif error.args:
+        message %= error.args
+    return ApiError(status, _CODES.get(status, "error"), message)

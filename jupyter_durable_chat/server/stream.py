@@ -1,0 +1,163 @@
+"""Readers over HTTP: Server-Sent Events, for one session or for many at once.
+
+There is one way to read. A reader is a set of positions (session, last LSN seen). It reads the log after each
+position until there is nothing more, and then waits until there is. Nothing is pushed to it that it did not read, so
+a new, a resumed, a slow and a live reader differ in nothing but their positions; one that does not read its socket
+costs its positions and one chunk.
+
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple
+
+from tornado.iostream import StreamClosedError
+
+from jupyter_durable_chat import __version__
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log import AheadOfLog, Log, LogError, Record
+from jupyter_durable_chat.server.handler import ChatHandler, translated
+
+CHUNK_BYTES = 1 << 16
+"""About how much of one session is read, and held, at a time."""
+
+RETRY_MILLISECONDS = 1000
+
+
+class Records(NamedTuple):
+    """The next events of a session."""
+
+    session: str
+    records: list[Record]
+
+
+class CaughtUp(NamedTuple):
+    """The reader has seen what there was when it looked; said once for each session."""
+
+    session: str
+    lsn: int
+
+
+class Lost(NamedTuple):
+    """This session cannot be read on from this position."""
+
+    session: str
+    error: LogError
+
+
+async def read(
+    log: Log, positions: dict[str, int], keep_alive: float
+) -> AsyncIterator[list[Records | CaughtUp | Lost]]:
+    """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
+
+    Ends when every session is lost.
+    """
+    behind = set(positions)
+    readable = set(positions)
+    while positions:
+        found: list[Records | CaughtUp | Lost] = []
+        for session in sorted(readable):
+            try:
+                records = await log.read(session, positions[session], max_bytes=CHUNK_BYTES)
+            except LogError as error:
+                del positions[session]
+                readable.discard(session)
+                found.append(Lost(session, error))
+                continue
+            if records:
+                positions[session] = records[-1].lsn
+                found.append(Records(session, records))
+                continue
+            readable.discard(session)
+            if session in behind:
+                behind.discard(session)
+                found.append(CaughtUp(session, positions[session]))
+        if found:
+            yield found
+        if not readable and positions:
+            readable = set(await log.wait(positions, keep_alive))
+            if not readable:
+                yield []
+
+
+def frame(data: bytes, *, name: str = "", position: str = "") -> bytes:
+    """One event of the stream; `data` is JSON, so it has no line breaks."""
+    return b"%b%bdata: %b\n\n" % (
+        f"id: {position}\n".encode() if position else b"",
+        f"event: {name}\n".encode() if name else b"",
+        data,
+    )
+
+
+class EventStream(ChatHandler):
+    """A handler that streams. An open stream is not activity: a chat left open does not keep a server from its culler."""
+
+    _track_activity = False
+    _following: asyncio.Task[None] | None = None
+
+    def on_connection_close(self) -> None:
+        self.end_stream()
+        super().on_connection_close()
+
+    def end_stream(self) -> None:
+        """Let go of this reader. What it was reading runs on."""
+        if self._following:
+            self._following.cancel()
+
+    async def stream(self, positions: dict[str, int], *, shared: bool) -> None:
+        """Stream events after these positions until the connection closes or nothing is left to read."""
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
+        # Tornado would compress any text; a compressed stream reaches nobody until the compressor has enough.
+        self.set_header("Content-Encoding", "identity")
+        self._following = asyncio.create_task(self._follow(positions, shared))
+        self.chat.streams.add(self)
+        try:
+            await asyncio.wait({self._following})
+            if not self._following.cancelled():
+                self._following.result()
+        finally:
+            self._following.cancel()
+            self.chat.streams.discard(self)
+
+    async def _follow(self, positions: dict[str, int], shared: bool) -> None:
+        hello = e.to_json({"version": __version__, "sessions": sorted(positions)})
+        try:
+            self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + frame(hello, name="hello"))
+            await self.flush()
+            async for found in read(self.registry.log, positions, self.chat.keep_alive_seconds):
+                self.write(b"".join(_frames(found, positions, shared)) or b": keep-alive\n\n")
+                await self.flush()
+        except StreamClosedError:
+            return
+
+
+def _frames(found: list[Records | CaughtUp | Lost], positions: dict[str, int], shared: bool) -> Iterable[bytes]:
+    """What was found as SSE.
+
+    The position after a write stands on its last event: whoever is cut off inside of a write resumes before it, and
+    drops by LSN what it has. On a single stream every event has its own.
+    """
+    last = next((item for item in reversed(found) if isinstance(item, Records)), None)
+    for item in found:
+        name: dict[str, Any] = {"session": item.session} if shared else {}
+        if isinstance(item, CaughtUp):
+            yield frame(e.to_json(name | {"lsn": item.lsn}), name="caught-up")
+        elif isinstance(item, Lost):
+            error = translated(item.error, item.session)
+            status = error.status_code if error else 500
+            more = {"last_lsn": item.error.last_lsn} if isinstance(item.error, AheadOfLog) else {}
+            yield frame(
+                e.to_json({"session": item.session, "status": status, "message": str(item.error), **more}), name="gone"
+            )
+        elif not shared:
+            for lsn, data in item.records:
+                yield frame(e.number(lsn, data), position=str(lsn))
+        else:
+            prefix = b'{"session":%b,' % e.to_json(item.session)
+            for record in item.records:
+                at_end = item is last and record is item.records[-1]
+                position = " ".join(f"{session}:{lsn}" for session, lsn in positions.items()) if at_end else ""
+                yield frame(prefix + e.number(*record)[1:], position=position)

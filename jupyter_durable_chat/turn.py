@@ -1,0 +1,190 @@
+"""One turn: agent output becomes events in the log.
+
+What an agent yields is stored in the order it was yielded, as soon as the store takes it: the first piece at once,
+then everything that came within `interval` seconds, adjacent deltas of a part in one event. A turn ends exactly once,
+with an outcome, whatever the agent does: finishes, ends too early, fails, hangs, or ignores its cancellation.
+
+The turn belongs to no request: it runs in a task of its own, and only `stop` and `interrupt` end it from outside.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents import AgentError
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.025
+"""Seconds between two appends: deltas that come closer together share an event."""
+
+PENDING_CHUNKS = 2000
+"""Chunks that may wait for a slow store before the agent has to wait too."""
+
+STOP_SECONDS = 1.0
+"""How long an agent may take to give up its connection; then it is left behind."""
+
+TRUNCATED = e.Error("network", "The answer ended before the provider said that it was complete.", recoverable=True)
+SHUTDOWN = e.Error("internal", "The server shut down while this was being answered.", recoverable=True)
+
+Append = Callable[[Sequence[e.Event]], Awaitable[object]]
+
+
+class Turn:
+    """Stores what `answer` yields through `append`, which returns when its events are durable.
+
+    `append` may raise: the turn stops its agent and `run` raises the same.
+    """
+
+    def __init__(self, answer: AsyncIterator[e.Chunk], append: Append, *, interval: float = INTERVAL) -> None:
+        self._answer = answer
+        self._append = append
+        self._interval = interval
+        self._pending: list[e.Chunk] = []
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._agent: asyncio.Task[e.Finish | None] | None = None
+        self._ended_by: tuple[e.Outcome, e.Error | None] | None = None
+
+    def stop(self) -> None:
+        """End as `stopped`. Idempotent; the agent's connection is closed promptly."""
+        self._end_by("stopped", None)
+
+    def interrupt(self) -> None:
+        """End as `interrupted`, because this process goes away. Idempotent."""
+        self._end_by("interrupted", SHUTDOWN)
+
+    def _end_by(self, outcome: e.Outcome, error: e.Error | None) -> None:
+        if self._ended_by is None and not (self._agent and self._agent.done()):
+            self._ended_by = (outcome, error)
+            self._arrived.set()
+            if self._agent:
+                self._agent.cancel()
+
+    async def run(self) -> list[e.Event]:
+        """Run to the end, and return the last events, `turn-stopped` being the last: the caller stores these."""
+        self._agent = asyncio.create_task(self._listen())
+        self._agent.add_done_callback(lambda _: self._arrived.set())
+        if self._ended_by:
+            self._agent.cancel()
+        try:
+            await self._store()
+        finally:
+            await self._give_up()
+        return self._ending(self._agent)
+
+    async def _listen(self) -> e.Finish | None:
+        """Collect chunks until the agent has no more; returns its `finish` if there was one."""
+        finish = None
+        async for chunk in self._answer:
+            if isinstance(chunk, e.Finish):
+                finish = chunk
+            self._pending.append(chunk)
+            self._arrived.set()
+            if len(self._pending) >= PENDING_CHUNKS:
+                self._room.clear()
+                await self._room.wait()
+        return finish
+
+    async def _store(self) -> None:
+        assert self._agent is not None
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if self._ended_by:
+                await self._give_up()
+            over = self._agent.done() or self._ended_by is not None
+            chunks, self._pending = self._pending, []
+            self._room.set()
+            if chunks:
+                await self._append(coalesce(chunks))
+            if over:
+                return
+            await asyncio.wait({self._agent}, timeout=self._interval)
+
+    async def _give_up(self) -> None:
+        """Make the agent's task end; one that ignores its cancellation is left behind."""
+        assert self._agent is not None
+        if not self._agent.done():
+            self._agent.cancel()
+            await asyncio.wait({self._agent}, timeout=STOP_SECONDS)
+            if not self._agent.done():
+                logger.warning("An agent ignored its cancellation; it is left behind.")
+
+    def _ending(self, agent: asyncio.Task[e.Finish | None]) -> list[e.Event]:
+        outcome, error, usage = self._outcome(agent)
+        last: list[e.Event] = []
+        if outcome == "stopped":
+            last.append(e.Abort())
+        elif error is not None:
+            last.append(e.ErrorText(error_text=error.text))
+        return [*last, e.TurnStopped(outcome=outcome, error=error, usage=usage)]
+
+    def _outcome(self, agent: asyncio.Task[e.Finish | None]) -> tuple[e.Outcome, e.Error | None, e.Usage | None]:
+        if self._ended_by is not None or not agent.done() or agent.cancelled():
+            outcome, error = self._ended_by or ("interrupted", SHUTDOWN)
+            return outcome, error, None
+        failure = agent.exception()
+        if isinstance(failure, AgentError):
+            return "failed", e.Error(failure.category, failure.text, failure.recoverable), None
+        if failure is not None:
+            # The message of a foreign exception may hold a key or a prompt: only its type and its place are told.
+            where = "".join(traceback.format_tb(failure.__traceback__))
+            logger.error("An agent raised %s\n%s", type(failure).__name__, where)
+            text = f"The agent failed with {type(failure).__name__}. The server's log says where."
+            return "failed", e.Error("internal", text, recoverable=True), None
+        finish = agent.result()
+        if finish is None:
+            return "truncated", TRUNCATED, None
+        return "completed", None, _usage(finish)
+
+
+def _usage(finish: e.Finish) -> e.Usage | None:
+    usage: Any = (finish.message_metadata or {}).get("usage")
+    return msgspec.convert(usage, e.Usage) if usage else None
+
+
+_DELTA = {
+    e.TextDelta: ("id", "delta"),
+    e.ReasoningDelta: ("id", "delta"),
+    e.ToolInputDelta: ("tool_call_id", "input_text_delta"),
+}
+
+
+def coalesce(chunks: Iterable[e.Chunk]) -> list[e.Chunk]:
+    """The same chunks with adjacent deltas of one part joined; order and text are kept."""
+    out: list[e.Chunk] = []
+    run: list[str] = []
+    for chunk in chunks:
+        fields = _DELTA.get(type(chunk))
+        last = out[-1] if out else None
+        if (
+            fields
+            and type(last) is type(chunk)
+            and getattr(last, fields[0]) == getattr(chunk, fields[0])
+            and not _marked(last, chunk)
+        ):
+            run.append(getattr(chunk, fields[1]))
+            continue
+        _finish_run(out, run)
+        out.append(chunk)
+    _finish_run(out, run)
+    return out
+
+
+def _marked(*chunks: Any) -> bool:
+    """Whether any of these carries what a joined delta could not."""
+    return any(getattr(chunk, "provider_metadata", None) for chunk in chunks)
+
+
+def _finish_run(out: list[e.Chunk], run: list[str]) -> None:
+    if run:
+        field = _DELTA[type(out[-1])][1]
+        out[-1] = msgspec.structs.replace(out[-1], **{field: getattr(out[-1], field) + "".join(run)})
+        run.clear()
