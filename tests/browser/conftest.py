@@ -1,0 +1,85 @@
+"""A browser and the two hosts. Without a browser these tests fail: nobody may believe that they ran."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from tests.browser.jupyter import App, Jupyter, running
+from tests.browser.page import NotebookPage
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Open = Callable[..., NotebookPage]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(180))
+
+
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """Playwright runs an event loop of its own here, which pytest-jupyter must not take for its and close."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """There is no server in this process to clean up after."""
+
+
+def chromium(playwright: Playwright) -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    if Path(playwright.chromium.executable_path).exists():
+        return playwright.chromium.executable_path
+    pytest.fail("No Chromium on this machine. Run scripts/install-chromium, then try again.", pytrace=False)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(playwright), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def jupyter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]:
+    app: App = request.param
+    with running(app, tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One person's browser: its tabs share cookies and workers."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_notebook(context: BrowserContext, jupyter: Jupyter) -> Open:
+    """Open a notebook with these cells in a new tab."""
+
+    def open_notebook(*cells: str, name: str = "a.ipynb") -> NotebookPage:
+        if cells:
+            jupyter.write_notebook(name, *cells)
+        return NotebookPage(context.new_page(), jupyter, name).open()
+
+    return open_notebook

@@ -1,0 +1,180 @@
+"""A real Jupyter server as a process of its own, which a test may kill and start again on the same port.
+
+Nothing of the person's own Jupyter is seen or touched: configuration, data and runtime files lie in the test's folder.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+import nbformat
+import psutil
+
+ROOT = Path(__file__).parent.parent.parent
+
+App = Literal["lab", "notebook"]
+
+
+class Jupyter:
+    """One server: `lab` or `notebook`, its folder, its address, and what its scripted agent was asked."""
+
+    def __init__(self, app: App, folder: Path, *, base_url: str = "/") -> None:
+        self.app: App = app
+        self.folder = folder
+        self.port = free_port()
+        self.token = "a-token-of-the-tests"
+        self.url = f"http://127.0.0.1:{self.port}{base_url}"
+        self.files = folder / "files"
+        self.files.mkdir()
+        self._asked = folder / "asked"
+        self._output = folder / "output"
+        self._process: subprocess.Popen[str] | None = None
+        self._configure(base_url)
+
+    def start(self) -> None:
+        """Returns when the server answers; raises with its output when it does not come up."""
+        command = [sys.executable, "-m", "jupyter", self.app, "--config", str(self.folder / "config.json")]
+        self._process = process = subprocess.Popen(
+            command,
+            cwd=self.files,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        up = threading.Event()
+        self._reader = threading.Thread(target=self._read_output, args=[process, up])
+        self._reader.start()
+        if not up.wait(60) or process.poll() is not None:
+            raise RuntimeError(f"{self.app} did not start:\n{self.output}")
+
+    def kill(self) -> None:
+        """The server is gone at once, without a word to anybody; its kernels, now orphans, go too."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """The orderly shutdown."""
+        self._end(signal.SIGTERM)
+
+    def api(self, path: str, **params: str | int) -> Any:
+        """The JSON answer of a GET."""
+        answer = httpx2.get(f"{self.url}{path}", params=params, headers={"Authorization": f"token {self.token}"})
+        answer.raise_for_status()
+        return answer.json()
+
+    def transcript(self, session: str) -> dict[str, Any]:
+        return self.api(f"durable-chat/api/sessions/{session}")
+
+    def events(self, session: str) -> list[dict[str, Any]]:
+        """The session's whole log."""
+        events: list[dict[str, Any]] = []
+        while True:
+            after = events[-1]["lsn"] if events else 0
+            answer = self.api(f"durable-chat/api/sessions/{session}/events", after=after, limit=1000)
+            events += answer["events"]
+            if not answer["more"]:
+                return events
+
+    @property
+    def asked(self) -> list[str]:
+        """The questions that the scripted agent was asked, one per call of the model."""
+        return self._asked.read_text().splitlines() if self._asked.exists() else []
+
+    @property
+    def output(self) -> str:
+        """What the server has printed so far."""
+        return self._output.read_text()
+
+    def write_notebook(self, name: str, *cells: str) -> Path:
+        path = self.files / name
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, path)
+        return path
+
+    def _configure(self, base_url: str) -> None:
+        config = {
+            "ServerApp": {
+                "base_url": base_url,
+                "ip": "127.0.0.1",
+                "port": self.port,
+                "port_retries": 0,
+                "open_browser": False,
+                "allow_root": True,
+                "root_dir": str(self.files),
+            },
+            "IdentityProvider": {"token": self.token},
+            "LabApp": {"expose_app_in_browser": True},
+            "JupyterNotebookApp": {"expose_app_in_browser": True},
+            "DurableChat": {
+                "agents": {"scripted": "tests.browser.agent.Scripted"},
+                "default_agent": "scripted",
+            },
+        }
+        (self.folder / "config.json").write_text(json.dumps(config))
+        page_config = self.folder / "config" / "labconfig" / "page_config.json"
+        page_config.parent.mkdir(parents=True)
+        page_config.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY"))}
+        return {
+            **kept,
+            "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
+            "JUPYTER_DATA_DIR": str(self.folder / "data"),
+            "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
+            "IPYTHONDIR": str(self.folder / "ipython"),
+            "PYTHONPATH": str(ROOT),
+            "SCRIPTED_AGENT_ASKED": str(self._asked),
+        }
+
+    def _read_output(self, process: subprocess.Popen[str], up: threading.Event) -> None:
+        """Keep what the server prints until it is gone; say when it is up, and when it never will be."""
+        assert process.stdout
+        with process.stdout, self._output.open("a", buffering=1) as kept:
+            for line in process.stdout:
+                kept.write(line)
+                if "is running at" in line:
+                    up.set()
+        process.wait()
+        up.set()
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        if self._process is None:
+            return
+        family = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.send_signal(with_signal)
+        self._process.wait(20)
+        self._process = None
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, 10)
+        self._reader.join(10)
+
+
+@contextlib.contextmanager
+def running(app: App, folder: Path, *, base_url: str = "/") -> Iterator[Jupyter]:
+    """A started server that is gone afterwards, whatever happened to it in between."""
+    jupyter = Jupyter(app, folder, base_url=base_url)
+    jupyter.start()
+    try:
+        yield jupyter
+    finally:
+        jupyter.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
