@@ -24,7 +24,7 @@ from typing import Self
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.log import Head, Lease, Log, LogError, LogUnavailable, StreamDeleted, UnknownStream
-from jupyter_durable_chat.session import Session, summary
+from jupyter_durable_chat.session import Session, new_id, summary
 from jupyter_durable_chat.transcript import JSON, Transcript
 
 logger = logging.getLogger(__name__)
@@ -136,6 +136,39 @@ class Registry:
             if not self._users[session_id]:
                 del self._users[session_id]
             self._unload()
+
+    async def fork(self, session_id: str, lsn: int | None, by: e.Author | None) -> Transcript:
+        """A new session whose log is this one's up to `lsn` (`None`: all of it), under the same LSNs.
+
+        A turn that runs there is `interrupted` in the fork; it runs on where it is. Raises `AheadOfLog`.
+        """
+        head = await self.log.head(session_id)
+        through = head.lsn if lsn is None else lsn
+        await self.log.read(session_id, through, limit=1)
+        records: list[bytes] = []
+        transcript = Transcript()
+        while len(records) < through:
+            for record in await self.log.read(session_id, len(records), limit=min(1000, through - len(records))):
+                records.append(record.data)
+                transcript.apply(e.decode(e.number(*record)))
+        now = e.timestamp(self._clock())
+        fact = e.SessionCreated(
+            session=new_id("s"),
+            notebook=transcript.notebook,
+            title=transcript.title,
+            agent=transcript.agent,
+            model=transcript.model,
+            forked_from=session_id,
+            by=by,
+        )
+        records[0] = e.encode(fact, at=now)
+        if transcript.turn:
+            records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
+        await self.log.create(
+            fact.session, records, labels={**head.labels, "status": "idle"}, summary=summary(transcript)
+        )
+        async with self.acquire(fact.session) as session:
+            return session.transcript
 
     async def sessions(self, *, notebook: str | None, status: str | None, before: str | None, limit: int) -> list[JSON]:
         """What a list of sessions shows, the last used first."""

@@ -56,6 +56,10 @@ class Busy(CommandError):
     """Another server is just starting or ending a turn of this session; try again."""
 
 
+class UnknownMessage(CommandError):
+    """A message id that this session does not have."""
+
+
 class Message(Struct, frozen=True):
     """What a person sends. The same `client_id` with the same body is one message for ever."""
 
@@ -130,6 +134,16 @@ class Session:
                     await self.refresh()
                 return True
         return False
+
+    def through(self, message_id: str) -> int:
+        """The LSN at which this message's turn is over, or where the log ends now: where a fork there ends."""
+        messages = self.transcript.messages
+        place = next((i for i, m in enumerate(messages) if m["id"] == message_id), None)
+        if place is None:
+            raise UnknownMessage(f"This session has no message {message_id!r}.")
+        turn = messages[place]["metadata"]["turn"]
+        later = next((m for m in messages[place + 1 :] if m["metadata"]["turn"] != turn), None)
+        return later["metadata"]["lsn"] - 1 if later else self.transcript.lsn
 
     # Commands
 

@@ -45,6 +45,11 @@ class StopBody(Struct):
     turn_id: str | None = None
 
 
+class ForkBody(Struct):
+    lsn: int | None = None
+    message_id: str | None = None
+
+
 def lsn(text: str, name: str) -> int:
     """An LSN of a request: a decimal number from 0. Raises `ApiError` 400 that quotes it."""
     if not _LSN.fullmatch(text):
@@ -82,8 +87,10 @@ class Sessions(ChatHandler):
         )
         key = None if notebook is None else self._key(notebook, body.name)
         transcript, new = await self.registry.create(fact, key)
-        self.set_header("Location", f"{self.base_url}durable-chat/api/sessions/{transcript.id}")
-        self.reply(transcript.to_json(), 201 if new else 200)
+        if new:
+            self.created(transcript)
+        else:
+            self.reply(transcript.to_json())
 
     def _key(self, notebook: str, name: str = "") -> str:
         return notebook_key(self.chat.root, notebook, name)
@@ -146,6 +153,19 @@ class Stop(ChatHandler):
         body = self.body(StopBody)
         async with self.registry.acquire(session_id) as session:
             self.reply({"stopped": await session.stop(body.turn_id, self.author)})
+
+
+class Fork(ChatHandler):
+    @route
+    async def post(self, session_id: str) -> None:
+        body = self.body(ForkBody)
+        if body.lsn is not None and body.lsn < 1:
+            raise ApiError(400, "malformed", f"lsn takes the number of an event, from 1, and not {body.lsn}.")
+        through = body.lsn
+        if body.message_id is not None:
+            async with self.registry.acquire(session_id) as session:
+                through = session.through(body.message_id)
+        self.created(await self.registry.fork(session_id, through, self.author))
 
 
 class SessionEvents(EventStream):
@@ -249,6 +269,7 @@ ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}", OneSession),
     (rf"durable-chat/api/sessions/{_ID}/messages", Messages),
     (rf"durable-chat/api/sessions/{_ID}/stop", Stop),
+    (rf"durable-chat/api/sessions/{_ID}/fork", Fork),
     (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
     (r"durable-chat/api/events", SharedEvents),
     (r"durable-chat/api/agents", Agents),

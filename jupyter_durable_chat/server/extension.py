@@ -171,4 +171,4 @@ class DurableChat(ExtensionApp):
             api_keys=dict(self.api_keys),
             base_urls=dict(self.base_urls),
         )
-        return Agents([demo, assistant], load=self.agents, model=self.model or None)
+        return Agents([demo, assistant, *self.agents], default=assistant.name if self.model else demo.name)

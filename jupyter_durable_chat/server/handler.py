@@ -25,7 +25,8 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.log import AheadOfLog, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.registry import Registry
-from jupyter_durable_chat.session import AgentUnavailable, Busy, ClientIdReused, TurnRunning
+from jupyter_durable_chat.session import AgentUnavailable, Busy, ClientIdReused, TurnRunning, UnknownMessage
+from jupyter_durable_chat.transcript import Transcript
 
 if TYPE_CHECKING:
     from jupyter_durable_chat.server.extension import DurableChat
@@ -47,6 +48,7 @@ class ApiError(web.HTTPError):
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     TurnRunning: (409, "turn-running"),
     ClientIdReused: (409, "client-id-reused"),
+    UnknownMessage: (400, "unknown-message"),
     UnknownAgent: (400, "unknown-agent"),
     AgentUnavailable: (503, "agent-unavailable"),
     Busy: (503, "busy"),
@@ -145,6 +147,11 @@ class ChatHandler(APIHandler):
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
         self.finish(value if isinstance(value, bytes) else e.to_json(value))
+
+    def created(self, transcript: Transcript) -> None:
+        """Answer with a new session and where it is."""
+        self.set_header("Location", f"{self.base_url}durable-chat/api/sessions/{transcript.id}")
+        self.reply(transcript.to_json(), 201)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]

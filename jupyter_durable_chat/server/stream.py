@@ -91,7 +91,7 @@ def frame(data: bytes, *, name: str = "", position: str = "") -> bytes:
 
 
 class EventStream(ChatHandler):
-    """A handler that streams. An open stream is not activity: a chat left open does not keep a server from its culler."""
+    """A handler that streams. An open stream is not activity: a chat left open keeps no server from its culler."""
 
     _track_activity = False
     _following: asyncio.Task[None] | None = None

@@ -1,0 +1,196 @@
+"""A turn ends exactly once, with the right outcome, and what was yielded before is stored before."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents import AgentError, Request
+from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.turn import STOP_SECONDS, Turn, coalesce
+from tests.scripted import Scripted
+
+
+class Stored:
+    """Where a turn's events go, in batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[e.Event]] = []
+        self.grown = asyncio.Event()
+
+    async def append(self, events: Sequence[e.Event]) -> None:
+        self.batches.append(list(events))
+        self.grown.set()
+
+    @property
+    def text(self) -> str:
+        return "".join(event.delta for batch in self.batches for event in batch if isinstance(event, e.TextDelta))
+
+
+def started() -> tuple[Scripted, Stored, Turn]:
+    agent, stored = Scripted(), Stored()
+    return agent, stored, Turn(agent.run(Request([])), stored.append)
+
+
+def stopped(ending: Sequence[e.Event]) -> e.TurnStopped:
+    assert isinstance(ending[-1], e.TurnStopped)
+    return ending[-1]
+
+
+async def test_a_finish_completes_with_its_usage() -> None:
+    agent, stored, turn = started()
+    agent.say_text("Hello", " ", "world")
+    agent.finish()
+    end = stopped(await turn.run())
+    assert (end.outcome, end.error, end.usage) == ("completed", None, e.Usage(input_tokens=2, output_tokens=3))
+    assert stored.text == "Hello world"
+
+
+async def test_a_stream_that_just_ends_is_truncated() -> None:
+    agent, stored, turn = started()
+    agent.say_text("half")
+    agent.say(None)
+    end = stopped(await turn.run())
+    assert end.outcome == "truncated" and end.error is not None and end.error.recoverable
+    assert stored.text == "half"
+
+
+async def test_an_agent_error_is_told_as_it_is_and_after_what_came_before() -> None:
+    agent, stored, turn = started()
+    agent.say_text("half")
+    agent.say(AgentError("rate", "Too many requests.", recoverable=True))
+    ending = await turn.run()
+    assert ending[0] == e.ErrorText(error_text="Too many requests.")
+    assert stopped(ending).error == e.Error("rate", "Too many requests.", True)
+    assert stopped(ending).outcome == "failed" and stored.text == "half"
+
+
+async def test_a_foreign_exception_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    agent, _, turn = started()
+    agent.say(RuntimeError("Authorization: Bearer sk-secret"))
+    with caplog.at_level(logging.DEBUG):
+        end = stopped(await turn.run())
+    assert end.outcome == "failed" and end.error is not None
+    assert "sk-secret" not in end.error.text + caplog.text
+    assert "RuntimeError" in end.error.text and "scripted.py" in caplog.text
+
+
+async def test_the_first_piece_is_stored_at_once_and_the_next_ones_together() -> None:
+    agent, stored, turn = started()
+    running = asyncio.create_task(turn.run())
+    agent.say(e.TextStart(id="x"))
+    await stored.grown.wait()
+    agent.say(*(e.TextDelta(id="x", delta=str(n)) for n in range(10)))
+    agent.finish()
+    await running
+    deltas = [event for batch in stored.batches for event in batch if isinstance(event, e.TextDelta)]
+    assert stored.text == "0123456789" and len(deltas) < 10
+
+
+async def test_stop_keeps_the_partial_and_closes_the_agent() -> None:
+    agent, stored, turn = started()
+    running = asyncio.create_task(turn.run())
+    agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="half"))
+    await stored.grown.wait()
+    turn.stop()
+    turn.stop()
+    ending = await running
+    assert [type(event) for event in ending] == [e.Abort, e.TurnStopped]
+    assert stopped(ending).outcome == "stopped" and agent.closed.is_set() and stored.text == "half"
+
+
+async def test_stop_before_the_first_token_and_before_the_start() -> None:
+    agent, stored, turn = started()
+    turn.stop()
+    assert stopped(await turn.run()).outcome == "stopped"
+    assert stored.batches == []
+
+    agent, stored, turn = started()
+    running = asyncio.create_task(turn.run())
+    await agent.started.wait()
+    turn.stop()
+    assert stopped(await running).outcome == "stopped" and agent.closed.is_set()
+
+
+async def test_stop_after_the_finish_changes_nothing() -> None:
+    agent, _, turn = started()
+    agent.finish()
+    ending = await turn.run()
+    turn.stop()
+    assert stopped(ending).outcome == "completed"
+
+
+async def test_an_interrupt_is_no_stop() -> None:
+    agent, _, turn = started()
+    running = asyncio.create_task(turn.run())
+    await agent.started.wait()
+    turn.interrupt()
+    turn.stop()
+    assert stopped(await running).outcome == "interrupted"
+
+
+async def test_an_agent_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = asyncio.Event()
+
+    async def stubborn() -> AsyncIterator[e.Chunk]:
+        yield e.TextStart(id="x")
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    stored = Stored()
+    turn = Turn(stubborn(), stored.append)
+    running = asyncio.create_task(turn.run())
+    await stored.grown.wait()
+    before = asyncio.get_running_loop().time()
+    turn.stop()
+    assert stopped(await running).outcome == "stopped"
+    assert asyncio.get_running_loop().time() - before < STOP_SECONDS + 2
+    release.set()
+
+
+async def test_a_store_that_fails_stops_the_agent_and_raises() -> None:
+    agent = Scripted()
+
+    async def append(_: Sequence[e.Event]) -> None:
+        raise LogUnavailable("disk full")
+
+    agent.say_text("lost")
+    with pytest.raises(LogUnavailable):
+        await Turn(agent.run(Request([])), append).run()
+    assert agent.closed.is_set()
+
+
+async def test_a_slow_store_makes_the_agent_wait_and_loses_nothing() -> None:
+    stored, gate = Stored(), asyncio.Event()
+    yielded = 0
+
+    async def append(events: Sequence[e.Event]) -> None:
+        await gate.wait()
+        await stored.append(events)
+
+    async def eager() -> AsyncIterator[e.Chunk]:
+        nonlocal yielded
+        yield e.TextStart(id="x")
+        for yielded in range(10_000):
+            yield e.TextDelta(id="x", delta="a")
+            if yielded == 1_000:
+                asyncio.get_running_loop().call_later(0, gate.set)
+        yield e.Finish()
+
+    assert stopped(await Turn(eager(), append).run()).outcome == "completed"
+    assert len(stored.text) == 10_000
+
+
+def test_coalesce_joins_only_neighbours_of_one_part() -> None:
+    a, b = e.TextDelta(id="a", delta="1"), e.TextDelta(id="b", delta="2")
+    assert coalesce([a, a, b, a]) == [e.TextDelta(id="a", delta="11"), b, a]
+    tool = e.ToolInputDelta(tool_call_id="c", input_text_delta="{")
+    assert coalesce([tool, tool]) == [e.ToolInputDelta(tool_call_id="c", input_text_delta="{{")]
+    marked = e.TextDelta(id="a", delta="!", provider_metadata={"p": {"k": 1}})
+    assert coalesce([a, marked, a]) == [a, marked, a]
+    assert coalesce([a, e.ReasoningDelta(id="a", delta="r")]) == [a, e.ReasoningDelta(id="a", delta="r")]
