@@ -1,12 +1,13 @@
 """Who answers.
 
 An agent turns a conversation into a stream of assistant chunks. It knows no log, no session and no turn: it yields, and
-whoever iterates decides what becomes of it. It is stopped by cancelling the iteration, and then its connection to the
-provider is closed before the cancellation is through.
+whoever iterates decides what becomes of it. It is stopped by cancelling the iteration or by closing the generator, and
+then its connection to the provider is closed before that is through. Whoever iterates closes the generator in any case
+(`contextlib.aclosing`): a cancellation that comes between two chunks does not reach it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -42,13 +43,15 @@ class Agent(ABC):
 
     name: str
     description: str = ""
+    models: Sequence[str] = ()
+    """Models that it offers by name; the first is its own. Others may be asked for, too."""
 
     def unavailable(self, model: str | None = None) -> str | None:
         """Why this agent cannot answer now, with the next step; `None` when it can. Quick, and no I/O."""
         return None
 
     @abstractmethod
-    def run(self, request: Request) -> AsyncIterator[Chunk]:
+    def run(self, request: Request) -> AsyncGenerator[Chunk]:
         """The answer as chunks: steps, text, reasoning, tools, and a `Finish` when the provider said it is done.
 
         `start` is not among them: who runs the turn has minted the message's id. Tokens used stand in

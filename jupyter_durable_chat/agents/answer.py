@@ -1,0 +1,175 @@
+"""One answer of a provider, as chunks.
+
+Import this in a thread: it imports pydantic-ai. An answer finishes only if the provider gave a reason why it ended; a
+stream that breaks off after it began just ends. Each answer has an HTTP client of its own, which is closed with it, so
+that a stop reaches the provider's socket whatever the SDK keeps, and nothing is left to be closed later.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, cast
+
+import msgspec
+from pydantic_ai import Agent
+from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, UserError
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    UserContent,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model, infer_model
+from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.ui.vercel_ai import VercelAIEventStream
+from pydantic_ai.ui.vercel_ai.response_types import BaseChunk, FinishReason
+from pydantic_ai.usage import RunUsage
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents.failure import Asked, failure
+from jupyter_durable_chat.agents.providers import credentials, secrets
+
+Messages = list[dict[str, Any]]
+
+CHUNKS = frozenset(
+    {
+        *("start-step", "finish-step", "text-start", "text-delta", "text-end"),
+        *("reasoning-start", "reasoning-delta", "reasoning-end", "source-url", "source-document", "file"),
+        *("tool-input-start", "tool-input-delta", "tool-input-available", "tool-input-error"),
+        *("tool-approval-request", "tool-output-available", "tool-output-error", "tool-output-denied"),
+    }
+)
+"""The chunks that are passed on. The others are the library's own book-keeping, and some of them quote instructions."""
+
+FINISH_REASONS: Mapping[str | None, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content-filter",
+    "tool_call": "tool-calls",
+    "error": "error",
+}
+
+
+async def run(
+    messages: Messages, model: str, instructions: str, api_keys: Mapping[str, str], base_urls: Mapping[str, str]
+) -> AsyncGenerator[e.Chunk]:
+    """The answer to these UI messages. Raises `AgentError`."""
+    provider = model.partition(":")[0]
+    asked = Asked(model, instructions, secrets(provider, api_keys))
+    began = False
+    try:
+        agent, opened = await asyncio.to_thread(_open, model, instructions, api_keys, base_urls)
+        asked = msgspec.structs.replace(asked, url=opened.base_url)
+        async with opened, agent.run_stream_events(message_history=history(messages), model=opened) as run_events:
+            stream = EventStream(sdk_version=6).transform_stream(run_events)
+            async with aclosing(cast("AsyncGenerator[BaseChunk]", stream)) as chunks:
+                async for chunk in chunks:
+                    if converted := _convert(chunk):
+                        began = True
+                        yield converted
+            result = run_events.result
+    except ModelConnectionError as error:
+        if began:
+            return
+        raise failure(error, asked) from None
+    except (AgentRunError, UserError, ImportError) as error:
+        raise failure(error, asked) from None
+    if result and ended(result.response):
+        reason = FINISH_REASONS.get(result.response.finish_reason, "other")
+        yield e.Finish(finish_reason=reason, message_metadata=_metadata(result.usage))
+
+
+def history(messages: Messages) -> list[ModelMessage]:
+    """What the model is told of the conversation: what was said, and the files that came with it.
+
+    A file is sent only if its bytes are in the message (a `data:` URL). No URL is ever followed, by us or by the
+    provider on our behalf: it would reach whatever the server can reach.
+    """
+    told = [_request(m["parts"]) if m["role"] == "user" else _response(m["parts"]) for m in messages]
+    return [message for message in told if message.parts]
+
+
+def _request(parts: Messages) -> ModelRequest:
+    content = [item for part in parts if (item := _content(part))]
+    return ModelRequest([UserPromptPart(content)] if content else [])
+
+
+def _content(part: dict[str, Any]) -> UserContent | None:
+    if part["type"] == "text":
+        return part["text"]
+    if part["type"] != "file":
+        return None
+    try:
+        return BinaryContent.from_data_uri(part["url"])
+    except ValueError:
+        return f"[A file that could not be sent: {part.get('filename') or part.get('mediaType')}]"
+
+
+def _response(parts: Messages) -> ModelResponse:
+    return ModelResponse([TextPart(part["text"]) for part in parts if part["type"] == "text" and part["text"]])
+
+
+def ended(response: ModelResponse) -> bool:
+    """Whether the provider said that this response is complete.
+
+    Its own word for it is in `provider_details`. Without one, pydantic-ai takes the end of an OpenAI-compatible stream
+    for a `stop`, so that reason alone proves nothing, except from xAI, whose words are not kept. A response without a
+    URL was made in this process: there is no stream that could have broken.
+    """
+    if "finish_reason" in (response.provider_details or {}) or response.provider_url is None:
+        return True
+    return response.finish_reason not in (None, "stop") or (
+        response.finish_reason == "stop" and response.provider_name == "xai"
+    )
+
+
+class EventStream(VercelAIEventStream):
+    """pydantic-ai's events as AI SDK chunks; an error is raised and not told, because its text may hold anything."""
+
+    async def on_error(self, error: Exception) -> AsyncIterator[BaseChunk]:
+        raise error
+        yield
+
+
+def _open(
+    model: str, instructions: str, api_keys: Mapping[str, str], base_urls: Mapping[str, str]
+) -> tuple[Agent[None, str | None], Model]:
+    """Runs in a thread: SDKs are imported, certificates are read."""
+
+    def provider(name: str) -> Provider[Any]:
+        given = credentials(name, api_keys, base_urls)
+        try:
+            return infer_provider_class(name)(**given) if given else infer_provider(name)
+        except TypeError:
+            raise UserError(f"The provider {name!r} cannot be given: {', '.join(given)}.") from None
+
+    opened = infer_model(model, provider)
+    # One attempt, and one request per step: who runs the turn decides what is worth another.
+    settable = "max_retries" not in opened.unsupported_settings
+    once = ModelSettings(max_retries=0) if settable else ModelSettings()
+    agent = Agent(instructions=instructions or None, output_type=[str, type(None)], retries=0, model_settings=once)
+    return agent, opened
+
+
+def _convert(chunk: BaseChunk) -> e.Chunk | None:
+    fields = chunk.model_dump(by_alias=True)
+    if fields["type"] not in CHUNKS:
+        return None
+    if fields["type"].endswith("-delta"):
+        fields.pop("providerMetadata", None)  # start and end say the same, and deltas with it cannot be joined
+    return msgspec.convert(fields, e.Known)
+
+
+def _metadata(usage: RunUsage) -> dict[str, Any] | None:
+    counted = e.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    return {"usage": msgspec.to_builtins(counted)} if counted != e.Usage() else None
