@@ -62,9 +62,15 @@ class LogError(Exception):
 class UnknownStream(LogError):
     """There never was a stream of that name."""
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"there is no stream {stream!r}")
+
 
 class StreamDeleted(LogError):
     """There was one; it is gone for good, and its name is never used again."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"stream {stream!r} was deleted")
 
 
 class AheadOfLog(LogError):
@@ -85,6 +91,9 @@ class Conflict(LogError):
 
 class Fenced(LogError):
     """The epoch is not the stream's: somebody else has the lease, and this writer must not write again."""
+
+    def __init__(self, stream: str, epoch: int, current: int) -> None:
+        super().__init__(f"stream {stream!r} is at epoch {current}; a writer of epoch {epoch} must not write to it")
 
 
 class LeaseHeld(LogError):
@@ -146,7 +155,8 @@ class Log(ABC):
 
         `epoch`: refuse with `Fenced` unless it is the stream's. `after`: refuse with `Conflict` unless the stream ends
         there. `labels` are merged, an empty value removes one; `summary` replaces. `release` gives the lease of this
-        `epoch` back in the same transaction. Either all of it happens or nothing.
+        `epoch`, which must be given, back in the same transaction. Either all of it happens or nothing, also when the
+        caller is cancelled; then it may be either.
         """
 
     @abstractmethod
@@ -181,7 +191,7 @@ class Log(ABC):
     async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
         """Become the writer: a new epoch, greater than every one before, that lasts `seconds` unless renewed.
 
-        Raises `LeaseHeld` while another lease lasts, unless `over` is its epoch: that one is taken over.
+        Raises `LeaseHeld` while another holder's lease lasts, unless `over` is its epoch: that one is taken over.
         """
 
     @abstractmethod

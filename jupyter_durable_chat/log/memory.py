@@ -1,0 +1,202 @@
+"""A log that lives as long as its process: for tests, and for a server that must not write.
+
+It keeps the whole contract but durability. Nothing here awaits, so every operation is a transaction.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from jupyter_durable_chat.log import (
+    AheadOfLog,
+    Conflict,
+    Fenced,
+    Head,
+    Lease,
+    LeaseHeld,
+    Log,
+    LogUnavailable,
+    Record,
+    StreamDeleted,
+    UnknownStream,
+)
+from jupyter_durable_chat.log.waiters import GONE, Waiters
+
+
+@dataclass
+class _Stream:
+    name: str
+    number: int
+    created: float
+    updated: float
+    key: str | None
+    summary: bytes
+    labels: dict[str, str] = field(default_factory=dict)
+    records: list[bytes] = field(default_factory=list)
+    epoch: int = 0
+    lease: Lease | None = None
+
+    @property
+    def head(self) -> Head:
+        return Head(
+            self.name, len(self.records), self.epoch, self.created, self.updated, dict(self.labels), self.summary
+        )
+
+    @property
+    def age(self) -> tuple[float, int]:
+        return self.updated, self.number
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        self.labels = {name: value for name, value in {**self.labels, **labels}.items() if value}
+
+
+class MemoryLog(Log):
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._streams: dict[str, _Stream | None] = {}  # None: deleted
+        self._keys: dict[str, str] = {}
+        self._waiters = Waiters()
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._open = False
+        self._waiters.fail(self._closed())
+
+    async def create(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        summary: bytes = b"",
+    ) -> Head:
+        self._check_open()
+        if key is not None and key in self._keys:
+            return self._living(self._keys[key]).head
+        if stream in self._streams:
+            raise ValueError(f"there is, or was, a stream {stream!r}")
+        now = self._clock()
+        created = _Stream(stream, len(self._streams), now, now, key, summary, records=list(records))
+        created.label(labels or {})
+        self._streams[stream] = created
+        if key is not None:
+            self._keys[key] = stream
+        self._waiters.tell(stream, len(records))
+        return created.head
+
+    async def append(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        *,
+        epoch: int | None = None,
+        after: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        summary: bytes | None = None,
+        release: bool = False,
+    ) -> int:
+        if release and epoch is None:
+            raise ValueError("to release a lease, name its epoch")
+        living = self._living(stream)
+        if epoch is not None and epoch != living.epoch:
+            raise Fenced(stream, epoch, living.epoch)
+        if after is not None and after != len(living.records):
+            raise Conflict(stream, after, len(living.records))
+        living.records.extend(records)
+        if labels:
+            living.label(labels)
+        if summary is not None:
+            living.summary, living.updated = summary, self._clock()
+        if release:
+            living.lease = None
+        self._waiters.tell(stream, len(living.records))
+        return len(living.records)
+
+    async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
+        if after < 0:
+            raise ValueError(f"an LSN is not negative: {after}")
+        stored = self._living(stream).records
+        if after > len(stored):
+            raise AheadOfLog(stream, after, len(stored))
+        records: list[Record] = []
+        for lsn, data in enumerate(stored[after : after + limit], after + 1):
+            if max_bytes <= 0 and records:
+                break
+            records.append(Record(lsn, data))
+            max_bytes -= len(data)
+        return records
+
+    async def wait(self, after: Mapping[str, int], timeout: float | None = None) -> Collection[str]:
+        self._check_open()
+        if ready := [stream for stream, lsn in after.items() if self._end(stream) > lsn]:
+            return ready
+        return await self._waiters.wait(after, timeout)
+
+    async def head(self, stream: str) -> Head:
+        return self._living(stream).head
+
+    async def streams(
+        self, *, labels: Mapping[str, str] | None = None, before: str | None = None, limit: int = 100
+    ) -> list[Head]:
+        self._check_open()
+        start = (float("inf"), 0) if before is None else self._living(before).age
+        wanted = (labels or {}).items()
+        found = [s for s in self._streams.values() if s and s.age < start and wanted <= s.labels.items()]
+        return [s.head for s in sorted(found, key=lambda s: s.age, reverse=True)[:limit]]
+
+    async def delete(self, stream: str) -> None:
+        self._check_open()
+        if stream in self._streams and self._streams[stream] is None:
+            return
+        if (key := self._living(stream).key) is not None:
+            del self._keys[key]
+        self._streams[stream] = None
+        self._waiters.tell(stream, GONE)
+
+    async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
+        living, now = self._living(stream), self._clock()
+        held = living.lease
+        if held and held.holder != holder and held.until > now and held.epoch != over:
+            raise LeaseHeld(held)
+        living.epoch += 1
+        living.lease = Lease(stream, holder, living.epoch, now + seconds)
+        return living.epoch
+
+    async def renew(self, holder: str, seconds: float) -> None:
+        self._check_open()
+        until = self._clock() + seconds
+        for stream in self._streams.values():
+            if stream and stream.lease and stream.lease.holder == holder:
+                stream.lease = Lease(stream.name, holder, stream.epoch, until)
+
+    async def leases(self) -> list[Lease]:
+        self._check_open()
+        return [stream.lease for stream in self._streams.values() if stream and stream.lease]
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise self._closed()
+
+    def _closed(self) -> LogUnavailable:
+        return LogUnavailable("the log in memory is not open")
+
+    def _living(self, stream: str) -> _Stream:
+        self._check_open()
+        if stream not in self._streams:
+            raise UnknownStream(stream)
+        living = self._streams[stream]
+        if living is None:
+            raise StreamDeleted(stream)
+        return living
+
+    def _end(self, stream: str) -> int:
+        if stream not in self._streams:
+            return 0
+        living = self._streams[stream]
+        return GONE if living is None else len(living.records)
