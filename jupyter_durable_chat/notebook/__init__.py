@@ -1,0 +1,1 @@
+"""What runs in the kernel: a reader and a commander of sessions, over HTTP and nothing else."""

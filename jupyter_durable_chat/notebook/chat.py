@@ -1,0 +1,114 @@
+"""`Chat`: a conversation in a notebook.
+
+The conversation lives in the server. A `Chat` shows it, sends to it and follows it: its traits move while this kernel
+lives, whoever sends, and observers are called in the thread that reads. Closing a `Chat`, or the kernel, stops nothing.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from traitlets import Enum, Unicode
+
+from jupyter_durable_chat.notebook.client import JSON, ChatError, ServerUnreachable
+from jupyter_durable_chat.notebook.conversation import Conversation
+from jupyter_durable_chat.notebook.follower import Reader
+from jupyter_durable_chat.notebook.render import text_of
+from jupyter_durable_chat.notebook.turn import Turn
+from jupyter_durable_chat.notebook.view import ChatView
+from jupyter_durable_chat.transcript import Transcript
+
+
+class Chat(ChatView):
+    """This notebook's conversation, or with a `name` another one of this notebook, or any `session` by its id.
+
+    Running the same cell again gives the same conversation. `title`, `agent` and `model` change it for everyone.
+    Without a server there is still a `Chat`, which shows why; `send` then raises `ServerUnreachable`.
+    """
+
+    status = Enum(("idle", "streaming", "failed"), "idle", read_only=True, help="What the conversation does.")
+    last_answer = Unicode(read_only=True, help="The text of the newest answer, as far as it has come.")
+    title = Unicode(read_only=True, help="The conversation's title; empty while it has none.")
+
+    _reader: Reader | None = None
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        session: str | None = None,
+        title: str | None = None,
+        agent: str | None = None,
+        model: str | None = None,
+        tools: Sequence[object] = (),
+    ) -> None:
+        if tools:
+            raise ChatError("This version of jupyter-durable-chat has no kernel tools yet: leave `tools` away.")
+        conversation = Conversation(name, session=session, title=title, agent=agent, model=model)
+        with suppress(ServerUnreachable):  # the conversation's notice says why
+            conversation.open()
+        super().__init__(conversation)
+        self._follow()
+
+    @property
+    def session(self) -> str | None:
+        """The session's id; `None` while no server was reached."""
+        return self._conversation.session
+
+    @property
+    def messages(self) -> list[JSON]:
+        """Everything said, oldest first, as AI SDK `UIMessage` objects: `id`, `role`, `parts`, `metadata`."""
+        self._conversation.refresh()
+        return self._reader.snapshot()["messages"] if self._reader else []
+
+    def send(self, text: str, *, agent: str | None = None, model: str | None = None) -> Turn:  # type: ignore[override]
+        """Ask, and return as soon as the question is kept; the answer arrives by itself.
+
+        Raises `ChatError` (409, code `turn-running`) while another answer is running.
+        """
+        sent = self._conversation.send(text, agent=agent, model=model)
+        self._follow()
+        return Turn(self._conversation, sent["turn_id"], sent["message_id"])
+
+    def stop(self) -> bool:
+        """Stop the running answer, keep what there is of it; whether there was anything to stop."""
+        return self._conversation.stop()
+
+    def fork(self, *, lsn: int | None = None, message_id: str | None = None) -> "Chat":
+        """A new conversation with the history up to an LSN or a message; without either, up to now."""
+        at = {"lsn": lsn, "message_id": message_id}
+        return Chat(session=self._conversation.fork(**{name: value for name, value in at.items() if value is not None}))
+
+    def close(self) -> None:
+        """Take it off the screen and follow it no longer."""
+        if self._reader:
+            self._reader.unlisten(self._update)
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<Chat {self.session or 'without a server'}>"
+
+    def _follow(self) -> None:
+        """Follow the conversation as soon as there is one."""
+        if self._reader is None and (reader := self._conversation.reader):
+            self._reader = reader
+            self._update()
+            reader.listen(self._update)
+
+    def _update(self) -> None:
+        """Show in the traits what the conversation is now."""
+        assert self._reader is not None
+        title, answer, status = self._reader.look(_traits)
+        self.set_trait("title", title)
+        self.set_trait("last_answer", answer)
+        self.set_trait("status", status)
+        if status != "streaming" and (self._reader.lsn, self._conversation.notice) != self._told:
+            self.bundle = self._current()
+
+    @property
+    def _told(self) -> tuple[int, str | None]:
+        return self.bundle["lsn"], self.bundle["notice"]
+
+
+def _traits(transcript: Transcript) -> tuple[str, str, str]:
+    answers = (text_of(message) for message in reversed(transcript.messages) if message["role"] == "assistant")
+    return transcript.title or "", next(answers, ""), transcript.status

@@ -1,0 +1,176 @@
+"""The server as a kernel sees it: HTTP and nothing else.
+
+A call ends in one of three ways: an answer, `ServerUnreachable` (nobody answered who could), or
+`ChatError` (the server said no, and why). A message is sent once, however often the connection breaks: its client id
+is minted here, and the server answers the same id with the same answer.
+"""
+
+import ipaddress
+import os
+import time
+import uuid
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    import httpx2
+
+JSON = dict[str, Any]
+
+URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
+TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+REFUSED = (401, 403)
+"""Statuses that say that this kernel's token is worth nothing: trying again is useless."""
+
+RETRY_DELAYS = (0.1, 0.4, 1.0)
+
+NO_SERVER = (
+    "This kernel was not started by a Jupyter server with jupyter-durable-chat, so there is nobody to answer. "
+    "Install jupyter-durable-chat in the environment of the Jupyter server and restart the server, "
+    f"or set {URL_VARIABLE} and {TOKEN_VARIABLE} before the kernel starts."
+)
+
+
+class ChatError(Exception):
+    """The server said no. `status` is the HTTP status and `code` the server's word for it, if it answered with one."""
+
+    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class ServerUnreachable(ChatError):
+    """Nobody answered who could. Nothing is lost: what runs goes on in the server."""
+
+
+def server_address() -> tuple[str, str]:
+    """URL and token of the server that started this kernel. Raises `ServerUnreachable` when there is none."""
+    url = os.environ.get(URL_VARIABLE)
+    if not url:
+        raise ServerUnreachable(NO_SERVER)
+    return url, os.environ.get(TOKEN_VARIABLE, "")
+
+
+class Client:
+    """The calls. `url` ends with `/durable-chat/`. Safe to use from several threads."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/") + "/"
+        self._token = token
+
+    def options(self) -> JSON:
+        """How to build an HTTP client for this server, blocking or not."""
+        import httpx2
+
+        local = _is_loopback(self.url)
+        return {
+            "base_url": self.url,
+            "headers": {"Accept": "application/json", "Authorization": f"token {self._token}"},
+            "timeout": httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            # Nobody stands between a kernel and the server on its own machine: no proxy, and a certificate that nobody
+            # has signed is as good as any.
+            "trust_env": not local,
+            "verify": not local,
+        }
+
+    def create(self, **about: str | None) -> JSON:
+        """The session of this `name` in this `notebook` or `kernel`, new or as it is: its transcript."""
+        body = {name: value for name, value in about.items() if value is not None}
+        return self._call("POST", "api/sessions", body, repeat="notebook" in body or "kernel" in body)
+
+    def transcript(self, session: str) -> JSON:
+        return self._call("GET", session_path(session))
+
+    def events(self, session: str, after: int) -> bytes:
+        """A page of the events after this LSN, as JSON."""
+        return self._request("GET", session_path(session, f"events?after={after}")).content
+
+    def update(self, session: str, **changes: str) -> JSON:
+        return self._call("PATCH", session_path(session), changes)
+
+    def send(self, session: str, text: str, *, agent: str | None = None, model: str | None = None) -> JSON:
+        """Returns `{message_id, turn_id, lsn, status}` once the message is durable."""
+        body = {"client_id": f"k_{uuid.uuid4().hex}", "text": text, "agent": agent, "model": model}
+        return self._call("POST", session_path(session, "messages"), {k: v for k, v in body.items() if v is not None})
+
+    def stop(self, session: str, turn: str | None = None) -> bool:
+        """Whether there was something to stop. Its outcome is in the log when this returns."""
+        return self._call("POST", session_path(session, "stop"), {"turn_id": turn} if turn else {})["stopped"]
+
+    def fork(self, session: str, **at: int | str) -> JSON:
+        """A new session with the history up to `lsn` or `message_id`: its transcript."""
+        return self._call("POST", session_path(session, "fork"), at, repeat=False)
+
+    @cached_property
+    def _http(self) -> "httpx2.Client":
+        import httpx2
+
+        return httpx2.Client(**self.options())
+
+    def _call(self, method: str, path: str, body: JSON | None = None, *, repeat: bool = True) -> Any:
+        return self._request(method, path, body, repeat=repeat).json()
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: JSON | None = None,
+        *,
+        repeat: bool = True,
+        delays: tuple[float, ...] = RETRY_DELAYS,
+    ) -> "httpx2.Response":
+        """One call, made again when the connection breaks; without `repeat` only if it cannot have arrived."""
+        import httpx2
+
+        again = httpx2.TransportError if repeat else (httpx2.ConnectError, httpx2.ConnectTimeout)
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx2.TransportError as error:
+            if not delays or not isinstance(error, again):
+                raise self.unreachable(error) from error
+        else:
+            check(response)
+            return response
+        time.sleep(delays[0])
+        return self._request(method, path, body, repeat=repeat, delays=delays[1:])
+
+    def unreachable(self, error: Exception) -> ServerUnreachable:
+        """A transport's error in words for a person."""
+        return ServerUnreachable(
+            f"The Jupyter server at {self.url} does not answer ({type(error).__name__}: {error}). "
+            "Answers that were running there are kept. If the server was started anew, restart this kernel."
+        )
+
+
+def check(response: "httpx2.Response") -> None:
+    """Raise what the server said, unless it is a success. The body must have been read."""
+    if response.is_success:
+        return
+    status = response.status_code
+    try:
+        body = response.json()
+        message, code = str(body["message"]), body.get("code")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # A proxy, not our server: its page is for a browser.
+        message, code = f"HTTP {status} {response.reason_phrase} from {response.url.copy_with(query=None)}", None
+    if status in REFUSED:
+        message = f"The Jupyter server does not accept this kernel ({message}) Restart the kernel: it gets a new token."
+    unreachable = status in (*REFUSED, 502, 504) or code == "store-unavailable"
+    raise (ServerUnreachable if unreachable else ChatError)(message, status=status, code=code)
+
+
+def session_path(session: str, *more: str) -> str:
+    return "/".join(("api/sessions", quote(session, safe=""), *more))
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,118 @@
+"""One session as this kernel knows it: opened when it is first needed, and again when that failed.
+
+Running the same cell twice, or after a kernel restart, finds the same session: the server knows which notebook this
+kernel belongs to, also after a rename. A kernel without a notebook keeps the sessions of its names itself.
+"""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jupyter_durable_chat.notebook.client import JSON, ChatError, Client, ServerUnreachable
+from jupyter_durable_chat.notebook.follower import Follower, Reader, connect
+
+_GONE = (404, 410)
+
+_without_notebook: dict[tuple[str, str], str] = {}
+"""Sessions by (server, name), of a kernel that belongs to no notebook."""
+
+
+class Conversation:
+    """Commands to one session. Every method may raise `ServerUnreachable` or `ChatError`."""
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        session: str | None = None,
+        title: str | None = None,
+        agent: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        self.name = name
+        self.session = session
+        self.reader: Reader | None = None
+        self._wanted = {k: v for k, v in {"title": title, "agent": agent, "model": model}.items() if v is not None}
+        self._follower: Follower | None = None
+        self._problem: ServerUnreachable | None = None
+
+    @property
+    def client(self) -> Client:
+        self.open()
+        assert self._follower is not None
+        return self._follower.client
+
+    @property
+    def notice(self) -> str | None:
+        """Why this conversation does not move, if so."""
+        problem = self._problem or (self.reader and self.reader.error) or (self._follower and self._follower.problem)
+        return str(problem) if problem else None
+
+    def open(self) -> Reader:
+        """Find or create the session. Idempotent."""
+        if self.reader is None:
+            try:
+                self._open()
+            except ServerUnreachable as problem:
+                self._problem = problem
+                raise
+            self._problem = None
+        assert self.reader is not None
+        return self.reader
+
+    def _open(self) -> None:
+        follower = connect()
+        transcript = self._find(follower.client)
+        if changes := {k: v for k, v in self._wanted.items() if transcript[k] != v}:
+            transcript = follower.client.update(transcript["id"], **changes)
+        self._follower, self.session = follower, transcript["id"]
+        self.reader = follower.reader(transcript)
+
+    def _find(self, client: Client) -> JSON:
+        if self.session is not None:
+            return client.transcript(self.session)
+        key = (client.url, self.name)
+        if key in _without_notebook:
+            try:
+                return client.transcript(_without_notebook[key])
+            except ChatError as error:
+                if error.status not in _GONE:
+                    raise
+        transcript = client.create(name=self.name, kernel=kernel_id(), **self._wanted)
+        if transcript["notebook"] is None:
+            _without_notebook[key] = transcript["id"]
+        return transcript
+
+    def refresh(self) -> None:
+        """Let `reader` have what the server has now, if the server can be asked."""
+        if self.reader and not self.notice:
+            with suppress(ChatError):
+                self.reader.refresh()
+
+    def send(self, text: str, *, agent: str | None = None, model: str | None = None) -> JSON:
+        """What the server answered, once it is durable. `reader` has it too."""
+        reader = self.open()
+        assert self.session is not None
+        answer = self.client.send(self.session, text, agent=agent, model=model)
+        reader.refresh()
+        return answer
+
+    def stop(self, turn: str | None = None) -> bool:
+        self.open()
+        assert self.session is not None
+        return self.client.stop(self.session, turn)
+
+    def fork(self, **at: Any) -> str:
+        """The id of a new session with the history up to `lsn` or `message_id`; without either, up to now."""
+        reader = self.open()
+        return self.client.fork(reader.session, **(at or {"lsn": reader.lsn}))["id"]
+
+
+def kernel_id() -> str | None:
+    """The id under which the Jupyter server started this kernel: its connection file is named after it."""
+    kernelapp = sys.modules.get("ipykernel.kernelapp")
+    if kernelapp is None or not kernelapp.IPKernelApp.initialized():
+        return None
+    name = Path(kernelapp.IPKernelApp.instance().connection_file).stem
+    return name.removeprefix("kernel-") if name.startswith("kernel-") else None

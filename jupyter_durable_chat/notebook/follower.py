@@ -1,0 +1,368 @@
+"""One reader per kernel: every session that somebody here follows, over one connection.
+
+A `Reader` has seen every event of its session up to its LSN exactly once, in order: what it has is dropped, a hole is
+fetched before anything behind it is folded, and a broken connection goes on after the last LSN. A session is followed
+for as long as it has a listener; with none left the connection is closed and the thread ends.
+
+Listeners are called in the reader's thread, after the change, once for everything that arrived together. That thread is
+a daemon and ends with the interpreter. A forked child has no such thread: what it inherited no longer moves there.
+"""
+
+import asyncio
+import logging
+import random
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from jupyter_durable_chat import events
+from jupyter_durable_chat.notebook.client import JSON, REFUSED, ChatError, Client, check, server_address, session_path
+from jupyter_durable_chat.transcript import Transcript
+
+if TYPE_CHECKING:
+    import httpx2
+
+logger = logging.getLogger(__name__)
+
+SILENCE_SECONDS = 45.0
+"""The server says something every 15 seconds; a connection that is silent for this long is dead."""
+
+MAX_BACKOFF_SECONDS = 10.0
+
+INTERRUPT_SECONDS = 0.5
+"""How soon a wait notices Ctrl-C where a lock cannot be interrupted (Windows)."""
+
+Look = TypeVar("Look")
+Listener = Callable[[], None]
+
+
+class _Addressed(msgspec.Struct):
+    session: str
+
+
+class _Gone(msgspec.Struct):
+    session: str
+    status: int
+    message: str
+
+
+class _Page(msgspec.Struct):
+    events: list[msgspec.Raw]
+    more: bool
+
+
+class Reader:
+    """A position in one session, and the transcript there."""
+
+    def __init__(self, follower: "Follower", transcript: Transcript) -> None:
+        self.session = transcript.id
+        self.error: ChatError | None = None
+        self._follower = follower
+        self._transcript = transcript
+        self._lock = threading.Lock()
+        self._listeners: tuple[Listener, ...] = ()
+
+    @property
+    def lsn(self) -> int:
+        return self._transcript.lsn
+
+    def look(self, at: Callable[[Transcript], Look]) -> Look:
+        """What `at` makes of the transcript, which stands still meanwhile. Nothing of it may be kept."""
+        with self._lock:
+            return at(self._transcript)
+
+    def snapshot(self) -> JSON:
+        """The transcript as JSON, to keep."""
+        return msgspec.json.decode(self.look(lambda transcript: events.to_json(transcript.to_json())))
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        self.listen(listener)
+        try:
+            yield
+        finally:
+            self.unlisten(listener)
+
+    def listen(self, listener: Listener) -> None:
+        """Follow the session, and call `listener` soon and then after every change."""
+        self._follower._listen(self, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Undo one `listen`. Idempotent."""
+        self._follower._unlisten(self, listener)
+
+    def wait(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until `done()`; whether it was before `timeout` seconds. Raises `error` when the session is lost."""
+        if isinstance(threading.current_thread(), _Thread):
+            raise ChatError("An observer of a chat cannot wait for it: it runs in the thread that reads the answers.")
+        ends = None if timeout is None else time.monotonic() + timeout
+        changed = threading.Event()
+        with self.listening(changed.set):
+            while not done():
+                if self.error:
+                    raise self.error
+                left = INTERRUPT_SECONDS if ends is None else min(INTERRUPT_SECONDS, ends - time.monotonic())
+                if left <= 0:
+                    return False
+                changed.wait(left)
+                changed.clear()
+        return True
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields now and after every change, in the caller's loop. Raises `error` when the session is lost."""
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the caller's loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(changed.set)
+
+        with self.listening(wake):
+            while True:
+                changed.clear()
+                yield
+                if self.error:
+                    raise self.error
+                await changed.wait()
+
+    def refresh(self) -> None:
+        """Read what the server has now, in the caller's thread; whether the session is followed or not."""
+        more = True
+        while more:
+            more = self._apply_page(self._follower.client.events(self.session, self.lsn))
+
+    def _apply_page(self, page: bytes) -> bool:
+        """Fold one answer of `GET …/events` in; whether there is more."""
+        decoded = msgspec.json.decode(page, type=_Page)
+        for raw in decoded.events:
+            self._apply(events.decode(bytes(raw)))
+        return decoded.more
+
+    def _apply(self, event: events.AnyEvent) -> bool:
+        """Fold an event in unless it is there already; `False` when others are missing in front of it."""
+        with self._lock:
+            if event.lsn > self._transcript.lsn + 1:
+                return False
+            self._transcript.apply(event)
+            return True
+
+    def _replace(self, transcript: JSON) -> None:
+        with self._lock:
+            self._transcript = Transcript.from_json(transcript)
+
+    def _call_listeners(self) -> None:
+        for listener in self._listeners:
+            try:
+                listener()
+            except Exception:
+                logger.exception("An observer of a chat failed.")
+
+
+class Follower:
+    """The kernel's one connection to the sessions of one server. Safe to use from several threads."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.problem: ChatError | None = None
+        self._lock = threading.Lock()
+        self._readers: weakref.WeakValueDictionary[str, Reader] = weakref.WeakValueDictionary()
+        self._followed: dict[str, Reader] = {}
+        self._thread: _Thread | None = None  # alive if and only if something is followed
+
+    def reader(self, transcript: JSON) -> Reader:
+        """The one reader of this session in this kernel, not behind `transcript`, which the server just gave."""
+        with self._lock:
+            reader = self._readers.get(transcript["id"])
+            if reader is None:
+                reader = self._readers[transcript["id"]] = Reader(self, Transcript.from_json(transcript))
+            elif reader.session not in self._followed:
+                reader.error = None
+                if transcript["lsn"] > reader.lsn:
+                    reader._replace(transcript)
+            return reader
+
+    def _listen(self, reader: Reader, listener: Listener) -> None:
+        with self._lock:
+            reader._listeners += (listener,)
+            if reader.session not in self._followed:
+                self._followed[reader.session] = reader
+                if self._thread:
+                    self._thread.reconnect()
+                else:
+                    self.problem = None
+                    self._thread = _Thread(self)
+                    self._thread.start()
+            assert self._thread is not None
+            self._thread.tell(reader)
+
+    def _unlisten(self, reader: Reader, listener: Listener) -> None:
+        with self._lock:
+            left = list(reader._listeners)
+            if listener in left:
+                left.remove(listener)
+            reader._listeners = tuple(left)
+            if not left and self._followed.pop(reader.session, None) and self._thread:
+                self._thread.reconnect()
+
+    # For the thread
+
+    def followed(self, session: str) -> Reader | None:
+        return self._followed.get(session)
+
+    def positions(self) -> dict[str, int]:
+        """The LSN of every followed session. With none the thread must end, and the next listener gets a new one."""
+        with self._lock:
+            if not self._followed:
+                self._thread = None
+            return {session: reader.lsn for session, reader in self._followed.items()}
+
+    def lose(self, session: str, error: ChatError) -> None:
+        """Nothing more will be read of this session: whoever waits for it hears why."""
+        with self._lock:
+            reader = self._followed.pop(session, None)
+        if reader:
+            reader.error = error
+            reader._call_listeners()
+
+
+class _Thread(threading.Thread):
+    """Reads what is followed, until nothing is."""
+
+    def __init__(self, follower: Follower) -> None:
+        super().__init__(name="jupyter-durable-chat", daemon=True)
+        self.follower = follower
+        self._client = follower.client
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncio.Task[None] | None = None
+        self._changed: dict[Reader, None] = {}
+        self._failures = 0
+
+    # From any thread
+
+    def reconnect(self) -> None:
+        """Look again at what is followed."""
+        self._loop.call_soon_threadsafe(self._hang_up)
+
+    def tell(self, reader: Reader) -> None:
+        """Call the reader's listeners soon."""
+        self._loop.call_soon_threadsafe(self._tell, reader)
+
+    # In this thread
+
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._follow())
+
+    def _hang_up(self) -> None:
+        if self._connection:
+            self._connection.cancel()
+
+    async def _follow(self) -> None:
+        while positions := self.follower.positions():
+            self._connection = asyncio.create_task(self._connect(positions))
+            await asyncio.wait({self._connection})
+            if not self._connection.cancelled() and (error := self._connection.exception()):
+                logger.error("Reading the chats of this kernel failed.", exc_info=error)
+                self._give_up(positions, ChatError(f"Reading the chats of this kernel failed: {error!r}"))
+
+    async def _connect(self, positions: dict[str, int]) -> None:
+        """One connection, until it ends, and then the pause before the next one."""
+        import httpx2
+
+        try:
+            async with httpx2.AsyncClient(**self._client.options()) as http:
+                await self._read(http, positions)
+        except httpx2.TransportError as error:
+            self.follower.problem = self._client.unreachable(error)
+        except ChatError as error:
+            self.follower.problem = error
+            if error.status in REFUSED:
+                self._give_up(positions, error)
+        self._failures += 1
+        longest = min(MAX_BACKOFF_SECONDS, 0.1 * 2**self._failures)
+        await asyncio.sleep(random.uniform(longest / 2, longest))
+
+    async def _read(self, http: "httpx2.AsyncClient", positions: dict[str, int]) -> None:
+        import httpx2
+
+        after = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
+        timeout = httpx2.Timeout(SILENCE_SECONDS)
+        async with http.sse("api/events", params=after, timeout=timeout, max_event_size=None) as source:
+            if source.response.status_code in (404, 409, 410):
+                await self._start_over(http, positions)
+                return
+            if not source.response.is_success:
+                await source.response.aread()
+                check(source.response)
+            self.follower.problem = None
+            async for message in source:
+                self._failures = 0
+                await self._take(http, message.event, message.data)
+
+    async def _take(self, http: "httpx2.AsyncClient", kind: str, data: str) -> None:
+        if kind == "gone":
+            gone = msgspec.json.decode(data, type=_Gone)
+            self.follower.lose(gone.session, ChatError(gone.message, status=gone.status))
+        elif kind == "snapshot":
+            self._start_from(msgspec.json.decode(data))
+        elif kind == "message":
+            session = msgspec.json.decode(data, type=_Addressed).session
+            if reader := self.follower.followed(session):
+                await self._fold(http, reader, events.decode(data))
+
+    async def _fold(self, http: "httpx2.AsyncClient", reader: Reader, event: events.AnyEvent) -> None:
+        while not reader._apply(event):
+            reader._apply_page(await self._get(http, session_path(reader.session, f"events?after={reader.lsn}")))
+        self._tell(reader)
+
+    async def _start_over(self, http: "httpx2.AsyncClient", sessions: Iterable[str]) -> None:
+        """The server has less than we saw: its store was replaced. What it has now is what there is."""
+        for session in sessions:
+            try:
+                self._start_from(msgspec.json.decode(await self._get(http, session_path(session))))
+            except ChatError as error:
+                if error.status not in (404, 410):
+                    raise
+                self.follower.lose(session, error)
+
+    def _start_from(self, transcript: JSON) -> None:
+        if reader := self.follower.followed(transcript["id"]):
+            reader._replace(transcript)
+            self._tell(reader)
+
+    @staticmethod
+    async def _get(http: "httpx2.AsyncClient", path: str) -> bytes:
+        response = await http.get(path)
+        check(response)
+        return response.content
+
+    def _give_up(self, sessions: Iterable[str], error: ChatError) -> None:
+        for session in sessions:
+            self.follower.lose(session, error)
+
+    def _tell(self, reader: Reader) -> None:
+        """Call the reader's listeners when everything that has arrived is folded."""
+        if not self._changed:
+            self._loop.call_soon(self._tell_all)
+        self._changed[reader] = None
+
+    def _tell_all(self) -> None:
+        changed, self._changed = self._changed, {}
+        for reader in changed:
+            reader._call_listeners()
+
+
+@cache
+def _follower(url: str, token: str) -> Follower:
+    return Follower(Client(url, token))
+
+
+def connect() -> Follower:
+    """This kernel's follower of the server that started it. Raises `ServerUnreachable` when there is none."""
+    return _follower(*server_address())

@@ -1,0 +1,74 @@
+"""What a notebook shows of a conversation: one MIME bundle for hosts with our renderer, with widgets, and with neither.
+
+The browser reads the answer from the server, so nothing here is needed while it arrives: a busy kernel shows as well as
+an idle one, and the output goes on without a kernel.
+"""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import anywidget
+from traitlets import Dict, Unicode, default
+
+from jupyter_durable_chat.notebook.bundle import chat_bundle, output
+from jupyter_durable_chat.notebook.client import JSON
+from jupyter_durable_chat.notebook.conversation import Conversation
+
+STATIC = Path(__file__).parent.parent / "static"
+
+NOT_BUILT = (
+    "The front end of jupyter-durable-chat is not built. Run `npm install && npm run build` in the folder js/ of the "
+    "checkout, or install the package with pip, which builds it; then restart this kernel."
+)
+
+_NOT_BUILT_MODULE = f"export default {{ render({{ el }}) {{ el.textContent = {NOT_BUILT!r} }} }}"
+
+
+class ChatView(anywidget.AnyWidget):
+    """A conversation, or one turn of it, on the screen."""
+
+    _esm = Unicode().tag(sync=True)
+    bundle = Dict(help="The data of our MIME type, for the widget's view.").tag(sync=True)
+
+    def __init__(self, conversation: Conversation, turn: str | None = None) -> None:
+        self._conversation = conversation
+        self._turn = turn
+        self._id = uuid.uuid4().hex
+        super().__init__(model_id=self._id, bundle=self._current())
+        self.on_msg(self._on_message)
+
+    def _current(self) -> JSON:
+        reader = self._conversation.reader
+        return chat_bundle(
+            reader.snapshot() if reader else None,
+            session=self._conversation.session,
+            turn=self._turn,
+            widget=self._id,
+            notice=self._conversation.notice,
+        )
+
+    def output(self) -> tuple[JSON, JSON]:
+        """The output of a cell: its data by MIME type, and their metadata."""
+        shown: Any = super()._repr_mimebundle_()
+        data, metadata = shown
+        return {**data, **output(self._current())}, metadata
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[JSON, JSON]:
+        return self.output()
+
+    @default("_esm")
+    def _loader(self) -> str:
+        return _built("widget.js") or _NOT_BUILT_MODULE
+
+    def _on_message(self, _: object, message: JSON, __: object) -> None:
+        """A page that cannot load the front end from the server asks its kernel for it."""
+        if message.get("type") == "core":
+            super().send({"type": "core", "code": _built("core-inline.js")})
+
+
+def _built(name: str) -> str | None:
+    try:
+        return (STATIC / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
