@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
-from tests.browser.jupyter import App, Jupyter, running
+from tests.browser.jupyter import Jupyter, running
 from tests.browser.page import NotebookPage
 
 FLAGS = [
@@ -19,6 +19,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=30_000)
 
 Open = Callable[..., NotebookPage]
 
@@ -57,29 +59,28 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=["lab", "notebook"])
+@pytest.fixture(params=[("lab", "/"), ("notebook", "/")], ids=["lab", "notebook"])
 def jupyter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]:
-    app: App = request.param
-    with running(app, tmp_path) as server:
+    """A running server: the application that it serves and its base URL are the parameter."""
+    app, base_url = request.param
+    with running(app, tmp_path, base_url=base_url) as server:
         yield server
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One person's browser: its tabs share cookies and workers."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(30_000)
-    yield context
-    context.close()
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context
 
 
 @pytest.fixture
 def open_notebook(context: BrowserContext, jupyter: Jupyter) -> Open:
-    """Open a notebook with these cells in a new tab."""
+    """Open a notebook in a new tab; cells, when there are any, are written to its file first."""
 
-    def open_notebook(*cells: str, name: str = "a.ipynb") -> NotebookPage:
+    def open_notebook(*cells: str, name: str = "a.ipynb", port: int | None = None) -> NotebookPage:
         if cells:
             jupyter.write_notebook(name, *cells)
-        return NotebookPage(context.new_page(), jupyter, name).open()
+        return NotebookPage(context.new_page(), jupyter, name, port=port).open()
 
     return open_notebook

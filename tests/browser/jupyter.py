@@ -25,20 +25,21 @@ App = Literal["lab", "notebook"]
 
 
 class Jupyter:
-    """One server: `lab` or `notebook`, its folder, its address, and what its scripted agent was asked."""
+    """One server: `lab` or `notebook`, its folder, its address, and what its paced agent was asked."""
 
     def __init__(self, app: App, folder: Path, *, base_url: str = "/") -> None:
         self.app: App = app
         self.folder = folder
         self.port = free_port()
         self.token = "a-token-of-the-tests"
+        self.base_url = base_url
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
         self.files = folder / "files"
         self.files.mkdir()
         self._asked = folder / "asked"
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
-        self._configure(base_url)
+        self._configure()
 
     def start(self) -> None:
         """Returns when the server answers; raises with its output when it does not come up."""
@@ -85,9 +86,16 @@ class Jupyter:
             if not answer["more"]:
                 return events
 
+    def wait_for_lsn(self, session: str, lsn: int) -> None:
+        """Return when the session's log has reached this LSN."""
+        path = f"durable-chat/api/sessions/{session}/events"
+        while self.api(path, after=0, limit=1)["lsn"] < lsn:
+            head = self.api(path, after=0, limit=1)["lsn"]
+            self.api(path, after=head, limit=1, wait=10)
+
     @property
     def asked(self) -> list[str]:
-        """The questions that the scripted agent was asked, one per call of the model."""
+        """The questions that the paced agent was asked, one per call of the model."""
         return self._asked.read_text().splitlines() if self._asked.exists() else []
 
     @property
@@ -102,10 +110,10 @@ class Jupyter:
         nbformat.write(notebook, path)
         return path
 
-    def _configure(self, base_url: str) -> None:
+    def _configure(self) -> None:
         config = {
             "ServerApp": {
-                "base_url": base_url,
+                "base_url": self.base_url,
                 "ip": "127.0.0.1",
                 "port": self.port,
                 "port_retries": 0,
@@ -116,10 +124,7 @@ class Jupyter:
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
             "JupyterNotebookApp": {"expose_app_in_browser": True},
-            "DurableChat": {
-                "agents": {"scripted": "tests.browser.agent.Scripted"},
-                "default_agent": "scripted",
-            },
+            "DurableChat": {"agents": ["tests.browser.agent:paced"]},
         }
         (self.folder / "config.json").write_text(json.dumps(config))
         page_config = self.folder / "config" / "labconfig" / "page_config.json"
@@ -135,7 +140,7 @@ class Jupyter:
             "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "PYTHONPATH": str(ROOT),
-            "SCRIPTED_AGENT_ASKED": str(self._asked),
+            "PACED_AGENT_ASKED": str(self._asked),
         }
 
     def _read_output(self, process: subprocess.Popen[str], up: threading.Event) -> None:

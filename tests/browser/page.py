@@ -5,13 +5,14 @@ so that a word that was doubled, out of place or taken back for one frame only i
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.jupyter import Jupyter
 
-CHAT_CELL = "from jupyter_durable_chat import Chat\nchat = Chat()\nchat"
+CHAT_CELL = "from jupyter_durable_chat import Chat\nchat = Chat(agent='paced')\nchat"
 
 PANEL = "window.jupyterapp?.shell?.currentWidget"
 RUN_CELL = """(() => {
@@ -19,65 +20,61 @@ RUN_CELL = """(() => {
   return jupyterapp.commands.execute('notebook:run-cell');
 })();"""
 
-WATCHER = """
-(() => {
-  const faults = (window.__faults = []);
-  const shown = new Map();
-  const look = () => {
-    for (const message of document.querySelectorAll('[data-session] [data-role="assistant"][data-message-id]')) {
-      const text = [...message.querySelectorAll('.jdc-text')].map((part) => part.textContent).join(' ');
-      const words = text.split(/\\s+/).filter((word) => /^w\\d+$/.test(word));
-      const wrong = words.findIndex((word, index) => word !== `w${index + 1}`);
-      if (wrong >= 0) faults.push(`${words[wrong]} stands where w${wrong + 1} belongs`);
-      const cell = message.closest('.jp-Cell')?.dataset.watched ?? '';
-      const key = `${cell}/${message.dataset.messageId}`;
-      if (words.length < (shown.get(key) ?? 0)) faults.push(`went back from ${shown.get(key)} to ${words.length} words`);
-      shown.set(key, words.length);
-    }
-    requestAnimationFrame(look);
-  };
-  requestAnimationFrame(look);
-})();
-"""
+WATCHER = Path(__file__).with_name("watcher.js")
 
 
 class NotebookPage:
     """One notebook, open in one tab of JupyterLab or Notebook 7."""
 
-    def __init__(self, page: Page, jupyter: Jupyter, notebook: str) -> None:
+    def __init__(self, page: Page, jupyter: Jupyter, notebook: str, *, port: int | None = None) -> None:
         self.page = page
         self.jupyter = jupyter
         self.notebook = notebook
-        page.add_init_script(WATCHER)
+        self._port = port or jupyter.port
+        page.add_init_script(path=WATCHER)
         page.on("dialog", lambda dialog: dialog.accept())
 
     def open(self) -> "NotebookPage":
-        """Returns when the notebook is drawn and its kernel is connected."""
+        """Returns when the cells are drawn, whatever the kernel is doing."""
         place = "lab/tree" if self.jupyter.app == "lab" else "notebooks"
-        self.page.goto(f"{self.jupyter.url}{place}/{self.notebook}?token={self.jupyter.token}")
-        return self.ready()
+        base = f"http://127.0.0.1:{self._port}{self.jupyter.base_url}"
+        self.page.goto(f"{base}{place}/{self.notebook}?token={self.jupyter.token}")
+        return self._drawn()
 
     def reload(self) -> "NotebookPage":
         self.page.reload()
-        return self.ready()
+        return self._drawn()
 
-    def ready(self) -> "NotebookPage":
-        self.drawn()
-        self.page.wait_for_function(f"{PANEL}?.sessionContext?.session?.kernel?.status === 'idle'")
-        return self
-
-    def drawn(self) -> "NotebookPage":
-        """Returns when the cells are on the page, whatever the kernel is doing."""
+    def _drawn(self) -> "NotebookPage":
         expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
         self.page.wait_for_function(f"{PANEL}?.content?.widgets?.length > 0")
         return self
 
+    def kernel_ready(self) -> None:
+        self.page.wait_for_function(f"{PANEL}?.sessionContext?.session?.kernel?.status === 'idle'")
+
+    def kernel_busy(self) -> None:
+        self.page.wait_for_function(f"{PANEL}?.sessionContext?.session?.kernel?.status === 'busy'")
+
+    @property
+    def trusted(self) -> bool:
+        """Whether Jupyter trusts the first cell."""
+        return self.page.evaluate(f"{PANEL}.content.widgets[0].model.trusted")
+
+    def write(self, source: str, index: int = 0) -> None:
+        """Type into a cell."""
+        self.page.evaluate(
+            f"([source, index]) => {PANEL}.content.widgets[index].model.sharedModel.setSource(source)", [source, index]
+        )
+
     def run(self, index: int = 0) -> None:
         """Run one cell and go on at once."""
+        self.kernel_ready()
         self.page.evaluate(f"index => {{ {RUN_CELL} }}", index)
 
     def run_to_end(self, index: int = 0) -> None:
         """Run one cell and wait until the kernel has answered."""
+        self.kernel_ready()
         self.page.evaluate(f"index => {{ return {RUN_CELL} }}", index)
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
@@ -93,7 +90,7 @@ class NotebookPage:
         self.page.evaluate("void jupyterapp.commands.execute('notebook:restart-kernel')")
         self.page.locator(".jp-Dialog button.jp-mod-accept").click()
         self.page.wait_for_function("() => !document.querySelector('.jp-Dialog')")
-        self.page.wait_for_function(f"{PANEL}?.sessionContext?.session?.kernel?.status === 'idle'")
+        self.kernel_ready()
         assert self.page.evaluate(f"{PANEL}.sessionContext.session.kernel.id") == before
 
     def shut_down_kernel(self) -> None:
@@ -110,7 +107,7 @@ class NotebookPage:
 
     def assert_never_wrong(self) -> None:
         """No frame since the page was loaded showed a word out of place, twice, or taken back."""
-        assert self.page.evaluate("window.__faults") == []
+        assert self.page.evaluate("watcher.faults") == []
 
 
 
@@ -128,10 +125,9 @@ class ChatView:
         return value
 
     @property
-    def answer(self) -> str:
-        """The text of the last answer, white space evened out."""
-        texts = self.root.locator("[data-role=assistant]").last.locator(".jdc-text").all_text_contents()
-        return " ".join(" ".join(texts).split())
+    def answer(self) -> list[str]:
+        """The words of the last answer."""
+        return self.root.locator("[data-role=assistant]").last.evaluate("message => watcher.words(message)")
 
     def ask(self, question: str) -> None:
         self.root.locator("textarea.jdc-input").fill(question)
@@ -152,5 +148,4 @@ class ChatView:
         expect(self.root).to_have_attribute("data-last-lsn", str(len(events)))
         expect(self.root).to_have_attribute("data-gaps", "0")
         answer = jupyter.transcript(self.session)["messages"][-1]
-        text = " ".join(part["text"] for part in answer["parts"] if part["type"] == "text")
-        assert self.answer == " ".join(text.split())
+        assert self.answer == " ".join(part["text"] for part in answer["parts"] if part["type"] == "text").split()

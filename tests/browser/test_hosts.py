@@ -1,0 +1,83 @@
+"""A saved answer shows without a kernel, without trust and without Jupyter; a busy kernel or a hub's URL hinder nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.browser.jupyter import Jupyter
+from tests.browser.page import CHAT_CELL, NotebookPage
+
+HUB = "/user/a%40b/"
+QUESTION = "300 words at 100 per second"
+ALL_WORDS = [f"w{n}" for n in range(1, 301)]
+
+
+def answered(notebook: NotebookPage) -> NotebookPage:
+    """Ask in the notebook's chat cell, wait for the end, and save."""
+    notebook.run()
+    notebook.chat.ask(QUESTION)
+    notebook.chat.wait_for_outcome()
+    notebook.save()
+    return notebook
+
+
+def test_saved_notebook_shows_the_answer_in_nbconvert(open_notebook: Open, jupyter: Jupyter) -> None:
+    notebook = answered(open_notebook(CHAT_CELL))
+    for target in ("html", "markdown"):
+        command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", target, "--stdout", "--log-level", "ERROR"]
+        page = subprocess.run(
+            [*command, jupyter.files / notebook.notebook], capture_output=True, text=True, check=True
+        ).stdout
+        assert QUESTION in page
+        assert all(f"w{n}" in page.replace("<", " ").split() for n in (1, 150, 300))
+
+
+def test_answer_is_drawn_with_the_kernel_dead_and_untrusted(open_notebook: Open, jupyter: Jupyter) -> None:
+    notebook = answered(open_notebook(CHAT_CELL))
+    notebook.shut_down_kernel()
+    notebook.page.close()
+    path = jupyter.files / notebook.notebook
+    distrust(path)
+
+    again = open_notebook()
+    assert not again.trusted
+    assert again.chat.answer == ALL_WORDS
+    expect(again.chat.root).to_have_attribute("data-gaps", "0")
+
+
+def test_kernel_is_busy(open_notebook: Open) -> None:
+    """The chat is drawn, asked and answered while a cell runs; nothing waits for the kernel."""
+    notebook = open_notebook(CHAT_CELL, "import time\nwhile True: time.sleep(0.1)")
+    notebook.run_to_end(0)
+    notebook.run(1)
+    notebook.kernel_busy()
+    notebook.chat.ask(QUESTION)
+    notebook.chat.wait_for_outcome()
+    notebook.save()
+    notebook.reload()
+    assert notebook.chat.answer == ALL_WORDS
+    notebook.chat.ask(QUESTION)
+    notebook.chat.wait_for_outcome()
+    notebook.chat.assert_exact(notebook.jupyter)
+    notebook.kernel_busy()
+
+
+def distrust(path: Path) -> None:
+    """Change the notebook on disk, as a colleague's mail would bring it: Jupyter has not signed this one."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("This came by mail."))
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize("jupyter", [("lab", HUB), ("notebook", HUB)], ids=["lab", "notebook"], indirect=True)
+def test_base_url_of_a_hub(open_notebook: Open, jupyter: Jupyter) -> None:
+    notebook = answered(open_notebook(CHAT_CELL))
+    notebook.reload()
+    assert notebook.chat.answer == ALL_WORDS
+    notebook.chat.assert_exact(jupyter)
+    assert jupyter.asked == [QUESTION]

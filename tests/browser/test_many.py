@@ -1,0 +1,54 @@
+"""(i) Twelve chats stream in one notebook, one more in each of ten tabs, and Jupyter's own requests are not held up.
+
+A browser has six connections per host, for all its tabs together: 22 streams that each took one would hang all of it.
+"""
+
+import time
+
+import pytest
+
+from tests.browser.conftest import Open
+from tests.browser.jupyter import Jupyter
+from tests.browser.page import NotebookPage
+
+CHATS = 12
+TABS = 10
+QUESTION = "400 words at 10 per second"
+ALL_WORDS = [f"w{n}" for n in range(1, 401)]
+
+
+def chat_cell(name: str) -> str:
+    return f"from jupyter_durable_chat import Chat\nChat({name!r}, agent='paced')"
+
+
+@pytest.mark.timeout(400)
+def test_i_twelve_chats_in_a_notebook_and_ten_tabs(open_notebook: Open, jupyter: Jupyter) -> None:
+    notebook = open_notebook(*[chat_cell(f"chat {n}") for n in range(CHATS)], name="many.ipynb")
+    for n in range(CHATS):
+        notebook.run_to_end(n)
+    tabs = [open_notebook(chat_cell("chat"), name=f"tab-{n}.ipynb") for n in range(TABS)]
+    for tab in tabs:
+        tab.run_to_end()
+
+    chats = [(notebook, notebook.chat_of(n)) for n in range(CHATS)] + [(tab, tab.chat) for tab in tabs]
+    for _, chat in chats:
+        chat.ask(QUESTION)
+    for _, chat in chats:
+        chat.wait_for_word(30)
+    assert all(jupyter.transcript(chat.session)["status"] == "streaming" for _, chat in chats), "not all at once"
+    assert seconds_to_save(notebook) < 2
+
+    for _, chat in chats:
+        chat.wait_for_outcome()
+        assert chat.answer == ALL_WORDS
+        chat.assert_exact(jupyter)
+    for page in [notebook, *tabs]:
+        page.assert_never_wrong()
+    assert jupyter.asked == [QUESTION] * len(chats)
+
+
+def seconds_to_save(notebook: NotebookPage) -> float:
+    notebook.write(chat_cell("chat 0") + "  # changed")
+    start = time.monotonic()
+    notebook.save()
+    return time.monotonic() - start
