@@ -168,11 +168,17 @@ class Session:
                     continue
 
     async def stop(self, turn_id: str | None, by: e.Author | None) -> bool:
-        """Stop the running turn (or only `turn_id`), wherever it runs; false when it does not run. Idempotent."""
+        """Stop the running turn (or only `turn_id`), wherever it runs; false when there is nothing to stop.
+
+        Idempotent: a turn that was stopped before is stopped.
+        """
         async with self._commands:
             turn = await self._request_stop(turn_id, by)
         if turn is None:
-            return False
+            return turn_id is not None and any(
+                m["metadata"]["turn"] == turn_id and m["metadata"].get("outcome") == "stopped"
+                for m in self.transcript.messages
+            )
         await self.turn_ended(turn, STOP_TIMEOUT)
         return True
 

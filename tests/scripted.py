@@ -44,3 +44,11 @@ class Scripted(Agent):
     def finish(self) -> None:
         usage = {"input_tokens": 2, "output_tokens": 3}
         self.say(e.Finish(finish_reason="stop", message_metadata={"usage": usage}), None)
+
+
+current: list[Scripted] = []
+"""The agent of the test that runs, for servers that load their agents by a dotted path."""
+
+
+def scripted() -> Agent:
+    return current[-1]

@@ -16,7 +16,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.log import AheadOfLog, Log, LogError, Record
+from jupyter_durable_chat.log import AheadOfLog, Log, LogError, LogUnavailable, Record
 from jupyter_durable_chat.server.handler import ChatHandler, translated
 
 CHUNK_BYTES = 1 << 16
@@ -130,7 +130,8 @@ class EventStream(ChatHandler):
             async for found in read(self.registry.log, positions, self.chat.keep_alive_seconds):
                 self.write(b"".join(_frames(found, positions, shared)) or b": keep-alive\n\n")
                 await self.flush()
-        except StreamClosedError:
+        except (StreamClosedError, LogUnavailable):
+            # Whoever reads this comes back with its position, when there is a network and a store again.
             return
 
 
