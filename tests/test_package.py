@@ -1,6 +1,7 @@
 """The built distributions: a clean checkout builds on a machine without Node, and what comes out needs none."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> str:
     done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
-    return done.stdout
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
 
 
 @pytest.fixture(scope="module")

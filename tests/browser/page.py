@@ -77,9 +77,9 @@ class NotebookPage:
         self.kernel_ready()
         self.page.evaluate(f"index => {{ return {RUN_CELL} }}", index)
 
-    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+    def command(self, name: str, options: dict[str, Any] | None = None) -> None:
         """Run a command of the application to its end."""
-        self.page.evaluate("([name, arguments]) => jupyterapp.commands.execute(name, arguments)", [name, arguments or {}])
+        self.page.evaluate("([name, options]) => jupyterapp.commands.execute(name, options)", [name, options or {}])
 
     def save(self) -> None:
         self.command("docmanager:save")
@@ -108,8 +108,6 @@ class NotebookPage:
     def assert_never_wrong(self) -> None:
         """No frame since the page was loaded showed a word out of place, twice, or taken back."""
         assert self.page.evaluate("watcher.faults") == []
-
-
 
 
 class ChatView:

@@ -1,4 +1,4 @@
-"""A saved answer shows without a kernel, without trust and without Jupyter; a busy kernel or a hub's URL hinder nothing."""
+"""A saved answer shows without a kernel, trust or Jupyter; a busy kernel and the base URL of a hub change nothing."""
 
 import subprocess
 import sys
