@@ -8,7 +8,7 @@
  *   - `toHtml`, `toMarkdown`, `toText`: `(transcript: Transcript, turn: string | null) => string`, for the saved output.
  *
  * Everything is compared by identity: a message or part object that is the same object has not changed.
- * A transcript may come from a hostile file. Its shape has been checked (`restore` in transcript.ts), its texts have not.
+ * A transcript may come from a hostile file. Its shape has been checked (restore.ts), its texts have not.
  */
 
 import type { Transcript } from '../transcript'
@@ -47,7 +47,7 @@ export interface ChatViewProps {
   gaps: number
   /** Why it is not `live`, or what went wrong with a command: text for a person, or nothing. */
   notice: string | null
-  outbox: Outgoing[]
+  outbox: readonly Outgoing[]
   /** `null`: nothing can be asked (`static`). */
   actions: Actions | null
 }

@@ -1,0 +1,89 @@
+/**
+ * The front end, as docs/architecture.md lists its files. What one file has to know of another (its hashed name) is
+ * built in, so the order below is the order of dependence: worker, core, then what loads the core.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { build } from 'esbuild'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const out = join(here, '../jupyter_durable_chat/static')
+const builder = createRequire(createRequire(import.meta.url).resolve('@jupyter/builder/package.json'))
+
+const common = {
+  absWorkingDir: here,
+  outdir: out,
+  bundle: true,
+  minify: true,
+  charset: 'utf8',
+  target: 'es2022',
+  format: 'esm',
+  loader: { '.css': 'text' },
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  legalComments: 'none', // Every licence is in licenses.txt.
+  metafile: true,
+  logLevel: 'warning',
+}
+
+rmSync(out, { recursive: true, force: true })
+mkdirSync(out, { recursive: true })
+
+const hashed = { entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]' }
+const worker = await build({ ...common, ...hashed, entryPoints: ['src/worker.ts'], format: 'iife' })
+const WORKER = entry(worker, 'src/worker.ts')
+const define = { WORKER: JSON.stringify(WORKER) }
+const core = await build({ ...common, ...hashed, define, entryPoints: ['src/core.ts'], splitting: true })
+const CORE = entry(core, 'src/core.ts')
+const inline = { 'core-inline': 'src/core.ts' }
+await build({ ...common, define, entryPoints: inline })
+const loads = { CORE: JSON.stringify(CORE) }
+await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
+await build({
+  ...common,
+  outdir: join(here, 'dist'),
+  define: loads,
+  minify: false,
+  entryPoints: ['src/plugin.ts'],
+  external: ['@lumino/widgets'],
+})
+
+writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE, worker: WORKER })}\n`)
+writeFileSync(join(out, 'licenses.txt'), licenses([worker, core]))
+
+execFileSync(
+  process.execPath,
+  [
+    builder.resolve('./lib/build-labextension.js'),
+    '--core-package-file',
+    builder.resolve('@jupyterlab/core-meta/core.package.json'),
+    here,
+  ],
+  { stdio: ['ignore', 'ignore', 'inherit'] },
+)
+
+/** The file that an entry point became. */
+function entry({ metafile }, source) {
+  const [file] = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === source)
+  return basename(file)
+}
+
+/** The licence texts of all packages that are in these builds. */
+function licenses(builds) {
+  const sources = builds.flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  const packages = sources.flatMap((source) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [])
+  return [...new Set(packages)].sort().map(license).join('\n')
+}
+
+function license(name) {
+  const folder = join(here, 'node_modules', name)
+  const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const files = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file))
+  const texts = files.sort().map((file) => readFileSync(join(folder, file), 'utf8').trim())
+  return [`${'='.repeat(80)}\n${name} ${version} (${license})`, ...texts, ''].join('\n\n')
+}

@@ -1,0 +1,132 @@
+/**
+ * All sessions of this page, over one link.
+ *
+ * Events are wanted while a cell can be seen or a turn runs; else nothing is followed, and no stream is held open. With a
+ * hub that lives in the page, they are not wanted while the page is hidden.
+ */
+
+import { Backoff } from './backoff'
+import type { HubOptions } from './hub'
+import { Link } from './link'
+import type { FromHub, LinkState, ToHub } from './protocol'
+import { type Line, Session } from './session'
+
+export interface ConnectionOptions {
+  /** Ends with `/durable-chat/api/`. */
+  api: URL
+  worker: URL | null
+  signal: AbortSignal
+  hub?: HubOptions
+  backoff?: () => Backoff
+}
+
+/** One who looks at a session. */
+export interface Handle {
+  readonly session: Session
+  /** Whether it can be seen. */
+  see(visible: boolean): void
+  close(): void
+}
+
+interface Open {
+  session: Session
+  /** Whether each handle's place can be seen. */
+  seen: Map<Handle, boolean>
+  listeners: Map<Handle, () => void>
+}
+
+export class Connection implements Line {
+  readonly api: URL
+  state: LinkState = { state: 'connecting', text: null }
+  awake = false
+  readonly #sessions = new Map<string, Open>()
+  readonly #link: Link
+  readonly #newBackoff: () => Backoff
+
+  constructor({ api, worker, signal, hub, backoff }: ConnectionOptions) {
+    this.api = api
+    this.#newBackoff = backoff ?? (() => new Backoff())
+    this.#link = new Link({ api, worker, signal, hear: (message) => this.#hear(message), ...(hub ? { hub } : {}) })
+    document.addEventListener('visibilitychange', () => this.#settle(), { signal })
+    addEventListener('online', () => this.retry(), { signal })
+  }
+
+  /** The session, shared by all who open it; `changed` is called after every change. */
+  open(id: string, changed: () => void): Handle {
+    const open = this.#sessions.get(id) ?? this.#begin(id)
+    const handle: Handle = {
+      session: open.session,
+      see: (visible) => {
+        open.seen.set(handle, visible)
+        this.#settle()
+      },
+      close: () => {
+        open.seen.delete(handle)
+        open.listeners.delete(handle)
+        if (open.listeners.size === 0 && this.#sessions.get(id) === open) this.#end(id, open.session)
+        this.#settle()
+      },
+    }
+    open.listeners.set(handle, changed)
+    return handle
+  }
+
+  retry(): void {
+    this.send({ type: 'retry' })
+    for (const { session } of this.#sessions.values()) session.retry()
+  }
+
+  // What a session needs
+
+  send(message: ToHub): void {
+    this.#link.send(message)
+  }
+
+  backoff(): Backoff {
+    return this.#newBackoff()
+  }
+
+  changed(session: Session): void {
+    const open = this.#sessions.get(session.id)
+    if (open?.session !== session) return
+    for (const changed of open.listeners.values()) changed()
+    this.#settle()
+  }
+
+  #begin(id: string): Open {
+    const open: Open = { session: new Session(id, this), seen: new Map(), listeners: new Map() }
+    this.#sessions.set(id, open)
+    return open
+  }
+
+  #end(id: string, session: Session): void {
+    this.#sessions.delete(id)
+    session.close()
+  }
+
+  #hear(message: FromHub): void {
+    if (message.type === 'state') {
+      this.state = message
+      for (const { session } of this.#sessions.values()) session.settle()
+    } else if (message.type === 'unknown') {
+      this.#settle()
+      for (const { session } of this.#sessions.values()) session.rejoin()
+    } else if ('session' in message) {
+      this.#sessions.get(message.session)?.session.hear(message)
+    }
+  }
+
+  #settle(): void {
+    const awake = this.#isWanted()
+    if (awake === this.awake) return
+    this.awake = awake
+    for (const { session } of this.#sessions.values()) session.settle()
+  }
+
+  #isWanted(): boolean {
+    const sessions = [...this.#sessions.values()]
+    const seen = () => sessions.some((open) => [...open.seen.values()].includes(true))
+    const running = () => sessions.some(({ session }) => session.running)
+    return document.hidden ? this.#link.shared && running() : seen() || running()
+  }
+}

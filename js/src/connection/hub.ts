@@ -1,0 +1,136 @@
+/**
+ * The one reader of this browser: pages at their ports, one stream for all that they follow.
+ *
+ * A page is served for as long as it speaks: it says `bye` when it goes, and one that died without a word is given up
+ * after `patience`. One that was only frozen and speaks again is told `unknown` and joins anew.
+ */
+
+import { Backoff } from './backoff'
+import type { FromHub, ToHub } from './protocol'
+import { Stream, type Told } from './stream'
+
+/** Milliseconds. Hidden pages speak once a minute at least; frozen ones not at all. */
+const PATIENCE = 200_000
+
+/** Milliseconds to wait for a page to give the XSRF token before the last known one is used. */
+const XSRF_PATIENCE = 1000
+
+interface Page {
+  port: MessagePort
+  follows: Set<string>
+  heard: number
+}
+
+export interface HubOptions {
+  patience?: number
+  backoff?: Backoff
+  silence?: number
+}
+
+export class Hub {
+  readonly #options: HubOptions
+  readonly #pages = new Map<MessagePort, Page>()
+  #stream: Stream | null = null
+  #xsrf = ''
+  #tokenGiven: ((xsrf: string) => void) | null = null
+
+  constructor(options: HubOptions = {}) {
+    this.#options = options
+  }
+
+  connect(port: MessagePort): void {
+    port.onmessage = ({ data }: MessageEvent<ToHub>) => this.#hear(port, data)
+  }
+
+  #hear(port: MessagePort, message: ToHub): void {
+    this.#giveUpTheDead()
+    if (message.type === 'hello') return this.#welcome(port, message.api, message.xsrf)
+    if (message.type === 'bye') return this.#forget(port)
+    const page = this.#pages.get(port)
+    if (!page || !this.#stream) return send(port, { type: 'unknown' })
+    page.heard = Date.now()
+    switch (message.type) {
+      case 'follow':
+        return this.#follow(page, this.#stream, message.session, message.lsn)
+      case 'unfollow':
+        page.follows.delete(message.session)
+        return this.#release([message.session])
+      case 'xsrf':
+        this.#xsrf = message.xsrf
+        this.#tokenGiven?.(message.xsrf)
+        return
+      case 'retry':
+        return this.#stream.retry()
+      case 'ping':
+        return send(port, { type: 'pong' })
+    }
+  }
+
+  #welcome(port: MessagePort, api: string, xsrf: string): void {
+    this.#forget(port)
+    this.#xsrf = xsrf
+    this.#stream ??= new Stream({
+      ...this.#options,
+      api: new URL(api),
+      xsrf: () => this.#freshToken(),
+      tell: (told) => this.#tell(told),
+    })
+    this.#pages.set(port, { port, follows: new Set(), heard: Date.now() })
+    send(port, { type: 'state', ...this.#stream.state })
+  }
+
+  #follow(page: Page, stream: Stream, session: string, lsn: number): void {
+    page.follows.add(session)
+    stream.follow(session, lsn)
+    send(page.port, { type: 'following', session, lsn: stream.position(session) as number })
+  }
+
+  #forget(port: MessagePort): void {
+    const page = this.#pages.get(port)
+    this.#pages.delete(port)
+    if (page) this.#release(page.follows)
+  }
+
+  #giveUpTheDead(): void {
+    const oldest = Date.now() - (this.#options.patience ?? PATIENCE)
+    for (const { port, heard } of this.#pages.values()) if (heard < oldest) this.#forget(port)
+  }
+
+  /** Stop following what no page follows. */
+  #release(sessions: Iterable<string>): void {
+    for (const session of sessions) {
+      if (this.#followers(session).length === 0) this.#stream?.unfollow(session)
+    }
+  }
+
+  #followers(session: string): Page[] {
+    return [...this.#pages.values()].filter(({ follows }) => follows.has(session))
+  }
+
+  #tell(told: Told): void {
+    if (told.type === 'state') {
+      for (const { port } of this.#pages.values()) send(port, told)
+      return
+    }
+    for (const page of this.#followers(told.session)) {
+      if (told.type === 'gone' || told.type === 'lost') page.follows.delete(told.session)
+      send(page.port, told)
+    }
+  }
+
+  /** The token as any living page knows it; cookies of a page are out of a worker's sight. */
+  #freshToken(): Promise<string> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(this.#xsrf), XSRF_PATIENCE)
+      this.#tokenGiven = (xsrf) => {
+        clearTimeout(timer)
+        resolve(xsrf)
+      }
+      for (const { port } of this.#pages.values()) send(port, { type: 'xsrf?' })
+    })
+  }
+}
+
+function send(port: MessagePort, message: FromHub): void {
+  port.postMessage(message)
+}

@@ -1,0 +1,45 @@
+/**
+ * What a page and the hub say to each other over a port. The hub is the same code in a SharedWorker, for all tabs of the
+ * browser, and in the page itself where there is no SharedWorker.
+ *
+ * A page reads a session's transcript itself, then follows it from there; the hub answers `following` with the LSN that
+ * it has delivered up to. Is that more than the page has, the page reads once more: what it gets then is newer than
+ * `following`, and all events after `following` come over the port. Attach first, read second, drop what you have.
+ */
+
+import type { WireEvent } from '../events'
+import type { Transcript } from '../transcript'
+
+export type ToHub =
+  /** First, and again when the hub has forgotten the page. `api` ends with `/durable-chat/api/`. */
+  | { type: 'hello'; api: string; xsrf: string }
+  | { type: 'follow'; session: string; lsn: number }
+  | { type: 'unfollow'; session: string }
+  /** The answer to `xsrf?`. */
+  | { type: 'xsrf'; xsrf: string }
+  /** Do not wait for the back-off. */
+  | { type: 'retry' }
+  | { type: 'ping' }
+  | { type: 'bye' }
+
+/** `text`: why there is no connection, for a person. */
+export type LinkState =
+  | { state: 'connecting'; text: null }
+  | { state: 'live'; text: null }
+  | { state: 'offline'; text: string }
+
+export type FromHub =
+  | ({ type: 'state' } & LinkState)
+  | { type: 'following'; session: string; lsn: number }
+  | { type: 'events'; session: string; events: WireEvent[] }
+  /** Replaces what the page has. */
+  | { type: 'snapshot'; session: string; transcript: Transcript }
+  /** The server does not have it; it is no longer followed. */
+  | { type: 'gone'; session: string; text: string }
+  /** The position is of no use: events are missing, or the log ends before it. It is no longer followed. */
+  | { type: 'lost'; session: string; reason: 'gap' | 'ahead' }
+  | { type: 'xsrf?' }
+  /** The answer to `ping`. */
+  | { type: 'pong' }
+  /** The hub had given the page up. */
+  | { type: 'unknown' }

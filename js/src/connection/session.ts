@@ -1,0 +1,314 @@
+/**
+ * One session as this page has it: the transcript, how it is connected, and what the person asked for.
+ *
+ * The transcript is read whole and then moved on by events, each exactly once and in order: what comes while it is read
+ * waits, what it holds already is dropped, and where something is missing it is read again. A message that was sent stays
+ * in the outbox until the transcript has it; its `client_id` makes sending it again safe.
+ */
+
+import type { WireEvent } from '../events'
+import { fold, type Transcript } from '../transcript'
+import type { Actions, ConnectionState, Outgoing } from '../view/types'
+import { Backoff } from './backoff'
+import { HttpError, request, xsrfToken } from './http'
+import type { FromHub, LinkState, ToHub } from './protocol'
+
+/** What a session needs of the page's connection. */
+export interface Line {
+  api: URL
+  state: LinkState
+  /** Whether events are wanted now. */
+  awake: boolean
+  send(message: ToHub): void
+  /** The session has changed. */
+  changed(session: Session): void
+  backoff(): Backoff
+}
+
+type Phase =
+  /** The transcript is being read. `attached`: the hub delivers already. */
+  | { is: 'reading'; attached: boolean }
+  /** Reading failed and will be tried again. */
+  | { is: 'waiting'; text: string; again: () => void }
+  /** The hub was asked to deliver. */
+  | { is: 'attaching' }
+  | { is: 'following' }
+  /** No events are wanted. */
+  | { is: 'resting' }
+  | { is: 'gone'; text: string }
+  | { is: 'closed' }
+
+export class Session implements Actions {
+  readonly id: string
+  transcript: Transcript | null = null
+  /** How often events were missing and read again. */
+  gaps = 0
+  outbox: readonly Outgoing[] = []
+  readonly #line: Line
+  readonly #backoff: Backoff
+  #phase: Phase = { is: 'resting' }
+  #waiting: WireEvent[] = []
+  #problem: string | null = null
+
+  constructor(id: string, line: Line) {
+    this.id = id
+    this.#line = line
+    this.#backoff = line.backoff()
+    void this.#read(false)
+  }
+
+  get state(): ConnectionState {
+    switch (this.#phase.is) {
+      case 'gone':
+        return 'gone'
+      case 'waiting':
+        return 'offline'
+      case 'resting':
+      case 'closed':
+        return 'idle'
+      case 'reading':
+      case 'attaching':
+        return this.#line.state.state === 'offline' ? 'offline' : 'connecting'
+      case 'following':
+        return this.#line.state.state
+    }
+  }
+
+  /** Why it is as it is, for a person. */
+  get notice(): string | null {
+    const phase = this.#phase
+    if (phase.is === 'gone' || phase.is === 'waiting') return phase.text
+    return (this.state === 'offline' ? this.#line.state.text : null) ?? this.#problem
+  }
+
+  get running(): boolean {
+    return this.transcript?.turn != null
+  }
+
+  // What the connection does with it
+
+  hear(message: FromHub & { session: string }): void {
+    if (this.#phase.is === 'gone' || this.#phase.is === 'closed') return
+    switch (message.type) {
+      case 'following':
+        if (this.#phase.is !== 'attaching' && this.#phase.is !== 'following') return
+        if (message.lsn > (this.transcript?.lsn ?? 0)) return void this.#read(true)
+        return this.#enter({ is: 'following' })
+      case 'events':
+        if (this.#phase.is === 'reading') this.#waiting.push(...message.events)
+        else if (this.#phase.is !== 'resting') this.#take(message.events)
+        return
+      case 'snapshot':
+        return this.#replace(message.transcript)
+      case 'gone':
+        return this.#enter({ is: 'gone', text: message.text })
+      case 'lost':
+        return this.#lost(message.reason)
+    }
+  }
+
+  /** The connection's state has changed, or whether events are wanted. */
+  settle(): void {
+    const { is } = this.#phase
+    if (this.#line.awake && is === 'resting') this.#attach()
+    else if (!this.#line.awake && (is === 'attaching' || is === 'following')) this.#rest()
+    else this.#line.changed(this)
+  }
+
+  /** The hub has forgotten what was followed. */
+  rejoin(): void {
+    if (this.#phase.is === 'following' || this.#phase.is === 'attaching') this.#attach()
+    else if (this.#phase.is === 'reading') this.#phase.attached = false
+  }
+
+  /** Do not wait for the next attempt. */
+  retry(): void {
+    if (this.#phase.is === 'waiting') this.#phase.again()
+  }
+
+  close(): void {
+    this.#line.send({ type: 'unfollow', session: this.id })
+    this.#phase = { is: 'closed' }
+  }
+
+  // What a person does with it
+
+  reconnect(): void {
+    this.#line.send({ type: 'retry' })
+    this.retry()
+  }
+
+  send(text: string): void {
+    const clientId = newClientId()
+    this.outbox = [...this.outbox, { clientId, text, error: null }]
+    this.#line.changed(this)
+    void this.#post(clientId, text)
+  }
+
+  resend(clientId: string): void {
+    const text = this.outbox.find((outgoing) => outgoing.clientId === clientId)?.text
+    if (text === undefined) return
+    this.#outgoing(clientId, null)
+    void this.#post(clientId, text)
+  }
+
+  discard(clientId: string): void {
+    this.outbox = this.outbox.filter((outgoing) => outgoing.clientId !== clientId)
+    this.#line.changed(this)
+  }
+
+  stop(): void {
+    const turn = this.transcript?.turn?.id
+    if (turn !== undefined) void this.#stop(turn)
+  }
+
+  // Reading
+
+  async #read(attached: boolean): Promise<void> {
+    const phase: Phase = { is: 'reading', attached }
+    this.#waiting = []
+    this.#enter(phase)
+    try {
+      const transcript = await this.#ask<Transcript>('')
+      if (this.#phase !== phase) return
+      this.#backoff.succeeded()
+      this.#moveTo(transcript)
+      if (!phase.attached) return this.#line.awake ? this.#attach() : this.#rest()
+      this.#enter({ is: 'following' })
+      this.#take(this.#waiting)
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      if (this.#phase === phase) this.#readFailed(error)
+    }
+  }
+
+  #readFailed(error: HttpError): void {
+    this.#line.send({ type: 'unfollow', session: this.id })
+    if (isGone(error)) return this.#enter({ is: 'gone', text: error.message })
+    const again = () => {
+      clearTimeout(timer)
+      void this.#read(false)
+    }
+    const timer = setTimeout(() => this.#phase === phase && again(), this.#delay(error))
+    const phase: Phase = { is: 'waiting', text: error.message, again }
+    this.#enter(phase)
+  }
+
+  #attach(): void {
+    this.#line.send({ type: 'follow', session: this.id, lsn: this.transcript?.lsn ?? 0 })
+    this.#enter({ is: 'attaching' })
+  }
+
+  #rest(): void {
+    this.#line.send({ type: 'unfollow', session: this.id })
+    this.#enter({ is: 'resting' })
+  }
+
+  #lost(reason: 'gap' | 'ahead'): void {
+    if (this.#phase.is === 'reading') this.#phase.attached = false
+    if (this.#phase.is !== 'attaching' && this.#phase.is !== 'following') return
+    if (reason === 'gap') this.gaps += 1
+    void this.#read(false)
+  }
+
+  #take(events: WireEvent[]): void {
+    const have = this.transcript?.lsn ?? 0
+    const fresh = events.filter(({ lsn }) => lsn > have)
+    if (fresh.some(({ lsn }, index) => lsn !== have + 1 + index)) {
+      this.#line.send({ type: 'unfollow', session: this.id })
+      return this.#lost('gap')
+    }
+    if (this.transcript && fresh.length > 0) this.#moveTo(fold(this.transcript, fresh))
+  }
+
+  #replace(transcript: Transcript): void {
+    if (transcript.lsn > (this.transcript?.lsn ?? 0)) this.#moveTo(transcript)
+  }
+
+  #moveTo(transcript: Transcript): void {
+    if (this.transcript?.turn && !transcript.turn) this.#problem = null
+    this.transcript = transcript
+    if (this.outbox.length > 0) {
+      const arrived = new Set(transcript.messages.map(({ metadata }) => metadata.client_id))
+      this.outbox = this.outbox.filter(({ clientId }) => !arrived.has(clientId))
+    }
+    this.#line.changed(this)
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase
+    this.#line.changed(this)
+  }
+
+  // Asking
+
+  async #ask<T>(path: string, body?: unknown): Promise<T> {
+    const url = new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
+    const ask = () =>
+      request(url, {
+        accept: 'application/json',
+        xsrf: xsrfToken(),
+        ...(body === undefined ? {} : { method: 'POST', body }),
+      })
+    const response = await ask().catch((error: unknown) => {
+      // The token in the cookie may have been renewed meanwhile, by this very answer too.
+      if (error instanceof HttpError && error.login) return ask()
+      throw error
+    })
+    return (await response.json()) as T
+  }
+
+  /** Ask until there is an answer, for as long as it is `wanted`; raises what the server refuses. */
+  async #insist(path: string, body: unknown, wanted: () => boolean): Promise<void> {
+    const backoff = this.#line.backoff()
+    while (wanted()) {
+      try {
+        await this.#ask(path, body)
+        return
+      } catch (error) {
+        if (!(error instanceof HttpError && error.unreachable)) throw error
+        await new Promise((resolve) => setTimeout(resolve, backoff.failed()))
+      }
+    }
+  }
+
+  async #post(clientId: string, text: string): Promise<void> {
+    try {
+      const wanted = () => this.outbox.some((outgoing) => outgoing.clientId === clientId)
+      await this.#insist('/messages', { client_id: clientId, text }, wanted)
+      if (this.#phase.is === 'resting') void this.#read(false)
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      this.#outgoing(clientId, error.message)
+    }
+  }
+
+  async #stop(turn: string): Promise<void> {
+    try {
+      await this.#insist('/stop', { turn_id: turn }, () => this.transcript?.turn?.id === turn)
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      this.#problem = error.message
+      this.#line.changed(this)
+    }
+  }
+
+  #outgoing(clientId: string, error: string | null): void {
+    this.outbox = this.outbox.map((outgoing) => (outgoing.clientId === clientId ? { ...outgoing, error } : outgoing))
+    this.#line.changed(this)
+  }
+
+  #delay(error: HttpError): number {
+    return this.#backoff.failed((error.retrySeconds ?? 0) * 1000)
+  }
+}
+
+function isGone(error: HttpError): boolean {
+  return error.status === 410 || error.code === 'unknown-session'
+}
+
+/** 128 random bits. (`crypto.randomUUID` exists in secure contexts only.) */
+function newClientId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return `c_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+}

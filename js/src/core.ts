@@ -1,0 +1,181 @@
+/**
+ * The front end for all hosts: draws a chat into an element and keeps it true.
+ *
+ * What was saved is drawn at once; the server's transcript replaces it as soon as it is there. One paint per frame,
+ * after which the root's `data-*` attributes say what was painted, for anyone to check from outside. There is one
+ * connection per page, whoever imports this module.
+ */
+
+import { h, render } from 'preact'
+
+import { type ChatBundle, isOutdated, output, restoreBundle } from './bundle'
+import { Connection, type Handle } from './connection/connection'
+import type { Transcript } from './transcript'
+import { ChatView, css } from './view'
+import type { ChatViewProps } from './view/types'
+
+export interface MountOptions {
+  /** The output's data of our MIME type, as it was found. */
+  source: unknown
+  /** Where Jupyter is; `null`: no server can be reached from the page, draw what there is. */
+  host: { baseUrl: string } | null
+  /** Unmounts. */
+  signal: AbortSignal
+  /** MIME type → data to be kept in the output, after an outcome that it does not have. */
+  onFinal?(bundle: Record<string, unknown>): void
+}
+
+export interface Mounted {
+  /** The output's data was changed from outside. */
+  update(source: unknown): void
+}
+
+/** The worker's file beside this one. Defined by the build. */
+declare const WORKER: string
+
+const connections = new Map<string, Connection>()
+
+export function mount(root: HTMLElement, options: MountOptions): Mounted {
+  const chat = new Chat(root, options)
+  options.signal.addEventListener('abort', () => chat.unmount())
+  return chat
+}
+
+class Chat implements Mounted {
+  readonly #root: HTMLElement
+  readonly #options: MountOptions
+  #bundle: ChatBundle
+  #handle: Handle | null = null
+  #visible = false
+  #cancelPaint: (() => void) | null = null
+  readonly #visibility: IntersectionObserver
+
+  constructor(root: HTMLElement, options: MountOptions) {
+    this.#root = root
+    this.#options = options
+    this.#bundle = restoreBundle(options.source)
+    root.classList.add('jdc')
+    keepKeysIn(root, options.signal)
+    this.#visibility = new IntersectionObserver((entries) => this.#see(entries.at(-1)?.isIntersecting ?? false))
+    this.#visibility.observe(root)
+    this.#open()
+    this.#paint()
+  }
+
+  update(source: unknown): void {
+    const { session } = this.#bundle
+    this.#bundle = restoreBundle(source)
+    if (this.#bundle.session !== session) this.#open()
+    this.#changed()
+  }
+
+  unmount(): void {
+    this.#cancelPaint?.()
+    this.#visibility.disconnect()
+    this.#handle?.close()
+    render(null, this.#root)
+  }
+
+  #open(): void {
+    this.#handle?.close()
+    const { host } = this.#options
+    const { session } = this.#bundle
+    this.#handle = host && session !== null ? connectionTo(host).open(session, () => this.#changed()) : null
+    this.#handle?.see(this.#visible)
+  }
+
+  #see(visible: boolean): void {
+    this.#visible = visible
+    dress(this.#root)
+    this.#handle?.see(visible)
+  }
+
+  #changed(): void {
+    const transcript = this.#handle?.session.transcript
+    if (transcript && isOutdated(this.#bundle, transcript)) this.#keep(transcript)
+    this.#cancelPaint ??= onNextFrame(() => this.#paint())
+  }
+
+  #keep(transcript: Transcript): void {
+    const { onFinal } = this.#options
+    if (!onFinal) return
+    const kept = output(this.#bundle, transcript)
+    this.#bundle = { ...this.#bundle, lsn: transcript.lsn, snapshot: transcript, notice: null }
+    onFinal(kept)
+  }
+
+  #paint(): void {
+    this.#cancelPaint = null
+    dress(this.#root)
+    const props = this.#props()
+    render(h(ChatView, props), this.#root)
+    Object.assign(this.#root.dataset, {
+      session: this.#bundle.session ?? '',
+      lastLsn: String(props.transcript?.lsn ?? 0),
+      gaps: String(props.gaps),
+      state: props.state,
+      status: props.transcript?.status ?? 'idle',
+    })
+  }
+
+  #props(): ChatViewProps {
+    const { snapshot, turn, notice } = this.#bundle
+    const session = this.#handle?.session
+    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null }
+    return {
+      transcript: session.transcript ?? snapshot,
+      turn,
+      state: session.state,
+      gaps: session.gaps,
+      notice: session.notice,
+      outbox: session.outbox,
+      actions: session,
+    }
+  }
+}
+
+function connectionTo({ baseUrl }: { baseUrl: string }): Connection {
+  const api = new URL('durable-chat/api/', new URL(baseUrl, location.href))
+  let connection = connections.get(api.href)
+  if (!connection) {
+    const worker = new URL(WORKER, import.meta.url)
+    connection = new Connection({ api, worker, signal: new AbortController().signal })
+    connections.set(api.href, connection)
+  }
+  return connection
+}
+
+/** Once, when the browser draws next; soon all the same where it draws nothing, as in a hidden tab. */
+function onNextFrame(paint: () => void): () => void {
+  const cancel = () => {
+    cancelAnimationFrame(frame)
+    clearTimeout(timer)
+  }
+  const run = () => {
+    cancel()
+    paint()
+  }
+  const frame = requestAnimationFrame(run)
+  const timer = setTimeout(run, document.hidden ? 0 : 250)
+  return cancel
+}
+
+/** Our style sheet, once in the document or shadow root that the element is in, as soon as it is in one. */
+function dress(root: HTMLElement): void {
+  if (!root.isConnected) return
+  const home = root.getRootNode()
+  const place = home instanceof ShadowRoot ? home : document.head
+  if (place.querySelector('style[data-jdc]')) return
+  const style = document.createElement('style')
+  style.dataset.jdc = ''
+  style.textContent = css
+  place.append(style)
+}
+
+/** Keys that are typed into the chat are no shortcuts of the notebook. */
+function keepKeysIn(root: HTMLElement, signal: AbortSignal): void {
+  root.dataset.lmSuppressShortcuts = 'true'
+  for (const type of ['keydown', 'keypress', 'keyup']) {
+    root.addEventListener(type, (event) => event.stopPropagation(), { signal })
+  }
+}

@@ -1,0 +1,25 @@
+/** The Jupyter that this page belongs to. */
+
+import type { MountOptions, Mounted } from './core'
+
+export interface Core {
+  mount(root: HTMLElement, options: MountOptions): Mounted
+}
+
+/** The core's file name, with its hash. Defined by the build. */
+declare const CORE: string
+
+/** Where Jupyter is, as its pages say; `null` in a page that is not Jupyter's. */
+export function findHost(): { baseUrl: string } | null {
+  try {
+    const config = JSON.parse(document.getElementById('jupyter-config-data')?.textContent ?? '') as Record<string, unknown>
+    return { baseUrl: new URL(String(config.baseUrl ?? '/'), location.origin).href }
+  } catch {
+    return null
+  }
+}
+
+/** The core from the server: one module, and so one connection, for all who import it on this page. */
+export function importCore({ baseUrl }: { baseUrl: string }): Promise<Core> {
+  return import(/* webpackIgnore: true */ `${baseUrl}static/durable_chat/${CORE}`) as Promise<Core>
+}

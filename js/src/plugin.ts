@@ -1,0 +1,74 @@
+/**
+ * The MIME renderer for JupyterLab and Notebook 7: a chat is drawn without any kernel, and in an untrusted notebook too,
+ * because its data is treated as a stranger's.
+ *
+ * The final transcript goes into the cell's output, so that the next save of the notebook has it.
+ */
+
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces'
+import { Widget } from '@lumino/widgets'
+
+import type { Mounted } from './core'
+import { type Core, findHost, importCore } from './host'
+
+const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
+
+/** Before the widget view's -10: JupyterLab renders one of an output's forms and never tries another. */
+const RANK = -20
+
+class Renderer extends Widget implements IRenderMime.IRenderer {
+  readonly #unmount = new AbortController()
+  #model: IRenderMime.IMimeModel | null = null
+  #mounted: Mounted | null = null
+
+  /** Called again when the output's data changes. */
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    this.#model = model
+    const host = findHost()
+    const core = host && (await importCore(host).catch(() => null))
+    if (this.isDisposed) return
+    if (this.#mounted) this.#mounted.update(model.data[MIME_TYPE])
+    else if (host && core) this.#mount(core, host)
+    else this.node.textContent = fallback(model)
+  }
+
+  override dispose(): void {
+    this.#unmount.abort()
+    super.dispose()
+  }
+
+  #mount(core: Core, host: { baseUrl: string }): void {
+    this.#mounted = core.mount(this.node, {
+      source: this.#model?.data[MIME_TYPE],
+      host,
+      signal: this.#unmount.signal,
+      onFinal: (bundle) => this.#keep(bundle),
+    })
+  }
+
+  #keep(bundle: Record<string, unknown>): void {
+    const model = this.#model
+    model?.setData({ data: { ...model.data, ...bundle } as typeof model.data, metadata: model.metadata })
+  }
+}
+
+/** The front end could not be loaded: what the saved output says in words. */
+function fallback({ data }: IRenderMime.IMimeModel): string {
+  const text = data['text/plain']
+  const said = Array.isArray(text) ? text.join('') : typeof text === 'string' ? text : ''
+  return `${said}\n\n(The chat cannot be shown: this Jupyter server does not run jupyter-durable-chat.)`
+}
+
+const extension: IRenderMime.IExtension = {
+  id: 'jupyter-durable-chat:mime',
+  description: 'Draws chats whose answers outlive the kernel and the page.',
+  rendererFactory: {
+    safe: true,
+    mimeTypes: [MIME_TYPE],
+    createRenderer: () => new Renderer(),
+  },
+  rank: RANK,
+  dataType: 'json',
+}
+
+export default extension

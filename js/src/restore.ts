@@ -1,0 +1,142 @@
+/**
+ * What a file claims to be a chat, made safe to draw: every field that is here has the type that it should have, and
+ * what has not is left out. Nothing is said about the texts; they are a stranger's.
+ */
+
+import type { Metadata, Part, Transcript, Turn, UIMessage } from './transcript'
+
+type Check = (value: unknown) => boolean
+type Checks<T = object> = Partial<Record<keyof T, Check>>
+
+const isString = (value: unknown) => typeof value === 'string'
+const isText = (value: unknown) => value === null || isString(value)
+const isNumber = (value: unknown) => Number.isSafeInteger(value)
+const isFlag = (value: unknown) => typeof value === 'boolean'
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isOneOf =
+  (...values: unknown[]) =>
+  (value: unknown) =>
+    values.includes(value)
+const anything = () => true
+
+export function restoreTranscript(data: unknown): Transcript | null {
+  if (!isRecord(data) || !isString(data.id) || !Array.isArray(data.messages)) return null
+  const defaults = {
+    lsn: 0,
+    title: null,
+    name: '',
+    notebook: null,
+    agent: null,
+    model: null,
+    muted: false,
+    status: 'idle',
+    created_at: '',
+    updated_at: '',
+  } as const
+  return {
+    ...defaults,
+    ...pick(data, TRANSCRIPT),
+    id: data.id as string,
+    messages: data.messages.flatMap(restoreMessage),
+    turn: isRecord(data.turn) && isWhole(data.turn, TURN) ? (data.turn as unknown as Turn) : null,
+    queue: [],
+    approvals: [],
+    usage: isRecord(data.usage) && Object.values(data.usage).every(isNumber) ? (data.usage as Transcript['usage']) : {},
+  }
+}
+
+const TRANSCRIPT: Checks<Transcript> = {
+  lsn: isNumber,
+  title: isText,
+  name: isString,
+  notebook: isText,
+  agent: isText,
+  model: isText,
+  muted: isFlag,
+  status: isOneOf('idle', 'streaming', 'failed'),
+  created_at: isString,
+  updated_at: isString,
+  omitted: isNumber,
+}
+
+const TURN: Record<keyof Turn, Check> = {
+  id: isString,
+  user_message_id: isString,
+  message_id: isString,
+  agent: isString,
+  model: isText,
+  started_at: isString,
+  stopping: isFlag,
+}
+
+const METADATA: Checks<Metadata> = {
+  at: isString,
+  lsn: isNumber,
+  turn: isText,
+  client_id: isString,
+  agent: isText,
+  model: isText,
+  outcome: isOneOf('completed', 'stopped', 'failed', 'truncated', 'interrupted'),
+  finished_at: isString,
+  author: (value) => isRecord(value) && isString(value.username) && isString(value.name ?? '') && isText(value.color ?? null),
+  error: (value) => isRecord(value) && isString(value.category) && isString(value.text),
+  usage: (value) => isRecord(value) && Object.values(value).every(isNumber),
+}
+
+function restoreMessage(data: unknown): UIMessage[] {
+  if (!isRecord(data) || !isString(data.id) || !Array.isArray(data.parts)) return []
+  if (data.role !== 'user' && data.role !== 'assistant') return []
+  const metadata: Metadata = isRecord(data.metadata) ? pick(data.metadata, METADATA) : {}
+  return [{ id: data.id as string, role: data.role, parts: data.parts.flatMap(restorePart), metadata }]
+}
+
+const TEXT = { text: isString, state: isOneOf('streaming', 'done', undefined) }
+
+const optionally =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value)
+
+const PARTS = new Map<string, Record<string, Check>>([
+  ['text', TEXT],
+  ['reasoning', TEXT],
+  ['step-start', {}],
+  [
+    'dynamic-tool',
+    {
+      toolName: isString,
+      toolCallId: isString,
+      state: isOneOf(
+        'input-streaming',
+        'input-available',
+        'approval-requested',
+        'output-available',
+        'output-error',
+        'output-denied',
+      ),
+      errorText: optionally(isString),
+      title: optionally(isString),
+    },
+  ],
+  ['source-url', { sourceId: isString, url: isString, title: optionally(isString) }],
+  ['source-document', { sourceId: isString, mediaType: isString, title: isString, filename: optionally(isString) }],
+  ['file', { mediaType: isString, url: isString, filename: optionally(isString) }],
+])
+
+function restorePart(data: unknown): Part[] {
+  if (!isRecord(data) || typeof data.type !== 'string') return []
+  const checks = data.type.startsWith('data-') ? { data: anything } : PARTS.get(data.type)
+  return checks && isWhole(data, checks) ? [data as unknown as Part] : []
+}
+
+/** Whether every checked field is right. */
+function isWhole(data: Record<string, unknown>, checks: Record<string, Check>): boolean {
+  return Object.entries(checks).every(([name, check]) => check(data[name]))
+}
+
+/** The checked fields that are right. */
+function pick<T>(data: Record<string, unknown>, checks: Checks<T>): Partial<T> {
+  const right = Object.entries<Check>(checks as Record<string, Check>).filter(([name, check]) => check(data[name]))
+  return Object.fromEntries(right.map(([name]) => [name, data[name]])) as Partial<T>
+}
