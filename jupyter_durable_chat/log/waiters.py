@@ -44,7 +44,7 @@ class Waiters:
     ) -> Collection[str]:
         """The streams that were told to go beyond `after`; empty after `timeout`, but not before `looked` is done."""
         waiter = _Waiter(dict(after))
-        for stream in after:
+        for stream in waiter.after:
             self._by_stream.setdefault(stream, set()).add(waiter)
         give_up = waiter.wake if looked is None else lambda: looked.add_done_callback(waiter.wake)
         timer = None if timeout is None else asyncio.get_running_loop().call_later(timeout, give_up)
@@ -53,7 +53,7 @@ class Waiters:
         finally:
             if timer is not None:
                 timer.cancel()
-            for stream in after:
+            for stream in waiter.after:
                 self._leave(stream, waiter)
         if waiter.error is not None:
             raise waiter.error

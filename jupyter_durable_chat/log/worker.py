@@ -42,34 +42,39 @@ class Worker:
         self._connect = connect
         self._perform = perform
         self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
-        self._open = False
+        self._is_open = False
         self._ended: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Connect, in the thread; raises what connecting raises."""
         self._loop = asyncio.get_running_loop()
-        self._ended = self._loop.create_future()
         connected: asyncio.Future[None] = self._loop.create_future()
-        self._open = True
-        threading.Thread(target=self._run, args=(connected,), name=self._name, daemon=True).start()
+        ended: asyncio.Future[None] = self._loop.create_future()
+        # A daemon: an interpreter that ends without closing its log must not wait for a thread that waits for work.
+        threading.Thread(target=self._run, args=(connected, ended), name=self._name, daemon=True).start()
+        self._is_open, self._ended = True, ended
         await connected
 
     async def stop(self) -> None:
         """Work off what was handed in, then disconnect. Idempotent."""
-        if self._open:
-            self._open = False
+        if self._is_open:
+            self._is_open = False
             self._jobs.put(None)
         if self._ended is not None:
             await asyncio.shield(self._ended)
 
-    def submit(self, work: Work[T], then: Callable[[T], None] | None = None) -> Job[T]:
-        if not self._open:
+    def check_open(self) -> None:
+        if not self._is_open:
             raise LogUnavailable(f"{self._name} is not open")
+
+    def submit(self, work: Work[T], then: Callable[[T], None] | None = None) -> Job[T]:
+        """Hand in work; raises `LogUnavailable` when not open."""
+        self.check_open()
         job = Job(work, then, self._loop.create_future())
         self._jobs.put(job)
         return job
 
-    def _run(self, connected: asyncio.Future[None]) -> None:
+    def _run(self, connected: asyncio.Future[None], ended: asyncio.Future[None]) -> None:
         try:
             connection = self._connect()
         except LogUnavailable as error:
@@ -79,7 +84,7 @@ class Worker:
             with closing(connection):
                 while jobs := self._gather():
                     self._call(_deliver, jobs, self._perform(connection, jobs))
-        self._call(_resolve, self._ended, None)
+        self._call(_resolve, ended, None)
 
     def _gather(self) -> list[Job[Any]]:
         """What there is to do, at least one job; empty when there will never be more."""

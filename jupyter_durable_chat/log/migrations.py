@@ -1,0 +1,72 @@
+"""The schema of the SQLite store, as the steps that lead to it.
+
+A step that was released never changes; a change is a new step at the end. `user_version` counts the steps that a store
+has taken, and `application_id` marks the file as ours. A step is a function of the connection and runs in the
+caller's transaction: no `executescript`, which would commit it.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from jupyter_durable_chat.log import LogUnavailable
+
+APPLICATION_ID = 0x6A646368
+"""`jdch` in ASCII."""
+
+Migration = Callable[[sqlite3.Connection], object]
+
+
+def streams_and_records(db: sqlite3.Connection) -> None:
+    # A deleted stream leaves its row behind, bare, so that neither its name nor its id is used again.
+    db.execute("""
+        CREATE TABLE streams (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            lsn INTEGER NOT NULL,
+            epoch INTEGER NOT NULL DEFAULT 0,
+            holder TEXT,
+            until REAL,
+            deleted INTEGER NOT NULL DEFAULT 0,
+            key TEXT UNIQUE,
+            created REAL NOT NULL,
+            updated REAL NOT NULL,
+            summary BLOB NOT NULL
+        )""")
+    db.execute("CREATE INDEX streams_by_age ON streams (updated, id) WHERE NOT deleted")
+    db.execute("CREATE INDEX streams_by_holder ON streams (holder) WHERE holder IS NOT NULL")
+    db.execute("""
+        CREATE TABLE labels (
+            stream INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (stream, name)
+        ) WITHOUT ROWID""")
+    db.execute("CREATE INDEX labels_by_value ON labels (name, value, stream)")
+    db.execute("""
+        CREATE TABLE records (
+            stream INTEGER NOT NULL,
+            lsn INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (stream, lsn)
+        ) WITHOUT ROWID""")
+
+
+MIGRATIONS: Sequence[Migration] = (streams_and_records,)
+
+
+def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Take the steps that the store lacks. Raises `LogUnavailable` when it is not ours to touch."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (taken,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or taken or tables):
+        raise LogUnavailable("it belongs to another program. Choose another file.")
+    if taken > len(migrations):
+        raise LogUnavailable(
+            f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {len(migrations)}). "
+            "Upgrade jupyter-durable-chat, or choose another file."
+        )
+    for step in migrations[taken:]:
+        step(db)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {len(migrations)}")

@@ -1,0 +1,119 @@
+"""Opening a SQLite store, and saying why it cannot be used.
+
+A file that is damaged, foreign or newer than this version is refused and left as it was. Nothing here runs on an event
+loop. No file of a store is ever opened but by SQLite: closing it would drop the locks of all its connections.
+"""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.log.migrations import migrate
+
+BUSY_SECONDS = 10
+"""How long another process may hold the store before we give up."""
+
+NETWORK = frozenset({"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb2", "smb3"})
+"""File systems, and all of FUSE, that cannot share the memory which a write-ahead log needs."""
+
+MOVE_AWAY = "Move it away together with its -wal, -shm and -journal files, or restore a backup."
+
+NEXT_STEPS = {
+    sqlite3.SQLITE_BUSY: "Another program holds it: close that program.",
+    sqlite3.SQLITE_CONSTRAINT: MOVE_AWAY,
+    sqlite3.SQLITE_CANTOPEN: "See that it is a file in a folder that you may write to.",
+    sqlite3.SQLITE_CORRUPT: MOVE_AWAY,
+    sqlite3.SQLITE_FULL: "Free some space on its disk.",
+    sqlite3.SQLITE_IOERR: "See whether its disk is full, gone or broken.",
+    sqlite3.SQLITE_NOTADB: MOVE_AWAY,
+    sqlite3.SQLITE_PERM: "See that you may write to it and to its folder.",
+    sqlite3.SQLITE_READONLY: "See that you may write to it and to its folder.",
+}
+
+
+def code(error: sqlite3.Error) -> int:
+    """SQLite's result code, without where it arose; 0 for an error of Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def unavailable(path: Path, error: sqlite3.Error | OSError | LogUnavailable) -> LogUnavailable:
+    """What to tell a person about a store that failed: its name, the reason, the next step."""
+    match error:
+        case LogUnavailable():
+            reason = str(error)
+        case OSError():
+            reason = f"{error.strerror}. {NEXT_STEPS[sqlite3.SQLITE_CANTOPEN]}"
+        case _:
+            reason = f"{error}. {NEXT_STEPS.get(code(error), '')}".rstrip()
+    return LogUnavailable(f"The chat store {path} cannot be used: {reason}")
+
+
+def open_store(path: Path, mounts: Path) -> sqlite3.Connection:
+    """A connection that may write, to a store that is created and migrated if need be. Raises `LogUnavailable`."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _create(path)
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            _prepare(db, shared_memory=not on_network(path, mounts))
+        except BaseException:
+            db.close()
+            raise
+    except (sqlite3.Error, OSError, LogUnavailable) as error:
+        raise unavailable(path, error) from error
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, to a store that `open_store` has opened. Raises `LogUnavailable`."""
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        db.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        raise unavailable(path, error) from error
+    return db
+
+
+def _create(path: Path) -> None:
+    """Make the file, for its owner only, unless there is one. SQLite gives its side files the same mode."""
+    if path.exists() and path.stat().st_size:
+        return
+    if Path(f"{path}-wal").exists():
+        # SQLite would delete it, and with it the last records of a store that somebody has moved away.
+        raise LogUnavailable(
+            f"it is missing or empty, but {path.name}-wal is there. Bring it back, or move that away too."
+        )
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _prepare(db: sqlite3.Connection, shared_memory: bool) -> None:
+    # Asked for also when there is nothing to migrate: it finds out whether the store can be written to.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        migrate(db)
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+    if not shared_memory or db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        db.execute("PRAGMA journal_mode = TRUNCATE")
+    db.execute("PRAGMA synchronous = FULL")
+
+
+def on_network(path: Path, mounts: Path) -> bool:
+    """Whether the file system of `path` is a network's, by the table that Linux keeps in `/proc/self/mountinfo`."""
+    try:
+        table = mounts.read_text()
+    except OSError:
+        return False
+    found, kind = Path("/"), ""
+    for line in table.splitlines():
+        fields, _, rest = line.partition(" - ")
+        mounted = Path(fields.split()[4].replace("\\040", " "))
+        if path.is_relative_to(mounted) and mounted.is_relative_to(found):
+            found, kind = mounted, rest.split()[0]
+    return kind in NETWORK or kind.startswith("fuse.")

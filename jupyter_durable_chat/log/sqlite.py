@@ -1,0 +1,267 @@
+"""A log in one SQLite file, which several processes of one machine may share.
+
+One thread writes: all that was asked for while the last commit ran is the next transaction, and a commit is
+acknowledged when it is on the disk (`synchronous=FULL`). Another thread reads, so the event loop never waits for the
+disk. An operation that is refused takes nothing with it: each has its own savepoint.
+
+Who waits for records is woken by the commit that stores them. Commits of other processes show in the times and sizes
+of the store's files, which are looked at only while somebody waits; SQLite is asked when they have changed.
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
+from jupyter_durable_chat.log.opening import code, open_reader, open_store, unavailable
+from jupyter_durable_chat.log.tail import Tail
+from jupyter_durable_chat.log.waiters import GONE, Waiters
+from jupyter_durable_chat.log.worker import Job, Work, Worker
+
+WATCH_SECONDS = 0.05
+"""How long a commit of another process may go unnoticed."""
+
+PACE_SECONDS = 0.005
+"""The least time between two looks at the store on behalf of all who wait."""
+
+SETTLED_SECONDS = 2.0
+"""The coarsest clock by which a file system stamps files: younger stamps may hide a second change."""
+
+T = TypeVar("T")
+
+
+class SqliteLog(Log):
+    """`path` is the store's file; `mounts` is where Linux tells which file systems are remote."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        mounts: Path = Path("/proc/self/mountinfo"),
+    ) -> None:
+        self._path = Path(path)
+        self._clock = clock
+        self._mounts = mounts
+        self._name = f"The chat store {path}"
+        self._writer = Worker(self._name, self._open, self._commit)
+        self._reader = Worker(self._name, lambda: open_reader(self._path), self._answer)
+        self._tail = Tail()
+        self._reads: dict[tuple[str, int, int, int], Job[list[Record]]] = {}
+        self._waiters = Waiters()
+        self._asked = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+        self._stamps: Any = None
+        self._stamped = 0.0
+        self._settled = False
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._writer.start()
+            await self._reader.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        self._looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watching = asyncio.create_task(self._watch(), name=f"watch {self._path}")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+        self._waiters.fail(LogUnavailable(f"{self._name} was closed"))
+        # The writer is the last to go, so that it is the one that checkpoints.
+        await self._reader.stop()
+        await self._writer.stop()
+
+    async def create(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        summary: bytes = b"",
+    ) -> Head:
+        handed = tuple(records), key, dict(labels or {}), summary
+        return await self._write(
+            lambda db: statements.create(db, self._clock(), stream, *handed),
+            lambda head: self._waiters.tell(head.stream, head.lsn),
+        )
+
+    async def append(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        *,
+        epoch: int | None = None,
+        after: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        summary: bytes | None = None,
+        release: bool = False,
+    ) -> int:
+        if release and epoch is None:
+            raise ValueError("to release a lease, name its epoch")
+        # A caller that is cancelled may use its list again before the writer has come to this.
+        kept = tuple(records)
+        handed = kept, epoch, after, dict(labels or {}), summary, release
+        return await self._write(
+            lambda db: statements.append(db, self._clock(), stream, *handed),
+            lambda lsn: self._grown(stream, lsn, kept),
+        )
+
+    async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
+        if after < 0:
+            raise ValueError(f"an LSN is not negative: {after}")
+        self._reader.check_open()
+        if records := self._tail.read(stream, after, limit, max_bytes):
+            return records
+        question = stream, after, limit, max_bytes
+        job = self._reads.get(question)
+        if job is None or job.begun:
+            # Those who ask the same before it is begun share the answer: a thousand readers, one look at the store.
+            job = self._reader.submit(lambda db: statements.read(db, *question))
+            job.future.add_done_callback(lambda _: self._reads.pop(question, None))
+            self._reads[question] = job
+        return list(await asyncio.shield(job.future))
+
+    async def wait(self, after: Mapping[str, int], timeout: float | None = None) -> Collection[str]:
+        self._reader.check_open()
+        if ready := self._tail.beyond(after):
+            return ready
+        self._asked.set()
+        return await self._waiters.wait(after, timeout, self._looked)
+
+    async def head(self, stream: str) -> Head:
+        return await self._read(lambda db: statements.head(db, stream))
+
+    async def streams(
+        self, *, labels: Mapping[str, str] | None = None, before: str | None = None, limit: int = 100
+    ) -> list[Head]:
+        return await self._read(lambda db: statements.streams(db, labels or {}, before, limit))
+
+    async def delete(self, stream: str) -> None:
+        await self._write(lambda db: statements.delete(db, stream), lambda _: self._gone(stream))
+
+    async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
+        return await self._write(lambda db: statements.lease(db, self._clock(), stream, holder, seconds, over))
+
+    async def renew(self, holder: str, seconds: float) -> None:
+        await self._write(lambda db: statements.renew(db, self._clock(), holder, seconds))
+
+    async def leases(self) -> list[Lease]:
+        return await self._read(statements.leases)
+
+    # On the event loop
+
+    async def _write(self, work: Work[T], committed: Callable[[T], None] | None = None) -> T:
+        return await self._writer.submit(work, committed).future
+
+    async def _read(self, work: Work[T]) -> T:
+        return await self._reader.submit(work).future
+
+    def _grown(self, stream: str, end: int, records: Sequence[bytes]) -> None:
+        self._tail.extend(stream, end, records)
+        self._waiters.tell(stream, end)
+
+    def _gone(self, stream: str) -> None:
+        self._tail.drop(stream)
+        self._waiters.tell(stream, GONE)
+
+    async def _watch(self) -> None:
+        """Tell those who wait what is stored, whoever stored it: once for each who comes, then whenever it changes."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS if self._waiters.streams else None):
+                    await self._asked.wait()
+            asked, streams = self._asked.is_set(), self._waiters.streams
+            self._asked.clear()
+            looked, self._looked = self._looked, asyncio.get_running_loop().create_future()
+            try:
+                ends = await self._read(partial(self._look, streams, asked))
+            except LogUnavailable as error:
+                self._waiters.fail(error)
+            else:
+                for stream, end in ends.items():
+                    if end == GONE:
+                        self._tail.drop(stream)
+                    self._waiters.tell(stream, end)
+            looked.set_result(None)
+            await asyncio.sleep(PACE_SECONDS)
+
+    # In the reader's thread
+
+    def _answer(self, db: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
+        return [self._attempt(db, job) for job in jobs]
+
+    def _attempt(self, db: sqlite3.Connection, job: Job[Any]) -> Any:
+        job.begun = True
+        try:
+            return job.work(db)
+        except sqlite3.Error as error:
+            return unavailable(self._path, error)
+        except Exception as error:
+            # Whoever asked gets it; the thread goes on.
+            return error
+
+    def _look(self, streams: Collection[str], asked: bool, db: sqlite3.Connection) -> dict[str, int]:
+        """Where these streams end; nothing when nobody asked and the store's files have not changed."""
+        stamps = [_stamp(f"{self._path}{side}") for side in ("", "-wal")]
+        now = time.monotonic()
+        if stamps != self._stamps:
+            self._stamps, self._stamped, self._settled = stamps, now, False
+        if self._settled and not asked:
+            return {}
+        # A clock that has not ticked since a change can hide another one, until this look or a later one.
+        self._settled = now - self._stamped > SETTLED_SECONDS
+        return statements.ends(db, streams)
+
+    # In the writer's thread
+
+    def _open(self) -> sqlite3.Connection:
+        self._path = self._path.resolve()
+        return open_store(self._path, self._mounts)
+
+    def _commit(self, db: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            outcomes = [_saved(db, job) for job in jobs]
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            if len(jobs) == 1 or code(error) == sqlite3.SQLITE_BUSY:
+                return [unavailable(self._path, error)] * len(jobs)
+            # One of them does not fit on the disk, say; the others may.
+            return [outcome for job in jobs for outcome in self._commit(db, [job])]
+        return outcomes
+
+
+def _saved(db: sqlite3.Connection, job: Job[Any]) -> Any:
+    """The result of this operation, or why it was refused, in which case it has left nothing behind."""
+    db.execute("SAVEPOINT operation")
+    try:
+        outcome = job.work(db)
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        # Whoever asked gets it; the thread goes on.
+        db.execute("ROLLBACK TO operation")
+        outcome = error
+    db.execute("RELEASE operation")
+    return outcome
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

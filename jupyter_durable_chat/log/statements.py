@@ -1,0 +1,192 @@
+"""What each operation of the log is in SQL.
+
+The functions that write run inside the writer's transaction, which is what makes their checks and the numbers they
+give hold. They check first and write last. The functions that read need no transaction: each sees the store through
+one statement that counts.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from jupyter_durable_chat.log import (
+    AheadOfLog,
+    Conflict,
+    Fenced,
+    Head,
+    Lease,
+    LeaseHeld,
+    Record,
+    StreamDeleted,
+    UnknownStream,
+)
+from jupyter_durable_chat.log.waiters import GONE
+
+STREAM = "SELECT deleted, id, lsn, epoch, holder, until FROM streams WHERE name = ?"
+HEAD = """
+    SELECT name, lsn, epoch, created, updated,
+        (SELECT json_group_object(name, value) FROM labels WHERE stream = streams.id), summary, deleted
+    FROM streams WHERE """
+LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
+RECORDS = """
+    SELECT records.lsn, records.data FROM streams JOIN records ON records.stream = streams.id
+    WHERE streams.name = ? AND records.lsn > ? ORDER BY records.lsn LIMIT ?"""
+
+
+def create(
+    db: sqlite3.Connection,
+    now: float,
+    stream: str,
+    records: Sequence[bytes],
+    key: str | None,
+    labels: Mapping[str, str],
+    summary: bytes,
+) -> Head:
+    if key is not None and (row := db.execute(HEAD + "key = ?", (key,)).fetchone()):
+        return _head(row)
+    if db.execute(STREAM, (stream,)).fetchone():
+        raise ValueError(f"there is, or was, a stream {stream!r}")
+    inserted = db.execute(
+        "INSERT INTO streams (name, lsn, key, created, updated, summary) VALUES (?, ?, ?, ?, ?, ?)",
+        (stream, len(records), key, now, now, summary),
+    )
+    assert inserted.lastrowid is not None
+    _insert(db, inserted.lastrowid, 0, records)
+    _label(db, inserted.lastrowid, labels)
+    return head(db, stream)
+
+
+def append(
+    db: sqlite3.Connection,
+    now: float,
+    stream: str,
+    records: Sequence[bytes],
+    epoch: int | None,
+    after: int | None,
+    labels: Mapping[str, str],
+    summary: bytes | None,
+    release: bool,
+) -> int:
+    number, lsn, current, _, _ = _living(db, stream)
+    if epoch is not None and epoch != current:
+        raise Fenced(stream, epoch, current)
+    if after is not None and after != lsn:
+        raise Conflict(stream, after, lsn)
+    if records:
+        _insert(db, number, lsn, records)
+        lsn += len(records)
+        db.execute("UPDATE streams SET lsn = ? WHERE id = ?", (lsn, number))
+    if labels:
+        _label(db, number, labels)
+    if summary is not None:
+        db.execute("UPDATE streams SET summary = ?, updated = ? WHERE id = ?", (summary, now, number))
+    if release:
+        db.execute("UPDATE streams SET holder = NULL, until = NULL WHERE id = ?", (number,))
+    return lsn
+
+
+def delete(db: sqlite3.Connection, stream: str) -> None:
+    try:
+        number, *_ = _living(db, stream)
+    except StreamDeleted:
+        return
+    db.execute("DELETE FROM records WHERE stream = ?", (number,))
+    db.execute("DELETE FROM labels WHERE stream = ?", (number,))
+    db.execute(
+        "UPDATE streams SET deleted = 1, key = NULL, summary = x'', holder = NULL, until = NULL WHERE id = ?", (number,)
+    )
+
+
+def lease(db: sqlite3.Connection, now: float, stream: str, holder: str, seconds: float, over: int | None) -> int:
+    number, _, epoch, held_by, until = _living(db, stream)
+    if held_by not in (None, holder) and until > now and epoch != over:
+        raise LeaseHeld(Lease(stream, held_by, epoch, until))
+    db.execute(
+        "UPDATE streams SET epoch = ?, holder = ?, until = ? WHERE id = ?", (epoch + 1, holder, now + seconds, number)
+    )
+    return epoch + 1
+
+
+def renew(db: sqlite3.Connection, now: float, holder: str, seconds: float) -> None:
+    db.execute("UPDATE streams SET until = ? WHERE holder = ?", (now + seconds, holder))
+
+
+def leases(db: sqlite3.Connection) -> list[Lease]:
+    rows = db.execute("SELECT name, holder, epoch, until FROM streams WHERE holder IS NOT NULL")
+    return [Lease(*row) for row in rows]
+
+
+def read(db: sqlite3.Connection, stream: str, after: int, limit: int, max_bytes: int) -> list[Record]:
+    records: list[Record] = []
+    # SQLite's integers have 63 bits; Python's, and so a reader's, have not.
+    for row in db.execute(RECORDS, (stream, min(after, sys.maxsize), limit)):
+        records.append(record := Record(*row))
+        max_bytes -= len(record.data)
+        if max_bytes <= 0:
+            break
+    if not records:
+        _, lsn, *_ = _living(db, stream)
+        if after > lsn:
+            raise AheadOfLog(stream, after, lsn)
+    return records
+
+
+def ends(db: sqlite3.Connection, streams: Collection[str]) -> dict[str, int]:
+    """Where these streams end, `GONE` for a deleted one; a stream that is unknown is left out."""
+    rows = db.execute(
+        "SELECT name, iif(deleted, ?, lsn) FROM streams WHERE name IN (SELECT value FROM json_each(?))",
+        (GONE, msgspec.json.encode(streams).decode()),
+    )
+    return dict(rows.fetchall())
+
+
+def head(db: sqlite3.Connection, stream: str) -> Head:
+    row = db.execute(HEAD + "name = ?", (stream,)).fetchone()
+    if row is None:
+        raise UnknownStream(stream)
+    return _head(row)
+
+
+def streams(db: sqlite3.Connection, labels: Mapping[str, str], before: str | None, limit: int) -> list[Head]:
+    condition, values = "NOT deleted", []
+    for label in labels.items():
+        condition += LABELLED
+        values += label
+    if before is not None:
+        number, *_ = _living(db, before)
+        condition += " AND (updated, id) < (SELECT updated, id FROM streams WHERE id = ?)"
+        values.append(number)
+    rows = db.execute(HEAD + condition + " ORDER BY updated DESC, id DESC LIMIT ?", (*values, limit))
+    return [_head(row) for row in rows]
+
+
+def _living(db: sqlite3.Connection, stream: str) -> tuple[int, int, int, str | None, float]:
+    """Id, LSN, epoch, holder and end of the lease."""
+    row = db.execute(STREAM, (stream,)).fetchone()
+    if row is None:
+        raise UnknownStream(stream)
+    if row[0]:
+        raise StreamDeleted(stream)
+    return row[1:]
+
+
+def _head(row: tuple) -> Head:
+    name, lsn, epoch, created, updated, labels, summary, deleted = row
+    if deleted:
+        raise StreamDeleted(name)
+    return Head(name, lsn, epoch, created, updated, msgspec.json.decode(labels), summary)
+
+
+def _insert(db: sqlite3.Connection, number: int, lsn: int, records: Sequence[bytes]) -> None:
+    rows = ((number, at, data) for at, data in enumerate(records, lsn + 1))
+    db.executemany("INSERT INTO records (stream, lsn, data) VALUES (?, ?, ?)", rows)
+
+
+def _label(db: sqlite3.Connection, number: int, labels: Mapping[str, str]) -> None:
+    for name, value in labels.items():
+        if value:
+            db.execute("INSERT OR REPLACE INTO labels (stream, name, value) VALUES (?, ?, ?)", (number, name, value))
+        else:
+            db.execute("DELETE FROM labels WHERE stream = ? AND name = ?", (number, name))
