@@ -236,6 +236,9 @@ class Session:
         return agent, model
 
     async def _start(self, message: Message, agent: Agent, model: str | None, author: e.Author | None) -> Sent:
+        if self._running:
+            # Its outcome is stored; what is left of it is to clear up.
+            await asyncio.wait({self._running})
         try:
             epoch = await self._log.lease(self.id, self._holder, self._lease_seconds)
         except LeaseHeld as held:
