@@ -49,6 +49,7 @@ export class Connection implements Line {
     this.#link = new Link({ api, worker, signal, hear: (message) => this.#hear(message), ...(hub ? { hub } : {}) })
     document.addEventListener('visibilitychange', () => this.#settle(), { signal })
     addEventListener('online', () => this.retry(), { signal })
+    signal.addEventListener('abort', () => this.#sessions.forEach(({ session }) => session.close()))
   }
 
   /** The session, shared by all who open it; `changed` is called after every change. */

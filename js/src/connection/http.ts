@@ -50,7 +50,7 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
     })
   } catch {
     signal?.throwIfAborted()
-    throw new HttpError(0, 'The server does not answer.')
+    throw new HttpError(0, UNREACHABLE)
   }
   if (!response.ok) throw await refusal(response)
   if (!response.headers.get('Content-Type')?.startsWith(accept)) {
@@ -60,6 +60,9 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   }
   return response
 }
+
+/** No answer, or no more of it. */
+export const UNREACHABLE = 'The server cannot be reached.'
 
 const LOGIN = 'You are not logged in any more, or may not use this chat. Reload the page and log in.'
 

@@ -11,7 +11,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { WireEvent } from '../events'
 import type { Transcript } from '../transcript'
 import { Backoff } from './backoff'
-import { HttpError, request } from './http'
+import { HttpError, request, UNREACHABLE } from './http'
 import type { FromHub, LinkState } from './protocol'
 
 /** What a stream tells. */
@@ -232,7 +232,7 @@ export class Stream {
   }
 
   #failed(error: unknown): number {
-    const failure = error instanceof HttpError ? error : new HttpError(0, 'The connection to the server broke.')
+    const failure = error instanceof HttpError ? error : new HttpError(0, UNREACHABLE)
     if (failure.login && !this.#loginRefused) {
       // The token may have been renewed meanwhile, by this very answer too.
       this.#loginRefused = true

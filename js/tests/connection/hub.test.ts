@@ -1,0 +1,145 @@
+/** Many pages, one stream; a page that goes, in whatever way, takes nothing from the others. */
+
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { Backoff } from '../../src/connection/backoff'
+import { Hub, type HubOptions } from '../../src/connection/hub'
+import type { FromHub, ToHub } from '../../src/connection/protocol'
+import { ChatServer, reply } from './server'
+import { range, until } from './until'
+
+let server: ChatServer
+let hub: Hub
+let ports: MessagePort[]
+
+beforeEach(async () => {
+  server = await ChatServer.start()
+  hub = newHub()
+  ports = []
+})
+
+afterEach(async () => {
+  for (const port of ports) {
+    port.postMessage({ type: 'bye' })
+    port.close()
+  }
+  await until(() => server.readers.size === 0)
+  await server.close()
+})
+
+function newHub(options: HubOptions = {}): Hub {
+  return new Hub({ backoff: new Backoff(1, 5), ...options })
+}
+
+/** A page with all that it heard. It gives its token when asked. */
+function join(xsrf = 'token', to = hub) {
+  const { port1, port2 } = new MessageChannel()
+  ports.push(port1)
+  const heard: FromHub[] = []
+  const say = (message: ToHub) => port1.postMessage(message)
+  port1.onmessage = ({ data }: MessageEvent<FromHub>) => {
+    heard.push(data)
+    if (data.type === 'xsrf?') say({ type: 'xsrf', xsrf })
+  }
+  to.connect(port2)
+  say({ type: 'hello', api: server.api.href, xsrf: 'stale' })
+  const lsns = (session: string) =>
+    heard.flatMap((message) =>
+      message.type === 'events' && message.session === session ? message.events.map(({ lsn }) => lsn) : [],
+    )
+  const of = <T extends FromHub['type']>(type: T) =>
+    heard.filter((message): message is Extract<FromHub, { type: T }> => message.type === type)
+  return { say, heard, lsns, of }
+}
+
+test('many pages, one stream, each page its sessions', async () => {
+  for (const session of ['a', 'b']) server.begin(session)
+  const [one, two, three] = [join(), join(), join()]
+  one.say({ type: 'follow', session: 'a', lsn: 0 })
+  two.say({ type: 'follow', session: 'a', lsn: 0 })
+  two.say({ type: 'follow', session: 'b', lsn: 2 })
+  three.say({ type: 'follow', session: 'b', lsn: 2 })
+  await until(() => [one, two].every(({ lsns }) => lsns('a').length === 4))
+  await until(() => [two, three].every(({ lsns }) => lsns('b').length === 2))
+  server.say('a', 'x')
+  await until(() => [one, two].every(({ lsns }) => lsns('a').length === 5))
+  expect(one.lsns('a')).toEqual(range(1, 5))
+  expect(one.lsns('b')).toEqual([])
+  expect(three.lsns('a')).toEqual([])
+  expect(server.readers.size).toBe(1)
+})
+
+test('a page that joins is told where the stream is, and gets everything after that', async () => {
+  server.begin('s')
+  const early = join()
+  early.say({ type: 'follow', session: 's', lsn: 0 })
+  await until(() => early.lsns('s').length === 4)
+  const late = join()
+  late.say({ type: 'follow', session: 's', lsn: 1 })
+  await until(() => late.of('following').length === 1)
+  expect(late.of('following')).toEqual([{ type: 'following', session: 's', lsn: 4 }])
+  server.say('s', 'x', 'y')
+  await until(() => late.lsns('s').length === 2 && early.lsns('s').length === 6)
+  expect(late.lsns('s')).toEqual([5, 6])
+  expect(server.streams).toBe(1)
+})
+
+test('a page that leaves stops nobody; with the last one the stream ends', async () => {
+  server.begin('s')
+  const [one, two] = [join(), join()]
+  one.say({ type: 'follow', session: 's', lsn: 4 })
+  two.say({ type: 'follow', session: 's', lsn: 4 })
+  await until(() => server.readers.size === 1)
+  one.say({ type: 'bye' })
+  server.say('s', 'x')
+  await until(() => two.lsns('s').length === 1)
+  two.say({ type: 'unfollow', session: 's' })
+  await until(() => server.readers.size === 0)
+  two.say({ type: 'follow', session: 's', lsn: 5 })
+  server.say('s', 'y')
+  await until(() => two.lsns('s').length === 2)
+})
+
+test('a page that is not heard of is given up; when it speaks again it is told so', async () => {
+  server.begin('s')
+  const impatient = newHub({ patience: 50 })
+  const [frozen, alive] = [join('token', impatient), join('token', impatient)]
+  frozen.say({ type: 'follow', session: 's', lsn: 4 })
+  await until(() => server.readers.size === 1)
+  await until(() => {
+    alive.say({ type: 'ping' })
+    return server.readers.size === 0
+  })
+  frozen.say({ type: 'ping' })
+  await until(() => frozen.of('unknown').length === 1)
+  frozen.say({ type: 'hello', api: server.api.href, xsrf: '' })
+  frozen.say({ type: 'follow', session: 's', lsn: 4 })
+  server.say('s', 'x')
+  await until(() => frozen.lsns('s').length === 1)
+  expect(alive.of('pong').length).toBeGreaterThan(0)
+})
+
+test('the XSRF token is asked of the pages', async () => {
+  server.begin('s')
+  server.answer = (request, response) => {
+    if (request.headers['x-xsrftoken'] === 'fresh') return false
+    reply(response, 403, { message: 'XSRF', code: 'forbidden' })
+    return true
+  }
+  const page = join('fresh')
+  page.say({ type: 'follow', session: 's', lsn: 0 })
+  await until(() => page.lsns('s').length === 4)
+  expect(server.requests.map(({ xsrf }) => xsrf)).toEqual(['fresh'])
+})
+
+test('what becomes of a session is told to its pages only, which then do not follow it any more', async () => {
+  server.begin('s')
+  const [one, other] = [join(), join()]
+  one.say({ type: 'follow', session: 'never', lsn: 0 })
+  other.say({ type: 'follow', session: 's', lsn: 4 })
+  await until(() => one.of('gone').length === 1)
+  expect(other.of('gone')).toEqual([])
+  server.begin('never')
+  one.say({ type: 'follow', session: 'never', lsn: 0 })
+  await until(() => one.lsns('never').length === 4)
+})

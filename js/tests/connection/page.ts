@@ -1,0 +1,80 @@
+/** Pages of a browser as far as the connection needs them: documents that may be hidden, and a shared worker. */
+
+import { Window } from 'happy-dom'
+import { vi } from 'vitest'
+
+import { Backoff } from '../../src/connection/backoff'
+import { Connection, type Handle } from '../../src/connection/connection'
+import { Hub } from '../../src/connection/hub'
+
+const backoff = () => new Backoff(1, 5)
+
+/** Everything in this process is one browser: what a page sees of it is global. */
+export class Browser {
+  readonly window = new Window({ url: 'http://127.0.0.1/' })
+  readonly #closing = new AbortController()
+  /** The shared worker, started when it is first asked for; `null`: this browser has none. */
+  worker: 'works' | 'fails' | null = 'works'
+  #hub: Hub | null = null
+
+  constructor() {
+    const { window } = this
+    vi.stubGlobal('document', window.document)
+    vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
+    const connect = () => this.#connect()
+    vi.stubGlobal(
+      'SharedWorker',
+      class {
+        readonly port = connect()
+        onerror: (() => void) | null = null
+        constructor() {
+          if (!this.port) throw new Error('this browser has no shared worker')
+          if (worker() === 'fails') setTimeout(() => this.onerror?.())
+        }
+      },
+    )
+    const worker = () => this.worker
+  }
+
+  #connect(): MessagePort | null {
+    if (this.worker === null) return null
+    const { port1, port2 } = new MessageChannel()
+    if (this.worker === 'works') (this.#hub ??= new Hub({ backoff: backoff() })).connect(port2)
+    return port1
+  }
+
+  /** A page of the server. */
+  open(api: URL): Connection {
+    return new Connection({
+      api,
+      worker: new URL('worker.js', api),
+      signal: this.#closing.signal,
+      hub: { backoff: backoff() },
+      backoff,
+    })
+  }
+
+  hide(hidden: boolean): void {
+    Object.defineProperty(this.window.document, 'hidden', { value: hidden, configurable: true })
+    this.window.document.dispatchEvent(new this.window.Event('visibilitychange'))
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    vi.unstubAllGlobals()
+    await this.window.happyDOM.close()
+  }
+}
+
+/** A cell that shows a session, in sight. */
+export function show(connection: Connection, session: string): Handle {
+  const handle = connection.open(session, () => undefined)
+  handle.see(true)
+  return handle
+}
+
+/** The text of the last message. */
+export function text({ session }: Handle): string {
+  const parts = session.transcript?.messages.at(-1)?.parts ?? []
+  return parts.map((part) => ('text' in part ? part.text : '')).join('')
+}

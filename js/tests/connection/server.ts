@@ -1,0 +1,184 @@
+/**
+ * A chat server on a real socket, with the HTTP contract of docs/architecture.md and faults to order.
+ *
+ * A session that nobody has filled does not exist. `spoil` gets the frames that a stream is about to send and says what
+ * becomes of them; `answer` may take a request over.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import type { WireEvent } from '../../src/events'
+import { emptyTranscript, fold } from '../../src/transcript'
+
+interface Reader {
+  response: ServerResponse
+  positions: Map<string, number>
+  sent: number
+  /** Which one it is, from 1, of the streams that were asked for these sessions. */
+  attempt: number
+}
+
+export class ChatServer {
+  readonly requests: { method: string; path: string; query: URLSearchParams; xsrf: string }[] = []
+  readonly readers = new Set<Reader>()
+  answer: (request: IncomingMessage, response: ServerResponse, url: URL) => boolean = () => false
+  spoil: (frames: string[], attempt: number) => string[] = (frames) => frames
+  /** Bytes of the stream after which its socket is destroyed. */
+  cutAfter: (reader: Reader) => number = () => Infinity
+  readonly #attempts = new Map<string, number>()
+  readonly #sessions = new Map<string, WireEvent[]>()
+  readonly #server: Server
+
+  static async start(port = 0): Promise<ChatServer> {
+    const server = new ChatServer()
+    await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve))
+    return server
+  }
+
+  constructor() {
+    this.#server = createServer((request, response) => void this.#handle(request, response))
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  get api(): URL {
+    return new URL(`http://127.0.0.1:${this.port}/user/a%40b/durable-chat/api/`)
+  }
+
+  /** How many streams were asked for. */
+  get streams(): number {
+    return this.requests.filter(({ path }) => path === '/events').length
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  /** End the streams in good order. */
+  endStreams(): void {
+    for (const { response } of this.readers) response.end()
+    this.readers.clear()
+  }
+
+  append(session: string, ...events: Record<string, unknown>[]): void {
+    const log = this.#log(session)
+    for (const event of events) {
+      log.push({ at: `at ${log.length + 1}`, turn: null, ...event, lsn: log.length + 1 } as WireEvent)
+    }
+    for (const reader of this.readers) this.#feed(reader)
+  }
+
+  /** A session with a running turn `t_1`, whose text is streaming. */
+  begin(session: string): void {
+    this.append(
+      session,
+      { type: 'session-created', session },
+      { type: 'user-message', message_id: 'm_1', client_id: 'c_1', text: 'Why?' },
+      { type: 'turn-started', turn: 't_1', user_message_id: 'm_1', message_id: 'm_2', agent: 'demo' },
+      { type: 'text-start', turn: 't_1', id: 'x' },
+    )
+  }
+
+  say(session: string, ...pieces: string[]): void {
+    this.append(session, ...pieces.map((delta) => ({ type: 'text-delta', turn: 't_1', id: 'x', delta })))
+  }
+
+  end(session: string): void {
+    this.append(session, { type: 'turn-stopped', turn: 't_1', outcome: 'completed' })
+  }
+
+  delete(session: string): void {
+    this.#sessions.delete(session)
+    for (const reader of this.readers) this.#feed(reader)
+  }
+
+  lsn(session: string): number {
+    return this.#sessions.get(session)?.length ?? 0
+  }
+
+  events(session: string): WireEvent[] {
+    return this.#sessions.get(session) ?? []
+  }
+
+  #log(session: string): WireEvent[] {
+    let log = this.#sessions.get(session)
+    if (!log) this.#sessions.set(session, (log = []))
+    return log
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', this.api)
+    const path = url.pathname.slice(this.api.pathname.length - 1)
+    const { method = 'GET', headers } = request
+    this.requests.push({ method, path, query: url.searchParams, xsrf: String(headers['x-xsrftoken'] ?? '') })
+    if (this.answer(request, response, url)) return
+    if (path === '/events') return this.#stream(response, url.searchParams.getAll('after'))
+    const [, session = '', command = ''] = /^\/sessions\/([^/]+)\/?(.*)$/.exec(path) ?? []
+    if (!this.#sessions.has(session)) {
+      return reply(response, 404, { message: `There is no session '${session}'.`, code: 'unknown-session' })
+    }
+    if (command === '') return reply(response, 200, fold(emptyTranscript(), this.events(session)))
+    const body = JSON.parse((await request.toArray()).join('') || '{}') as Record<string, string>
+    if (command === 'messages') return this.#send(response, session, body)
+    this.append(session, { type: 'turn-stopped', turn: body.turn_id, outcome: 'stopped' })
+    reply(response, 200, { stopped: true })
+  }
+
+  /** A message is stored without starting a turn; the same `client_id` again changes nothing. */
+  #send(response: ServerResponse, session: string, { client_id, text }: Record<string, string>): void {
+    const known = this.events(session).some((event) => 'client_id' in event && event.client_id === client_id)
+    if (!known) this.append(session, { type: 'user-message', message_id: `m_${client_id}`, client_id, text })
+    reply(response, 202, { message_id: `m_${client_id}`, lsn: this.lsn(session), status: 'started' })
+  }
+
+  #stream(response: ServerResponse, after: string[]): void {
+    const positions = new Map(after.map((text) => text.split(':') as [string, string]).map(([id, lsn]) => [id, +lsn]))
+    const sessions = [...positions.keys()].join()
+    const attempt = (this.#attempts.get(sessions) ?? 0) + 1
+    this.#attempts.set(sessions, attempt)
+    const reader: Reader = { response, positions, sent: 0, attempt }
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
+    response.on('close', () => this.readers.delete(reader))
+    this.readers.add(reader)
+    this.#write(reader, [`retry: 1\n\n`, frame('hello', { version: 'test', sessions: [...positions.keys()] })])
+    this.#feed(reader)
+    for (const [session, lsn] of positions) this.#write(reader, [frame('caught-up', { session, lsn })])
+  }
+
+  #feed(reader: Reader): void {
+    for (const [session, position] of reader.positions) {
+      const log = this.#sessions.get(session)
+      if (!log || position > log.length) {
+        reader.positions.delete(session)
+        const status = log ? 409 : 404
+        this.#write(reader, [frame('gone', { session, status, message: `There is no session '${session}'.` })])
+        continue
+      }
+      reader.positions.set(session, log.length)
+      const frames = log.slice(position).map((event) => frame('', { session, ...event }))
+      this.#write(reader, this.spoil(frames, reader.attempt))
+    }
+  }
+
+  #write(reader: Reader, frames: string[]): void {
+    const bytes = Buffer.from(frames.join(''))
+    const room = this.cutAfter(reader) - reader.sent
+    reader.sent += bytes.length
+    if (bytes.length <= room) reader.response.write(bytes)
+    else reader.response.write(bytes.subarray(0, Math.max(room, 0)), () => reader.response.destroy())
+  }
+}
+
+export function frame(name: string, data: unknown): string {
+  return `${name && `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`
+}
+
+export function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' })
+  response.end(JSON.stringify(body))
+}
