@@ -8,7 +8,7 @@
 
 import type { Part, Transcript, UIMessage } from '../transcript'
 
-const EMPTY = 'No messages yet.'
+export const EMPTY = 'No messages yet.'
 const RUNNING = 'still answering'
 
 const OUTCOMES = new Map([
@@ -41,6 +41,12 @@ export function outcomeOf({ role, metadata }: UIMessage): string {
   return error ? `${outcome}: ${error.text}` : (OUTCOMES.get(outcome) ?? outcome)
 }
 
+/** What a saved snapshot left out to stay small. */
+export function leftOut({ omitted }: Transcript, turn: string | null): string {
+  if (!omitted || turn !== null) return ''
+  return omitted === 1 ? '1 earlier message is left out' : `${omitted} earlier messages are left out`
+}
+
 export function toMarkdown(transcript: Transcript, turn: string | null): string {
   return write(transcript, turn, {
     name: (role) => `**${role}**\n\n`,
@@ -68,8 +74,10 @@ interface Format {
 
 function write(transcript: Transcript, turn: string | null, format: Format): string {
   const messages = messagesOf(transcript, turn)
-  if (messages.length === 0) return format.aside(EMPTY)
-  return messages.map((message) => writeMessage(message, format)).join('\n\n')
+  const omitted = leftOut(transcript, turn)
+  const blocks = messages.map((message) => writeMessage(message, format))
+  if (omitted) blocks.unshift(format.aside(omitted))
+  return blocks.length > 0 ? blocks.join('\n\n') : format.aside(EMPTY)
 }
 
 function writeMessage(message: UIMessage, format: Format): string {
@@ -80,21 +88,27 @@ function writeMessage(message: UIMessage, format: Format): string {
 }
 
 function writePart(part: Part, format: Format): string {
+  if (part.type === 'text') return format.text(trim(clean(part.text)))
+  if (part.type === 'source-url' && WEB.test(part.url)) {
+    return format.link(part.title ? `source ${part.title}` : 'source', part.url)
+  }
+  const aside = asideOf(part)
+  return aside ? format.aside(aside) : ''
+}
+
+/** A part that is no text, in a line; nothing for one that is not kept. */
+export function asideOf(part: Part): string {
   switch (part.type) {
-    case 'text':
-      return format.text(trim(clean(part.text)))
     case 'dynamic-tool': {
       const state = TOOL_STATES.get(part.state) ?? part.state
-      return format.aside(`tool ${part.toolName}: ${part.errorText ? `${state}: ${part.errorText}` : state}`)
+      return `tool ${part.toolName}: ${part.errorText ? `${state}: ${part.errorText}` : state}`
     }
     case 'source-url':
-      return WEB.test(part.url)
-        ? format.link(`source${part.title ? ` ${part.title}` : ''}`, part.url)
-        : format.aside(`source: ${part.title || part.url}`)
+      return `source: ${part.title || part.url}`
     case 'source-document':
-      return format.aside(`source: ${part.title}`)
+      return `source: ${part.title}`
     case 'file':
-      return format.aside(`file: ${part.filename || part.mediaType}`)
+      return `file: ${part.filename || part.mediaType}`
     default:
       return ''
   }

@@ -1,0 +1,93 @@
+/**
+ * Where a person writes. Enter sends, Shift+Enter is a new line (or Jupyter's), Esc stops. While an answer comes, one can
+ * write but not send: a session has one turn at a time.
+ */
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import type { Turn } from '../transcript'
+import { Icon } from './Icon'
+
+interface Props {
+  turn: Turn | null
+  placeholder: string
+  disabled: boolean
+  send(text: string): void
+  stop(): void
+}
+
+export function Composer({ turn, placeholder, disabled, send, stop }: Props) {
+  const [text, setText] = useState('')
+  const [hint, setHint] = useState(false)
+  const input = useRef<HTMLTextAreaElement>(null)
+  useLayoutEffect(() => grow(input.current), [text])
+
+  const submit = () => {
+    if (!text.trim() || disabled) return
+    setHint(turn !== null)
+    if (turn !== null) return
+    send(text)
+    setText('')
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
+    event.preventDefault()
+    submit()
+  }
+  return (
+    <form
+      class="jdc-composer"
+      onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      <textarea
+        ref={input}
+        class="jdc-input"
+        rows={1}
+        value={text}
+        placeholder={placeholder}
+        aria-label="Message"
+        disabled={disabled}
+        dir="auto"
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+      />
+      {turn ? (
+        <StopButton turn={turn} stop={stop} />
+      ) : (
+        <button type="submit" class="jdc-send jdc-round" aria-label="Send" title="Send (Enter)" disabled={disabled || !text.trim()}>
+          <Icon name="send" />
+        </button>
+      )}
+      {hint && turn && (
+        <div class="jdc-hint" role="status">
+          One answer at a time: wait for this one, or stop it (Esc).
+        </div>
+      )}
+    </form>
+  )
+}
+
+export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
+  const label = turn.stopping ? 'Stopping…' : 'Stop'
+  return (
+    <button
+      type="button"
+      class="jdc-stop jdc-round"
+      aria-label={label}
+      title={turn.stopping ? label : 'Stop (Esc)'}
+      disabled={turn.stopping}
+      onClick={stop}
+    >
+      <Icon name="stop" />
+    </button>
+  )
+}
+
+/** As high as its text, where the browser does not do that by itself. */
+function grow(input: HTMLTextAreaElement | null): void {
+  if (!input || CSS.supports('field-sizing', 'content')) return
+  input.style.height = 'auto'
+  input.style.height = `${input.scrollHeight}px`
+}

@@ -1,0 +1,34 @@
+/** The view's icons: strokes on a 16 x 16 grid in the colour of the text. */
+
+import { render } from 'preact'
+
+const PATHS = {
+  send: 'M8 13V3M3.5 7.5 8 3l4.5 4.5',
+  stop: 'M4.5 4.5h7v7h-7z',
+  down: 'M8 3v10M3.5 8.5 8 13l4.5-4.5',
+  copy: 'M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z',
+  check: 'M3 8.5 6.5 12 13 4.5',
+  cross: 'M4 4l8 8M12 4l-8 8',
+  warn: 'M8 2.5 14 13H2zM8 6.5v3M8 11.2v.1',
+  pause: 'M5.5 4v8M10.5 4v8',
+  cut: 'M2.5 8h4M9.5 8h1M12.5 8h1',
+  tool: 'M9.8 6.2a3 3 0 0 1 3.6-3.9l-2 2 .3 1.7 1.7.3 2-2a3 3 0 0 1-3.9 3.6l-5.3 5.3a1.4 1.4 0 0 1-2-2z',
+  link: 'M6.5 9.5 12.5 3.5M8.5 3.5h4v4M11 9.5v3H3.5V5h3',
+  file: 'M4 1.8h5l3 3v9.4H4zM9 1.8v3h3',
+  chevron: 'M6 4l4 4-4 4',
+} as const
+
+export function Icon({ name }: { name: keyof typeof PATHS }) {
+  return (
+    <svg class={`jdc-icon jdc-icon-${name}`} viewBox="0 0 16 16" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  )
+}
+
+/** The same as a node, for what is not drawn by Preact. */
+export function icon(name: keyof typeof PATHS): Node {
+  const fragment = document.createDocumentFragment()
+  render(<Icon name={name} />, fragment)
+  return fragment
+}

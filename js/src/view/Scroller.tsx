@@ -1,0 +1,126 @@
+/**
+ * The messages in a window of limited height: a chat does not take over a notebook. It follows the text until the person
+ * scrolls up, offers the way back when there is news below, and its height can be dragged.
+ */
+
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { Icon } from './Icon'
+
+interface Props {
+  /** Begin at the end and follow; else begin at the start. */
+  follow: boolean
+  /** Changes when the person has done something that belongs to the end. */
+  jump: number
+  label: string
+  busy: boolean
+  children: ComponentChildren
+}
+
+/** Nearer to the end than this, in CSS pixels, is at the end. */
+const NEAR = 24
+const KEY_STEP = 40
+const SMALLEST = 120
+
+export function Scroller({ follow, jump, label, busy, children }: Props) {
+  const scroller = useRef<HTMLDivElement>(null)
+  const content = useRef<HTMLDivElement>(null)
+  const following = useRef(follow)
+  const [news, setNews] = useState(false)
+  const [overflows, setOverflows] = useState(false)
+
+  useEffect(() => {
+    const box = scroller.current as HTMLDivElement
+    let top = box.scrollTop
+    let height = box.scrollHeight
+    const keepUp = () => {
+      setOverflows(box.scrollHeight > box.clientHeight + 1)
+      if (following.current) box.scrollTop = box.scrollHeight
+      else if (box.scrollHeight > height) setNews(distance(box) > NEAR)
+      height = box.scrollHeight
+    }
+    const onScroll = () => {
+      if (distance(box) <= NEAR) {
+        following.current = true
+        setNews(false)
+      } else if (box.scrollTop < top) {
+        following.current = false // only a person moves it up
+      }
+      top = box.scrollTop
+    }
+    // After layout and before paint: nothing is measured twice, and no frame shows the text without its end.
+    const observer = new ResizeObserver(keepUp)
+    observer.observe(box)
+    observer.observe(content.current as HTMLDivElement)
+    box.addEventListener('scroll', onScroll, { passive: true })
+    return () => {
+      observer.disconnect()
+      box.removeEventListener('scroll', onScroll)
+    }
+  }, [])
+
+  const toEnd = () => {
+    following.current = true
+    setNews(false)
+    const box = scroller.current
+    if (box) box.scrollTop = box.scrollHeight
+  }
+  useEffect(() => {
+    if (jump > 0) toEnd()
+  }, [jump])
+
+  return (
+    <div class="jdc-window">
+      <div class="jdc-scroll" ref={scroller} role="log" aria-live="off" aria-label={label} aria-busy={busy}>
+        <div class="jdc-messages" ref={content}>
+          {children}
+        </div>
+      </div>
+      {news && (
+        <button type="button" class="jdc-below" onClick={toEnd}>
+          <Icon name="down" /> New text below
+        </button>
+      )}
+      {overflows && <Grip scroller={scroller} />}
+    </div>
+  )
+}
+
+function distance(box: Element): number {
+  return box.scrollHeight - box.clientHeight - box.scrollTop
+}
+
+/** Drags the height; the arrow keys do too, a double click gives it back. */
+function Grip({ scroller }: { scroller: { current: HTMLDivElement | null } }) {
+  const resize = (height: number | null) => {
+    const box = scroller.current
+    if (box) box.style.maxHeight = height === null ? '' : `${Math.max(SMALLEST, Math.round(height))}px`
+  }
+  const onPointerDown = (event: PointerEvent & { currentTarget: HTMLElement }) => {
+    const grip = event.currentTarget
+    const height = scroller.current?.clientHeight ?? 0
+    const move = ({ clientY }: PointerEvent) => resize(height + clientY - event.clientY)
+    grip.setPointerCapture(event.pointerId)
+    grip.addEventListener('pointermove', move)
+    grip.addEventListener('lostpointercapture', () => grip.removeEventListener('pointermove', move), { once: true })
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = event.key === 'ArrowDown' ? KEY_STEP : event.key === 'ArrowUp' ? -KEY_STEP : 0
+    if (step === 0) return
+    event.preventDefault()
+    resize((scroller.current?.clientHeight ?? 0) + step)
+  }
+  return (
+    <div
+      class="jdc-grip"
+      role="separator"
+      aria-orientation="horizontal"
+      aria-label="Height of the chat"
+      title="Drag to resize, double-click to reset"
+      tabIndex={0}
+      onPointerDown={onPointerDown}
+      onKeyDown={onKeyDown}
+      onDblClick={() => resize(null)}
+    />
+  )
+}

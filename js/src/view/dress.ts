@@ -1,0 +1,103 @@
+/**
+ * Safe nodes to what a person uses: code with its language and a copy button, tables that scroll by themselves,
+ * pictures of other hosts behind a button, formulas. The buttons act through `onPress`, one listener for all of them.
+ */
+
+import { copyText } from './clipboard'
+import { highlight } from './highlight'
+import { icon } from './Icon'
+import { typeset } from './math'
+import { isInlineImage, outsideUrl } from './sanitize'
+
+/** Nothing in it may depend on whether its block still grows: the open block is dressed with every frame. */
+export function dress(nodes: DocumentFragment): DocumentFragment {
+  for (const code of nodes.querySelectorAll<HTMLElement>('pre > code')) dressCode(code)
+  for (const table of nodes.querySelectorAll('table')) wrap(table, 'jdc-table')
+  for (const image of nodes.querySelectorAll('img')) if (!image.hasAttribute('src')) image.replaceWith(stand(image))
+  for (const formula of nodes.querySelectorAll<HTMLElement>('[data-jdc-tex]')) {
+    formula.className = formula.dataset['jdcTex'] ? 'jdc-math' : 'jdc-math jdc-set'
+  }
+  typeset(nodes)
+  return nodes
+}
+
+/** What is worth doing once, when a block is complete. */
+export function finish(element: Element): void {
+  for (const code of element.querySelectorAll<HTMLElement>('.jdc-code code')) {
+    const colours = highlight(code.textContent ?? '', code.dataset['jdcLang'] ?? '')
+    if (colours) code.replaceChildren(colours)
+  }
+}
+
+/** A press on anything that `dress` put there. Returns whether it was one. */
+export function onPress(target: Element): boolean {
+  const copy = target.closest('.jdc-copy')
+  if (copy) void copyCode(copy)
+  const load = target.closest<HTMLElement>('.jdc-load-image')
+  if (load) showImage(load)
+  return Boolean(copy || load)
+}
+
+/** A picture that is here, or a button that names the host it would be fetched from. */
+export function picture(url: string, alt: string): HTMLElement {
+  if (isInlineImage(url)) return image(url, alt)
+  const parsed = outsideUrl(url)
+  if (!parsed || parsed.protocol === 'mailto:' || parsed.origin === location.origin) {
+    // What a model asks this page's own server for, with this person's cookies, is not fetched at all.
+    const text = document.createElement('span')
+    text.textContent = alt || 'image'
+    text.className = 'jdc-no-image'
+    return text
+  }
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.className = 'jdc-load-image'
+  button.title = parsed.href
+  button.dataset['alt'] = alt
+  button.textContent = alt ? `Show image “${alt}” from ${parsed.host}` : `Show image from ${parsed.host}`
+  return button
+}
+
+function stand(placeholder: HTMLImageElement): HTMLElement {
+  return picture(placeholder.getAttribute('data-jdc-src') ?? '', placeholder.alt)
+}
+
+function image(url: string, alt: string): HTMLImageElement {
+  const element = document.createElement('img')
+  element.referrerPolicy = 'no-referrer'
+  element.alt = alt
+  element.src = url
+  return element
+}
+
+function showImage(button: HTMLElement): void {
+  button.replaceWith(image(button.title, button.dataset['alt'] ?? ''))
+}
+
+function dressCode(code: HTMLElement): void {
+  const pre = code.parentElement as HTMLElement
+  const language = code.dataset['jdcLang'] ?? ''
+  const box = wrap(pre, 'jdc-code')
+  if (language) box.dataset['lang'] = language
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.className = 'jdc-copy'
+  button.ariaLabel = button.title = 'Copy code'
+  button.append(icon('copy'), icon('check'))
+  box.append(button)
+}
+
+function wrap(element: Element, className: string): HTMLElement {
+  const box = document.createElement('div')
+  box.className = className
+  element.replaceWith(box)
+  box.append(element)
+  return box
+}
+
+async function copyCode(button: Element): Promise<void> {
+  const text = button.closest('.jdc-code')?.querySelector('code')?.textContent ?? ''
+  if (!(await copyText(text))) return
+  button.classList.add('jdc-copied')
+  setTimeout(() => button.classList.remove('jdc-copied'), 1500)
+}

@@ -1,0 +1,64 @@
+/**
+ * A transcript as HTML for viewers that run nothing: GitHub, nbviewer, nbconvert. No script, no class, no address that
+ * would be fetched; it reads well where its styles are taken away, and formulas are TeX, which many viewers set.
+ */
+
+import type { Part, Transcript, UIMessage } from '../transcript'
+import { blocks, noLinks } from './markdown'
+import { escapeHtml, isInlineImage, linkAttributes, outsideUrl, sanitize } from './sanitize'
+import { asideOf, EMPTY, leftOut, messagesOf, outcomeOf } from './static'
+
+const PAGE = 'max-width: 60em; line-height: 1.5'
+const MESSAGE = 'margin: 0 0 1em'
+const BUBBLE =
+  'margin: 0 0 1em; padding: .5em .9em; border-radius: .7em; background: rgba(128, 128, 128, .15); ' +
+  'white-space: pre-wrap; overflow-wrap: anywhere'
+const ASIDE = 'opacity: .7'
+const CODE = 'padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto'
+
+export function toHtml(transcript: Transcript, turn: string | null): string {
+  const messages = messagesOf(transcript, turn)
+  const omitted = leftOut(transcript, turn)
+  const body = messages.length > 0 ? messages.map(messageHtml).join('\n') : aside(EMPTY)
+  return `<div style="${PAGE}">\n${omitted ? `${aside(omitted)}\n` : ''}${body}\n</div>`
+}
+
+function messageHtml(message: UIMessage): string {
+  const outcome = outcomeOf(message)
+  const content = message.parts.map((part) => partHtml(part, message.role)).join('') + (outcome ? aside(outcome) : '')
+  const name = message.role === 'user' ? 'You' : 'Assistant'
+  return `<div style="${MESSAGE}"><p><strong>${name}</strong></p>\n${content}</div>`
+}
+
+function partHtml(part: Part, role: UIMessage['role']): string {
+  if (part.type === 'text') return role === 'user' ? `<div style="${BUBBLE}">${escapeHtml(part.text)}</div>\n` : markdownHtml(part.text)
+  if (part.type === 'reasoning') return `<details><summary>Reasoning</summary>${markdownHtml(part.text)}</details>\n`
+  if (part.type === 'file' && part.mediaType.startsWith('image/') && isInlineImage(part.url)) {
+    return `<p><img alt="${escapeHtml(part.filename ?? '')}" src="${escapeHtml(part.url)}"></p>\n`
+  }
+  const text = asideOf(part)
+  return text ? aside(text, part.type === 'source-url' ? part.url : '') : ''
+}
+
+function aside(text: string, address = ''): string {
+  const url = outsideUrl(address)
+  const inner = url ? `<a${attributes(linkAttributes(url))}>${escapeHtml(text)}</a>` : escapeHtml(text)
+  return `<p style="${ASIDE}"><em>${inner}</em></p>\n`
+}
+
+function attributes(values: Record<string, string>): string {
+  return Object.entries(values)
+    .map(([name, value]) => ` ${name}="${escapeHtml(value)}"`)
+    .join('')
+}
+
+function markdownHtml(text: string): string {
+  const root = document.createElement('div')
+  for (const { html } of blocks(text, noLinks(), 'whole')) root.append(sanitize(html))
+  for (const pre of root.querySelectorAll('pre')) pre.setAttribute('style', CODE)
+  for (const image of root.querySelectorAll('img:not([src])')) image.replaceWith(image.getAttribute('alt') || 'image')
+  for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang]')) {
+    for (const name of element.getAttributeNames()) element.removeAttribute(name)
+  }
+  return root.innerHTML
+}

@@ -1,0 +1,98 @@
+/**
+ * The dialect: GitHub's Markdown with TeX and footnotes, one top-level block at a time.
+ *
+ * A block's HTML depends on its own source and on `links`, the definitions of the whole text (link references and
+ * footnotes), and on nothing else; so blocks can be drawn one by one, and the blocks of a text, in order, are its full
+ * parse. The HTML is not safe yet: only `sanitize` may put it on a page.
+ */
+
+import { Lexer, type Links, Marked, Parser } from 'marked'
+import { FOOTNOTE_START, footnote, footnoteMark } from './footnotes'
+import { escapeHtml, TAGS } from './sanitize'
+import { MATH_SPANS, MATH_START, mathBlock, mathSpan } from './tex'
+
+export type { Links }
+
+export interface Block {
+  raw: string
+  html: string
+}
+
+/** A `<` that does not begin a tag that may stay: `List<String>` and `<script>` are shown as they were written. */
+const UNKNOWN_TAG = new RegExp(`<(?!/?(?:${TAGS.replaceAll(' ', '|')})[\\s/>])`, 'gi')
+const KNOWN_BLOCK = new RegExp(`^ {0,3}</?(?:${TAGS.replaceAll(' ', '|')})[\\s/>]`, 'i')
+
+/** What ends a paragraph, so no underline behind it makes it a heading. */
+const INTERRUPTION = new RegExp(`${MATH_START.source}|${FOOTNOTE_START.source}`)
+
+/** A text that is complete. */
+const whole = dialect(false)
+/** A text that goes on: mathematics that is still open reaches to its end, as a code fence does anyway. */
+const growing = dialect(true)
+
+/** The blocks of a text, without those that draw nothing. Adds the text's definitions to `links`. */
+export function blocks(source: string, links: Links, mode: 'whole' | 'growing'): Block[] {
+  const { defaults } = mode === 'whole' ? whole : growing
+  const lexer = new Lexer(defaults)
+  lexer.tokens.links = links
+  return lexer
+    .lex(source)
+    .map((token) => ({ raw: token.raw, html: Parser.parse([token], defaults) }))
+    .filter(({ html }) => html !== '')
+}
+
+/**
+ * How much of a growing text's complete lines is settled: nothing that follows can change these blocks.
+ * `open` says what the last one is, the one that can still change.
+ */
+export function settled(lines: string): { length: number; open: string } {
+  const tokens = new Lexer(growing.defaults).blockTokens(lines, [])
+  const last = tokens.findLastIndex((token) => token.type !== 'space')
+  const open = tokens[last]?.type ?? 'space'
+  // A formula that is never closed is text, and then it belongs to the paragraph in front of it.
+  const from = open === 'texBlock' && tokens[last - 1]?.type === 'paragraph' ? last - 1 : last
+  return { length: tokens.slice(0, Math.max(from, 0)).reduce((sum, token) => sum + token.raw.length, 0), open }
+}
+
+/** No prototype: a definition may be called `constructor`. */
+export function noLinks(): Links {
+  return Object.create(null) as Links
+}
+
+function dialect(open: boolean): Marked {
+  return new Marked({
+    gfm: true,
+    extensions: [mathBlock(open), mathSpan, footnote, footnoteMark],
+    hooks: { emStrongMask: (source) => source.replace(MATH_SPANS, (span) => 'x'.repeat(span.length)) },
+    tokenizer: {
+      lheading(source) {
+        const [heading = ''] = this.rules.block.lheading.exec(source) ?? []
+        return INTERRUPTION.test(heading) ? undefined : false
+      },
+      html(source) {
+        return KNOWN_BLOCK.test(source) ? false : undefined
+      },
+      tag(source) {
+        const [raw] = this.rules.inline.tag.exec(source) ?? []
+        // What a tag leaves in the lexer's state would reach into the blocks behind.
+        return raw === undefined ? undefined : { type: 'html', raw, text: raw, inLink: false, inRawBlock: false, block: false }
+      },
+    },
+    renderer: {
+      code({ text, lang }) {
+        return `<pre><code data-jdc-lang="${escapeHtml(language(lang))}">${escapeHtml(text.replace(/\n$/, ''))}</code></pre>\n`
+      },
+      html({ text }) {
+        return text.replace(UNKNOWN_TAG, '&lt;')
+      },
+      checkbox({ checked }) {
+        return checked ? '\u2611 ' : '\u2610 '
+      },
+    },
+  })
+}
+
+/** The language in a fence's info: `python title="x"`, `{r}`, `.sql` and `c++` name one. */
+function language(info = ''): string {
+  return /[^\s{}.,:=]+/.exec(info)?.[0].toLowerCase() ?? ''
+}

@@ -1,0 +1,114 @@
+/**
+ * The one gate for markup that a model, a person or a file wrote: what comes out runs nothing, fetches nothing, covers
+ * nothing, submits nothing, and clashes with no id, class or name of the page.
+ *
+ * It is a list of what is allowed, kept by DOMPurify. The fragment belongs to a document that loads nothing until the
+ * fragment is put into the page; an image of another host has lost its address by then (`data-jdc-src` has it).
+ */
+
+import DOMPurify from 'dompurify'
+
+/** The elements that Markdown makes, and the few that people write in it. Any other tag is shown as text. */
+export const TAGS =
+  'a abbr b blockquote br caption cite code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q ' +
+  's samp small span strong sub sup table tbody td tfoot th thead tr u ul var wbr'
+
+const ATTRIBUTES =
+  'align alt colspan data-jdc-display data-jdc-lang data-jdc-tex dir height href lang rowspan src start title width'
+
+const MATH_TAGS =
+  'math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt ' +
+  'mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none'
+
+const MATH_ATTRIBUTES =
+  'accent accentunder class columnalign columnlines columnspacing columnspan depth display displaystyle fence form ' +
+  'height largeop linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize movablelimits ' +
+  'notation rowlines rowspacing rowspan rspace scriptlevel separator stretchy style symmetric voffset width'
+
+const text = DOMPurify(window)
+text.setConfig({
+  ALLOWED_TAGS: TAGS.split(' '),
+  ALLOWED_ATTR: ATTRIBUTES.split(' '),
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ALLOW_ARIA_ATTR: false,
+  ALLOW_DATA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true,
+})
+text.addHook('afterSanitizeAttributes', (element) => {
+  if (element.nodeName === 'A') guardLink(element)
+  if (element.nodeName === 'IMG') guardImage(element)
+})
+
+const math = DOMPurify(window)
+math.setConfig({
+  NAMESPACE: 'http://www.w3.org/1999/xhtml',
+  ALLOWED_TAGS: MATH_TAGS.split(' '),
+  ALLOWED_ATTR: MATH_ATTRIBUTES.split(' '),
+  ALLOW_ARIA_ATTR: false,
+  ALLOW_DATA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true,
+})
+math.addHook('afterSanitizeAttributes', (element) => {
+  const style = element.getAttribute('style')
+  if (style !== null) element.setAttribute('style', harmless(style))
+  const names = element.getAttribute('class')
+  if (names !== null) element.setAttribute('class', names.replace(/(?<!\S)(?!tml-)\S+/g, '').trim())
+})
+
+/** Markup to nodes. */
+export function sanitize(html: string): DocumentFragment {
+  return text.sanitize(html) as unknown as DocumentFragment
+}
+
+/** MathML, as Temml writes it, to nodes. */
+export function sanitizeMath(mathml: string): DocumentFragment {
+  return math.sanitize(mathml) as unknown as DocumentFragment
+}
+
+/** Text as markup that shows it. */
+export function escapeHtml(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;')
+}
+
+/** The address if a person may be sent there: absolute, and http, https or mailto. */
+export function outsideUrl(url: string): URL | null {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  return parsed && ['http:', 'https:', 'mailto:'].includes(parsed.protocol) ? parsed : null
+}
+
+/** Whether it is an image whose bytes are in its address, of a kind that cannot hold a script. */
+export function isInlineImage(url: string): boolean {
+  return /^data:image\/(?:png|jpeg|gif|webp);base64,[a-z0-9+/=\s]*$/i.test(url)
+}
+
+/** What makes a link open outside and say where it leads; put on every `<a>` of the view. */
+export function linkAttributes(url: URL): Record<'href' | 'target' | 'rel' | 'title', string> {
+  return { href: url.href, target: '_blank', rel: 'noopener noreferrer', title: url.href }
+}
+
+function guardLink(link: Element): void {
+  const url = outsideUrl(link.getAttribute('href') ?? '')
+  link.removeAttribute('href')
+  if (url) for (const [name, value] of Object.entries(linkAttributes(url))) link.setAttribute(name, value)
+}
+
+function guardImage(image: Element): void {
+  const source = image.getAttribute('src') ?? ''
+  image.removeAttribute('data-jdc-src')
+  if (isInlineImage(source)) return
+  image.removeAttribute('src')
+  if (outsideUrl(source)) image.setAttribute('data-jdc-src', source)
+}
+
+const PROPERTIES =
+  /^(?:border(?:-[a-z]+)*|color|background-color|display|font-(?:weight|family|size)|height|margin(?:-[a-z]+)?|math-[a-z]+|padding(?:-[a-z]+)?|text-align|vertical-align|width)$/
+
+/** Only declarations that size, space and colour a formula: none that moves it over something else or has an address. */
+function harmless(style: string): string {
+  return style
+    .split(';')
+    .map((declaration) => declaration.split(':').map((side) => side.trim().toLowerCase()))
+    .filter(([name = '', value = '', ...rest]) => !rest.length && PROPERTIES.test(name) && /^[-\w\s.,%#]*$/.test(value))
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('; ')
+}
