@@ -5,15 +5,16 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { FilePart, Part, SourceDocumentPart, SourceUrlPart, TextPart, ToolPart } from '../transcript'
 import { picture } from './dress'
 import { Icon } from './Icon'
-import { Markdown } from './Markdown'
+
 import { memo } from './memo'
 import { linkAttributes, outsideUrl } from './sanitize'
+import { Text } from './Text'
 
 /** One part; `running` while its turn runs, so that it may still grow. */
 export const PartView = memo(({ part, running }: { part: Part; running: boolean }): VNode | null => {
   switch (part.type) {
     case 'text':
-      return part.text ? <Markdown text={part.text} done={isDone(part, running)} /> : null
+      return part.text ? <Text text={part.text} done={isDone(part, running)} /> : null
     case 'reasoning':
       return part.text ? <Reasoning text={part.text} done={isDone(part, running)} /> : null
     case 'dynamic-tool':
@@ -35,7 +36,7 @@ function isDone(part: TextPart, running: boolean): boolean {
 function Reasoning({ text, done }: { text: string; done: boolean }) {
   return (
     <Fold class="jdc-reasoning" summary={<span class={done ? '' : 'jdc-shimmer'}>{done ? 'Reasoning' : 'Thinking…'}</span>}>
-      {() => <Markdown text={text} done={done} />}
+      {() => <Text text={text} done={done} />}
     </Fold>
   )
 }

@@ -10,7 +10,7 @@ interface Props {
 }
 
 /** The element has no children that Preact knows of: the stream draws them. */
-export const Markdown = memo(({ text, done }: Props) => {
+export const Text = memo(({ text, done }: Props) => {
   const element = useRef<HTMLDivElement>(null)
   const stream = useRef<MarkdownStream | null>(null)
   useLayoutEffect(() => {
