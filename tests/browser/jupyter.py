@@ -36,6 +36,8 @@ class Jupyter:
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
         self.files = folder / "files"
         self.files.mkdir()
+        headers = {"Authorization": f"token {self.token}", "Accept": "application/json"}
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30)
         self._asked = folder / "asked"
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
@@ -67,10 +69,13 @@ class Jupyter:
         """The orderly shutdown."""
         self._end(signal.SIGTERM)
 
+    def close(self) -> None:
+        self.kill()
+        self._http.close()
+
     def api(self, path: str, **params: str | int) -> Any:
         """The JSON answer of a GET."""
-        answer = httpx2.get(f"{self.url}{path}", params=params, headers={"Authorization": f"token {self.token}"})
-        answer.raise_for_status()
+        answer = self._http.get(path, params=params).raise_for_status()
         return answer.json()
 
     def transcript(self, session: str) -> dict[str, Any]:
@@ -176,7 +181,7 @@ def running(app: App, folder: Path, *, base_url: str = "/") -> Iterator[Jupyter]
     try:
         yield jupyter
     finally:
-        jupyter.kill()
+        jupyter.close()
 
 
 def free_port() -> int:
