@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '../jupyter_durable_chat/static')
@@ -23,7 +23,7 @@ const common = {
   charset: 'utf8',
   target: 'es2022',
   format: 'esm',
-  loader: { '.css': 'text' },
+  plugins: [{ name: 'css-as-text', setup: (build) => build.onLoad({ filter: /\.css$/ }, cssAsText) }],
   jsx: 'automatic',
   jsxImportSource: 'preact',
   legalComments: 'none', // Every licence is in licenses.txt.
@@ -40,8 +40,7 @@ const WORKER = entry(worker, 'src/worker.ts')
 const define = { WORKER: JSON.stringify(WORKER) }
 const core = await build({ ...common, ...hashed, define, entryPoints: ['src/core.ts'], splitting: true })
 const CORE = entry(core, 'src/core.ts')
-const inline = { 'core-inline': 'src/core.ts' }
-await build({ ...common, define, entryPoints: inline })
+await build({ ...common, define, entryPoints: { 'core-inline': 'src/core.ts' } })
 const loads = { CORE: JSON.stringify(CORE) }
 await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
 await build({
@@ -66,6 +65,12 @@ execFileSync(
   ],
   { stdio: ['ignore', 'ignore', 'inherit'] },
 )
+
+/** A style sheet is imported as its text, for the core to put where it is needed. */
+async function cssAsText({ path }) {
+  const { code } = await transform(readFileSync(path, 'utf8'), { loader: 'css', minify: true })
+  return { contents: code.trim(), loader: 'text' }
+}
 
 /** The file that an entry point became. */
 function entry({ metafile }, source) {

@@ -1,6 +1,5 @@
 /** Pages of a browser as far as the connection needs them: documents that may be hidden, and a shared worker. */
 
-import { Window } from 'happy-dom'
 import { vi } from 'vitest'
 
 import { Backoff } from '../../src/connection/backoff'
@@ -11,15 +10,15 @@ const backoff = () => new Backoff(1, 5)
 
 /** Everything in this process is one browser: what a page sees of it is global. */
 export class Browser {
-  readonly window = new Window({ url: 'http://127.0.0.1/' })
+  readonly #document = Object.assign(new EventTarget(), { hidden: false, cookie: 'a=b; _xsrf=2|ab|12; c=d' })
   readonly #closing = new AbortController()
   /** The shared worker, started when it is first asked for; `null`: this browser has none. */
   worker: 'works' | 'fails' | null = 'works'
   #hub: Hub | null = null
 
   constructor() {
-    const { window } = this
-    vi.stubGlobal('document', window.document)
+    const window = new EventTarget()
+    vi.stubGlobal('document', this.#document)
     vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
     const connect = () => this.#connect()
     vi.stubGlobal(
@@ -55,14 +54,13 @@ export class Browser {
   }
 
   hide(hidden: boolean): void {
-    Object.defineProperty(this.window.document, 'hidden', { value: hidden, configurable: true })
-    this.window.document.dispatchEvent(new this.window.Event('visibilitychange'))
+    this.#document.hidden = hidden
+    this.#document.dispatchEvent(new Event('visibilitychange'))
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closing.abort()
     vi.unstubAllGlobals()
-    await this.window.happyDOM.close()
   }
 }
 

@@ -17,7 +17,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  await browser.close()
+  browser.close()
   await server.close()
 })
 
@@ -41,6 +41,7 @@ test('reads the transcript, then follows it', async () => {
     ['/sessions/s', []],
     ['/events', ['s:5']],
   ])
+  expect(server.requests.map(({ xsrf }) => xsrf)).toEqual(['2|ab|12', '2|ab|12'])
 })
 
 test('cells of one session share it, cells of a page share its stream, pages of a browser share that', async () => {
