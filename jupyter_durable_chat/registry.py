@@ -214,17 +214,19 @@ class Registry:
         try:
             await self._log.renew(self._holder, self._lease_seconds)
             for lease in await self._log.leases():
-                if self._abandoned(lease):
+                ran_out = lease.until <= self._clock()
+                if ran_out or self._abandoned(lease):
                     async with self.acquire(lease.stream) as session:
-                        await session.recover(lease.epoch)
+                        await session.recover(None if ran_out else lease.epoch)
         except LogError as error:
             logger.warning("Leases could not be renewed or recovered: %s", error)
 
     def _abandoned(self, lease: Lease) -> bool:
+        """Whether nobody runs a turn under this lease, though it has not run out."""
         if lease.holder == self._holder:
             session = self._sessions.get(lease.stream)
             return session is None or not session.running
-        return lease.until <= self._clock() or not alive(lease.holder)
+        return not alive(lease.holder)
 
 
 def machine() -> str:

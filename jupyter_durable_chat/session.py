@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 STOP_TIMEOUT = 5.0
 """Seconds that a stop waits for the outcome to be in the log."""
 
-LOOK_INTERVAL = 0.1
+LOOK_INTERVAL = 0.25
 """Seconds between two looks at what others appended while a turn runs here."""
 
 PREVIEW_CHARACTERS = 120
@@ -200,13 +200,16 @@ class Session:
         await self.stop(None, None)
         await self._log.delete(self.id)
 
-    async def recover(self, epoch: int) -> None:
-        """Close the turn of a writer that is gone, whose lease had this epoch; nothing when it is not gone."""
+    async def recover(self, over: int | None) -> None:
+        """Close the turn of a writer that is gone; nothing when the session is held again meanwhile.
+
+        `over` is the epoch of a lease that has not run out though its holder is gone.
+        """
         async with self._commands:
             if self.running:
                 return
             try:
-                mine = await self._log.lease(self.id, self._holder, self._lease_seconds, over=epoch)
+                mine = await self._log.lease(self.id, self._holder, self._lease_seconds, over=over)
             except LeaseHeld:
                 return
             await self.refresh()
