@@ -9,27 +9,15 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { build, transform } from 'esbuild'
+import { build } from 'esbuild'
+
+import { options } from './build.options.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '../jupyter_durable_chat/static')
 const builder = createRequire(createRequire(import.meta.url).resolve('@jupyter/builder/package.json'))
 
-const common = {
-  absWorkingDir: here,
-  outdir: out,
-  bundle: true,
-  minify: true,
-  charset: 'utf8',
-  target: 'es2022',
-  format: 'esm',
-  plugins: [{ name: 'css-as-text', setup: (build) => build.onLoad({ filter: /\.css$/ }, cssAsText) }],
-  jsx: 'automatic',
-  jsxImportSource: 'preact',
-  legalComments: 'none', // Every licence is in licenses.txt.
-  metafile: true,
-  logLevel: 'warning',
-}
+const common = { ...options, absWorkingDir: here, outdir: out, metafile: true }
 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
@@ -65,12 +53,6 @@ execFileSync(
   ],
   { stdio: ['ignore', 'ignore', 'inherit'] },
 )
-
-/** A style sheet is imported as its text, for the core to put where it is needed. */
-async function cssAsText({ path }) {
-  const { code } = await transform(readFileSync(path, 'utf8'), { loader: 'css', minify: true })
-  return { contents: code.trim(), loader: 'text' }
-}
 
 /** The file that an entry point became. */
 function entry({ metafile }, source) {

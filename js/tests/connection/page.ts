@@ -1,5 +1,7 @@
 /** Pages of a browser as far as the connection needs them: documents that may be hidden, and a shared worker. */
 
+import { setMaxListeners } from 'node:events'
+
 import { vi } from 'vitest'
 
 import { Backoff } from '../../src/connection/backoff'
@@ -17,6 +19,7 @@ export class Browser {
   #hub: Hub | null = null
 
   constructor() {
+    setMaxListeners(0, this.#closing.signal)
     const window = new EventTarget()
     vi.stubGlobal('document', this.#document)
     vi.stubGlobal('addEventListener', window.addEventListener.bind(window))

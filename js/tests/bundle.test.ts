@@ -1,0 +1,74 @@
+// @vitest-environment jsdom
+/** A cell's output is rewritten when something ended that it does not show, and stays small. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { expect, test } from 'vitest'
+
+import { type ChatBundle, isOutdated, limited, MIME_TYPE, output, restoreBundle } from '../src/bundle'
+import type { WireEvent } from '../src/events'
+import { emptyTranscript, fold, type Transcript } from '../src/transcript'
+
+interface Vector {
+  events: WireEvent[]
+  transcript: Transcript
+}
+
+function vector(name: string): Vector {
+  return JSON.parse(readFileSync(join(import.meta.dirname, '../../tests/vectors', `${name}.json`), 'utf8')) as Vector
+}
+
+/** The bundle that a cell got when the log was at `lsn`. */
+function saved({ events }: Vector, lsn: number, turn: string | null = null): ChatBundle {
+  const snapshot = fold(emptyTranscript(), events.slice(0, lsn))
+  return { session: 's_1', turn, lsn, snapshot, widget: 'w', notice: null }
+}
+
+/** At which LSNs of the log a cell that keeps what it is given is rewritten. */
+function rewrites(log: Vector, turn: string | null): number[] {
+  let bundle = saved(log, 1, turn)
+  const at: number[] = []
+  for (let lsn = 2; lsn <= log.events.length; lsn++) {
+    const transcript = fold(emptyTranscript(), log.events.slice(0, lsn))
+    if (!isOutdated(bundle, transcript)) continue
+    bundle = restoreBundle(JSON.parse(JSON.stringify(output(bundle, transcript)[MIME_TYPE])))
+    at.push(lsn)
+  }
+  return at
+}
+
+test('a chat is kept after each outcome, a turn after its own', () => {
+  const log = vector('two-turns')
+  const outcomes = log.events.filter(({ type }) => type === 'turn-stopped').map(({ lsn }) => lsn)
+  expect(rewrites(log, null)).toEqual(outcomes)
+  expect(rewrites(log, 't_1')).toEqual(outcomes.slice(0, 1))
+  expect(rewrites(log, 't_2')).toEqual(outcomes.slice(1))
+})
+
+test('what is kept says what the cell shows, and whose widget it is', () => {
+  const log = vector('two-turns')
+  const kept = output(saved(log, 1, 't_1'), log.transcript)
+  const data = kept[MIME_TYPE] as ChatBundle
+  expect(data).toMatchObject({ session: 's_1', turn: 't_1', lsn: log.transcript.lsn, widget: 'w' })
+  expect(data.snapshot?.messages.map(({ id }) => id)).toEqual(['m_1', 'm_2'])
+  expect(data.snapshot?.omitted).toBe(2)
+  for (const type of ['text/html', 'text/markdown', 'text/plain']) {
+    expect(kept[type]).toContain('one')
+    expect(kept[type]).not.toContain('And?')
+  }
+})
+
+test('the oldest messages are left out of what would be too large', () => {
+  const { transcript } = vector('two-turns')
+  const [message] = transcript.messages as [Transcript['messages'][0]]
+  const long = { ...transcript, messages: Array.from({ length: 100 }, (_, n) => ({ ...message, id: `ü${n}` })) }
+  const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value))
+  const small = limited(long, null, 10_000)
+  expect(bytes({ ...small, omitted: undefined })).toBeLessThanOrEqual(10_000)
+  expect(bytes({ ...small, omitted: undefined }) + bytes(message)).toBeGreaterThan(9_990)
+  expect(small.messages.at(-1)?.id).toBe('ü99')
+  expect(small.messages.length + (small.omitted ?? 0)).toBe(100)
+  expect(limited(long, null)).toEqual(long)
+  expect(limited(long, null, 1).messages).toEqual([])
+})
