@@ -60,7 +60,9 @@ def lsn(text: str, name: str) -> int:
 class Sessions(ChatHandler):
     @route
     async def get(self) -> None:
-        limit = self._number("limit", default=100, most=MAX_PAGE)
+        limit = number(self, "limit", default=100, most=MAX_PAGE)
+        if self.get_query_argument("q", None):
+            raise ApiError(400, "unsupported", "q (search in all messages) is not supported by this version.")
         notebook = self.get_query_argument("notebook", None)
         listed = await self.registry.sessions(
             notebook=None if notebook is None else self._key(notebook).partition("\n")[0],
@@ -99,9 +101,6 @@ class Sessions(ChatHandler):
         """The path that Jupyter has for this kernel's notebook now; it is right after renames too."""
         listed: Any = await ensure_async(self.session_manager.list_sessions())
         return next((s["path"] for s in listed if s["kernel"] and s["kernel"]["id"] == kernel), None)
-
-    def _number(self, name: str, *, default: int, most: int) -> int:
-        return number(self, name, default=default, most=most)
 
 
 def number(handler: ChatHandler, name: str, *, default: int, most: int) -> int:
