@@ -131,33 +131,33 @@ export class Session implements Actions {
     this.#phase = { is: 'closed' }
   }
 
-  // What a person does with it
+  // What a person does with it. The view hands these around on their own.
 
-  reconnect(): void {
+  readonly reconnect = (): void => {
     this.#line.send({ type: 'retry' })
     this.retry()
   }
 
-  send(text: string): void {
+  readonly send = (text: string): void => {
     const clientId = newClientId()
     this.outbox = [...this.outbox, { clientId, text, error: null }]
     this.#line.changed(this)
     void this.#post(clientId, text)
   }
 
-  resend(clientId: string): void {
+  readonly resend = (clientId: string): void => {
     const text = this.outbox.find((outgoing) => outgoing.clientId === clientId)?.text
     if (text === undefined) return
     this.#outgoing(clientId, null)
     void this.#post(clientId, text)
   }
 
-  discard(clientId: string): void {
+  readonly discard = (clientId: string): void => {
     this.outbox = this.outbox.filter((outgoing) => outgoing.clientId !== clientId)
     this.#line.changed(this)
   }
 
-  stop(): void {
+  readonly stop = (): void => {
     const turn = this.transcript?.turn?.id
     if (turn !== undefined) void this.#stop(turn)
   }
