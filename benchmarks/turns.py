@@ -107,8 +107,8 @@ def follow(url: str, token: str, sessions: list[str]) -> dict[str, list[str]]:
 def answer_of(events: list[dict[str, Any]]) -> list[str]:
     """The words of an answer, from events that must have no gap."""
     assert [event["lsn"] for event in events] == list(range(1, len(events) + 1))
-    text: str = "".join(event["delta"] for event in events if event["type"] == "text-delta")
-    return text.split()
+    pieces: list[str] = [event["delta"] for event in events if event["type"] == "text-delta"]
+    return "".join(pieces).split()
 
 
 def figures(values: list[float]) -> str:
