@@ -94,6 +94,7 @@ def _prepare(db: sqlite3.Connection, shared_memory: bool) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         migrate(db)
+        _check(db)
         db.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
@@ -102,6 +103,14 @@ def _prepare(db: sqlite3.Connection, shared_memory: bool) -> None:
     if not shared_memory or db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
         db.execute("PRAGMA journal_mode = TRUNCATE")
     db.execute("PRAGMA synchronous = FULL")
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Look for damage in what every operation needs. A damaged record fails its own stream, when it is read."""
+    for table in ("streams", "labels"):
+        (found,) = db.execute(f"PRAGMA quick_check({table})").fetchone()
+        if found != "ok":
+            raise LogUnavailable(f"it is damaged ({found.splitlines()[-1]}). {MOVE_AWAY}")
 
 
 def on_network(path: Path, mounts: Path) -> bool:

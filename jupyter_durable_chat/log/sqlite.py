@@ -28,7 +28,7 @@ WATCH_SECONDS = 0.05
 """How long a commit of another process may go unnoticed."""
 
 PACE_SECONDS = 0.005
-"""The least time between two looks at the store on behalf of all who wait."""
+"""The least time between two looks at the store that those who begin to wait ask for; one look serves them all."""
 
 SETTLED_SECONDS = 2.0
 """The coarsest clock by which a file system stamps files: younger stamps may hide a second change."""
@@ -194,7 +194,8 @@ class SqliteLog(Log):
                         self._tail.drop(stream)
                     self._waiters.tell(stream, end)
             looked.set_result(None)
-            await asyncio.sleep(PACE_SECONDS)
+            if asked:
+                await asyncio.sleep(PACE_SECONDS)
 
     # In the reader's thread
 
