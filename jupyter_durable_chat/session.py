@@ -364,7 +364,7 @@ class Session:
         )
         await self.refresh()
 
-    def _encode(self, event: e.Known, turn: str | None = None) -> bytes:
+    def _encode(self, event: e.Event, turn: str | None = None) -> bytes:
         return e.encode(event, at=e.timestamp(self._clock()), turn=turn)
 
 

@@ -1,7 +1,7 @@
 """An agent whose every step a test decides: what it yields, when, and how it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, Request
@@ -23,7 +23,7 @@ class Scripted(Agent):
         self.closed = asyncio.Event()
         self.started = asyncio.Event()
 
-    async def run(self, request: Request) -> AsyncIterator[e.Chunk]:
+    async def run(self, request: Request) -> AsyncGenerator[e.Chunk]:
         self.requests.append(request)
         self.started.set()
         try:

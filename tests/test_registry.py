@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from jupyter_durable_chat.registry import IDLE_SESSIONS, Registry, alive, machin
 from jupyter_durable_chat.session import Message, TurnRunning, new_id
 from jupyter_durable_chat.transcript import fold
 from tests.scripted import Scripted
+from tests.waiting import eventually
 
 
 class World:
@@ -86,8 +88,7 @@ async def test_the_last_user_leaves_and_the_turn_runs_on(world: World) -> None:
         world.agent.say_text("on")
         world.agent.finish()
         assert await outcome(registry, session_id, turn) == "completed"
-        while registry.turns:
-            await asyncio.sleep(0)
+        await eventually(lambda: not registry.turns)
         assert len(world.agent.requests) == 1
 
 
@@ -199,14 +200,10 @@ asyncio.run(main())
 
 
 async def test_a_killed_server_is_recovered_at_once_on_the_same_machine(world: World) -> None:
-    process = subprocess.Popen([sys.executable, "-c", CRASH, str(world.path)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert await asyncio.to_thread(process.stdout.readline) == b"stored\n"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", CRASH, str(world.path), stdout=subprocess.PIPE)
+    assert process.stdout is not None and await process.stdout.readline() == b"stored\n"
     process.kill()
-    process.wait()
-    process.stdout.close()
-    import time
-
+    await process.wait()
     world.now = time.time()  # its lease has not run out
     async with world.server() as registry, registry.acquire("s_crash") as session:
         assert session.transcript.turn is None

@@ -1,9 +1,8 @@
 """A real Jupyter server in the test's event loop, its store in a folder of its own, and readers of its streams."""
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,18 +123,14 @@ async def take(stream: AsyncIterator[Event], until: Callable[[Event], bool]) -> 
     raise AssertionError(f"the stream ended after {taken}")
 
 
-async def eventually(true: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return when this is true; the test's own time-out is the limit."""
-    while True:
-        found = true()
-        if found if isinstance(found, bool) else await found:
-            return
-        await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 def api(
-    agent: Scripted, jp_serverapp: ServerApp, http_server_port: Any, http_server: Any, jp_base_url: str, jp_asyncio_loop: Any
+    agent: Scripted,
+    jp_serverapp: ServerApp,
+    http_server_port: Any,
+    http_server: Any,
+    jp_base_url: str,
+    jp_asyncio_loop: Any,
 ) -> Any:
     chat: DurableChat = jp_serverapp.web_app.settings["durable_chat"]
     url = f"http://127.0.0.1:{http_server_port[-1]}{jp_base_url}durable-chat/"

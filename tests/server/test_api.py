@@ -3,12 +3,14 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_durable_chat import events as e
 from tests.scripted import Scripted
-from tests.server.conftest import Api, eventually
+from tests.server.conftest import Api
+from tests.waiting import eventually
 
 
 async def test_a_notebook_and_a_name_are_one_session(api: Api) -> None:
@@ -54,7 +56,8 @@ async def test_an_answer_from_send_to_outcome(api: Api, agent: Scripted) -> None
     assert question["id"] == sent["message_id"] and question["metadata"]["turn"] == sent["turn_id"]
     assert question["metadata"]["author"]["username"]
     assert answer["parts"] == [{"type": "text", "text": "Hello world", "state": "done"}]
-    assert answer["metadata"]["outcome"] == "completed" and transcript["usage"] == {"input_tokens": 2, "output_tokens": 3}
+    assert answer["metadata"]["outcome"] == "completed"
+    assert transcript["usage"] == {"input_tokens": 2, "output_tokens": 3}
     assert agent.requests[0].messages == [question]
 
 
@@ -96,7 +99,8 @@ async def test_stop_is_idempotent_and_leaves_one_record(api: Api, agent: Scripte
     agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="half"))
 
     async def partial() -> bool:
-        return any(m["parts"] and m["parts"][0]["text"] == "half" for m in (await api.transcript(session))["messages"][1:])
+        answer = (await api.transcript(session))["messages"][1]
+        return bool(answer["parts"]) and answer["parts"][0]["text"] == "half"
 
     await eventually(partial)
     other = await api("POST", f"api/sessions/{session}/stop", {"turn_id": "t_other"})
@@ -238,7 +242,8 @@ async def test_pages_are_exclusive_complete_and_wait(api: Api, agent: Scripted) 
     await api.send(session)
 
     async def page(query: str) -> dict:
-        return (await api("GET", f"api/sessions/{session}/events?{query}", headers={"Accept": "application/json"})).json()
+        path = f"api/sessions/{session}/events?{query}"
+        return (await api("GET", path, headers={"Accept": "application/json"})).json()
 
     first = await page("after=0&limit=3")
     assert [event["lsn"] for event in first["events"]] == [1, 2, 3] and first["more"] is True and first["lsn"] == 4
@@ -297,14 +302,16 @@ async def test_fork_of_a_running_turn_is_interrupted_there_only(api: Api, agent:
 
 
 class TestStoreThatCannotBeOpened:
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Path:
-        path = tmp_path / "log.sqlite3"
-        path.write_bytes(b"this is no database, and nobody may overwrite it" * 100)
-        return path
+    CONTENT = b"this is no database, and nobody may overwrite it" * 100
 
-    async def test_jupyter_works_and_the_api_says_why(self, api: Api, store: Path, jp_fetch) -> None:
-        before = store.read_bytes()
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Any:
+        path = tmp_path / "log.sqlite3"
+        path.write_bytes(self.CONTENT)
+        yield path
+        assert not path.exists() or path.read_bytes() == self.CONTENT
+
+    async def test_jupyter_works_and_the_api_says_why(self, api: Api, store: Path, jp_fetch: Any) -> None:
         assert (await jp_fetch("api", "status")).code == 200
         for method, path, body in (
             ("POST", "api/sessions", {}),
@@ -316,13 +323,13 @@ class TestStoreThatCannotBeOpened:
             answer = await api(method, path, body)
             assert answer.status_code == 503, (path, answer.text)
             assert str(store) in answer.text
-        assert store.read_bytes() == before
 
     async def test_it_recovers_when_the_file_is_moved_away(self, api: Api, store: Path) -> None:
         assert (await api("GET", "api/sessions")).status_code == 503
-        store.unlink()
+        await asyncio.to_thread(store.rename, store.with_suffix(".away"))
 
         async def works() -> bool:
             return (await api("GET", "api/sessions")).status_code == 200
 
         await eventually(works)
+        await asyncio.to_thread(store.unlink)

@@ -6,7 +6,8 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from tests.scripted import Scripted
-from tests.server.conftest import Api, Event, eventually, take
+from tests.server.conftest import Api, Event, take
+from tests.waiting import eventually
 
 
 def ended(event: Event) -> bool:
