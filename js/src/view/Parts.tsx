@@ -5,7 +5,6 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { FilePart, Part, SourceDocumentPart, SourceUrlPart, TextPart, ToolPart } from '../transcript'
 import { picture } from './dress'
 import { Icon } from './Icon'
-
 import { memo } from './memo'
 import { linkAttributes, outsideUrl } from './sanitize'
 import { Text } from './Text'

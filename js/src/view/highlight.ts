@@ -40,7 +40,7 @@ function nodes(value: string): DocumentFragment {
   for (const [, opening, closing, text = ''] of value.matchAll(/<span class="([^"]*)">|(<\/span>)|([^<]+)/g)) {
     if (opening !== undefined) {
       const span = document.createElement('span')
-      span.className = opening
+      span.className = opening.replace(/(?<!\S)(?!jdc-)\S+/g, '').trim() // it has names without the prefix, too
       at = at.appendChild(span)
     } else if (closing) {
       at = at.parentNode ?? root

@@ -57,7 +57,7 @@ function markdownHtml(text: string): string {
   for (const { html } of blocks(text, noLinks(), 'whole')) root.append(sanitize(html))
   for (const pre of root.querySelectorAll('pre')) pre.setAttribute('style', CODE)
   for (const image of root.querySelectorAll('img:not([src])')) image.replaceWith(image.getAttribute('alt') || 'image')
-  for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang]')) {
+  for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang], [data-jdc-task]')) {
     for (const name of element.getAttributeNames()) element.removeAttribute(name)
   }
   return root.innerHTML

@@ -86,7 +86,7 @@ function dialect(open: boolean): Marked {
         return text.replace(UNKNOWN_TAG, '&lt;')
       },
       checkbox({ checked }) {
-        return checked ? '\u2611 ' : '\u2610 '
+        return `<span data-jdc-task="">${checked ? '\u2611' : '\u2610'}</span> `
       },
     },
   })

@@ -13,23 +13,26 @@ export const TAGS =
   'a abbr b blockquote br caption cite code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q ' +
   's samp small span strong sub sup table tbody td tfoot th thead tr u ul var wbr'
 
-const ATTRIBUTES =
-  'align alt colspan data-jdc-display data-jdc-lang data-jdc-tex dir height href lang rowspan src start title width'
+const ATTRIBUTES = (
+  'align alt colspan data-jdc-display data-jdc-lang data-jdc-task data-jdc-tex dir height lang rowspan start title width'
+).split(' ')
 
 const MATH_TAGS =
   'math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt ' +
   'mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none'
 
-const MATH_ATTRIBUTES =
+const MATH_ATTRIBUTES = (
   'accent accentunder class columnalign columnlines columnspacing columnspan depth display displaystyle fence form ' +
   'height largeop linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize movablelimits ' +
   'notation rowlines rowspacing rowspan rspace scriptlevel separator stretchy style symmetric voffset width'
+).split(' ')
 
 const text = DOMPurify(window)
 text.setConfig({
   ALLOWED_TAGS: TAGS.split(' '),
-  ALLOWED_ATTR: ATTRIBUTES.split(' '),
+  ALLOWED_ATTR: ['href', 'src', ...ATTRIBUTES],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ADD_URI_SAFE_ATTR: ATTRIBUTES, // the rest are no addresses
   ALLOW_ARIA_ATTR: false,
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -43,7 +46,8 @@ const math = DOMPurify(window)
 math.setConfig({
   NAMESPACE: 'http://www.w3.org/1999/xhtml',
   ALLOWED_TAGS: MATH_TAGS.split(' '),
-  ALLOWED_ATTR: MATH_ATTRIBUTES.split(' '),
+  ALLOWED_ATTR: MATH_ATTRIBUTES,
+  ADD_URI_SAFE_ATTR: MATH_ATTRIBUTES,
   ALLOW_ARIA_ATTR: false,
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,

@@ -1,0 +1,173 @@
+// @vitest-environment jsdom
+/** A growing text: the same nodes as a full parse whatever the pieces, and blocks that stay once they are closed. */
+
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { dress, finish } from '../../src/view/dress'
+import { blocks, noLinks, settled } from '../../src/view/markdown'
+import { load } from '../../src/view/math'
+import { mend } from '../../src/view/mend'
+import { sanitize } from '../../src/view/sanitize'
+import { MarkdownStream } from '../../src/view/stream'
+import { cutDocuments, documents } from './documents'
+
+beforeAll(load)
+
+/** What a full parse of the text at once draws. */
+function parsed(text: string): string {
+  const root = document.createElement('div')
+  for (const { html } of blocks(text, noLinks(), 'whole')) root.append(dress(sanitize(html)))
+  for (const child of root.children) finish(child)
+  return root.innerHTML
+}
+
+function growing(text = '') {
+  const root = document.createElement('div')
+  const stream = new MarkdownStream(root)
+  const write = (more: string) => stream.update((text += more), false)
+  const end = () => stream.update(text, true)
+  if (text) write('')
+  return { root, write, end, html: () => root.innerHTML }
+}
+
+test('the end is the full parse, wherever the text was cut', () => {
+  fc.assert(
+    fc.property(cutDocuments, ([text, cuts]) => {
+      const root = document.createElement('div')
+      const stream = new MarkdownStream(root)
+      for (const cut of cuts) stream.update(text.slice(0, cut), false)
+      stream.update(text, true)
+      expect(root.innerHTML).toBe(parsed(text))
+    }),
+    { numRuns: 30 },
+  )
+}, 60_000)
+
+test('a block is what it is in the whole text', () => {
+  fc.assert(
+    fc.property(documents, (text) => {
+      const links = noLinks()
+      const together = blocks(text, links, 'whole')
+      const alone = together.map(({ raw }) => blocks(raw, Object.assign(noLinks(), links), 'whole').map(({ html }) => html).join(''))
+      expect(alone).toEqual(together.map(({ html }) => html))
+    }),
+    { numRuns: 1000 },
+  )
+}, 60_000)
+
+test('what is closed stays as it is', () => {
+  fc.assert(
+    fc.property(documents, (raw) => {
+      const text = raw.replaceAll('\r', '')
+      const links = noLinks()
+      const whole = blocks(text, links, 'whole').map(({ html }) => html)
+      const closed: string[] = []
+      let end = 0
+      for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) {
+        const { length } = settled(text.slice(end, at + 1))
+        const slice = text.slice(end, (end += length))
+        closed.push(...blocks(slice, Object.assign(noLinks(), links), 'whole').map(({ html }) => html))
+      }
+      expect(closed).toEqual(whole.slice(0, closed.length))
+    }),
+    { numRuns: 2000 },
+  )
+}, 60_000)
+
+describe('while it grows', () => {
+  test('an unfinished last line is visible', () => {
+    const { root, write } = growing('# Title\n\nSome te')
+    expect(root.textContent).toBe('Title\nSome te\n')
+    write('xt')
+    expect(root.textContent).toBe('Title\nSome text\n')
+  })
+
+  test('closed blocks keep their nodes', () => {
+    const { root, write, end } = growing('One.\n\n- a\n- b\n\nTwo.')
+    const [one, list] = root.children
+    write(' More.\n\nThree')
+    write(' and four.\n\n```js\nx\n```\n\nEnd')
+    end()
+    expect([root.children[0], root.children[1]]).toEqual([one, list])
+  })
+
+  test('the open block keeps what has not changed', () => {
+    const { root, write } = growing('- alpha\n- beta')
+    const [alpha] = root.querySelectorAll('li')
+    const text = root.querySelectorAll('li')[1]?.firstChild
+    write(' gamma')
+    expect(root.querySelectorAll('li')[0]).toBe(alpha)
+    expect(root.querySelectorAll('li')[1]?.firstChild).toBe(text)
+    expect(text?.textContent).toBe('beta gamma')
+  })
+
+  test('a fence of any info shows its code, plain until it is closed', () => {
+    for (const [info, language] of [['c++', 'c++'], ['js title="x"', 'js'], ['{r}', 'r'], ['', null]] as const) {
+      const { root, write, end } = growing(`\`\`\`${info}\nint x = 1;`)
+      const code = root.querySelector('code')
+      expect(code?.textContent).toBe('int x = 1;')
+      expect(root.querySelector('[data-lang]')?.getAttribute('data-lang') ?? null).toBe(language)
+      write('\nreturn "x";\n```\n\nafter')
+      end()
+      expect(root.querySelector('code')).toBe(code)
+      expect(code?.textContent).toBe('int x = 1;\nreturn "x";')
+      expect(code?.querySelectorAll('.jdc-hl-string').length).toBe(language ? 1 : 0)
+    }
+  })
+
+  test('mathematics stays set when later text comes', () => {
+    const { root, write, end } = growing('So $a^2$ and \\(b\\):\n$$\nc')
+    expect(root.querySelectorAll('math').length).toBe(2)
+    expect(root.textContent).toContain('$$\nc')
+    write('\n= d\n$$\n\n\\[ e')
+    expect(root.querySelectorAll('math').length).toBe(3)
+    const set = [...root.querySelectorAll('math')]
+    write(' \\]\n\nand\n\n- $f$\n\nmore')
+    end()
+    expect([...root.querySelectorAll('math')].slice(0, 3)).toEqual(set)
+    expect(root.querySelectorAll('math').length).toBe(5)
+  })
+
+  test('prices are no mathematics', () => {
+    expect(growing('It costs $5 or $10, and then $6; $HOME and $USER are set.').root.querySelector('.jdc-math')).toBeNull()
+  })
+
+  test('a definition draws the blocks that name it again, and no others', () => {
+    const { root, write } = growing('See [the docs][d] and [^1].\n\nOther [brackets].\n\nEnd.\n\n')
+    const [, other] = root.children
+    expect(root.querySelector('a')).toBeNull()
+    write('[D]: https://docs.example\n\n[^1]: A note.\n\nx\n\n')
+    expect(root.querySelector('a')?.href).toBe('https://docs.example/')
+    expect(root.querySelector('p sup')?.textContent).toBe('1')
+    expect(root.children[1]).toBe(other)
+  })
+
+  test('a text that is not a continuation is drawn anew', () => {
+    const root = document.createElement('div')
+    const stream = new MarkdownStream(root)
+    stream.update('One.\n\nTwo.\n\nThree.', false)
+    stream.update('Other.\n\nText.', false)
+    expect(root.textContent).toBe('Other.\nText.\n')
+  })
+})
+
+test.each([
+  ['**bol', '**bol**'],
+  ['a **bold** and *it', 'a **bold** and *it*'],
+  ['a **bold*', 'a **bold**'],
+  ['a **b *c', 'a **b *c***'],
+  ['a `cod', 'a `cod`'],
+  ['a ``co`d', 'a ``co`d``'],
+  ['**a `cod', '**a `cod`**'],
+  ['a `', 'a '],
+  ['a **', 'a '],
+  ['snake_case and 2 * 3', 'snake_case and 2 * 3'],
+  ['`**` and $a*b$', '`**` and $a*b$'],
+  ['~~no', '~~no~~'],
+  ['see [the docs](https://exam', 'see the docs'],
+  ['done [a](b) **', 'done [a](b) '],
+  ['one\n-', 'one\n'],
+  ['one\n2.', 'one\n'],
+  ['one\n``', 'one\n'],
+  ['42', '42'],
+])('half a line %j is drawn as %j', (line, drawn) => expect(mend(line)).toBe(drawn))
