@@ -95,7 +95,12 @@ def history(messages: Messages) -> list[ModelMessage]:
 
 def _request(parts: Messages) -> ModelRequest:
     content = [item for part in parts if (item := _content(part))]
-    return ModelRequest([UserPromptPart(content)] if content else [])
+    match content:
+        case []:
+            return ModelRequest([])
+        case [str(text)]:  # the older form, which every OpenAI-compatible server understands
+            return ModelRequest([UserPromptPart(text)])
+    return ModelRequest([UserPromptPart(content)])
 
 
 def _content(part: dict[str, Any]) -> UserContent | None:

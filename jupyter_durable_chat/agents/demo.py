@@ -245,7 +245,7 @@ I send about «rate» tokens per second, so an answer of $n = 400$ of them takes
 
 $$t = \frac{n}{r} = \frac{400}{«rate»} «seconds_is» «seconds» \text{ seconds}$$
 
-which leaves you time to pull the plug.
+which leaves you time to try all of it.
 
 ### Also from code
 
