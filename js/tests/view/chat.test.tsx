@@ -1,0 +1,304 @@
+// @vitest-environment jsdom
+/** A chat in each of its states, and what a person can do in it. */
+
+import { h, render } from 'preact'
+import { act } from 'preact/test-utils'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ChatView } from '../../src/view'
+import type { Actions, ChatViewProps } from '../../src/view/types'
+import { answer, question, running, transcript } from './transcripts'
+
+// jsdom has no layout.
+globalThis.ResizeObserver ??= class {
+  observe() {}
+  unobserve() {}
+  disconnect() {}
+}
+globalThis.CSS ??= { supports: () => true } as unknown as typeof CSS
+
+let root: HTMLElement
+let did: string[]
+let actions: Actions
+
+beforeEach(() => {
+  document.body.replaceChildren((root = document.createElement('div')))
+  did = []
+  actions = {
+    send: (text) => did.push(`send ${text}`),
+    resend: (id) => did.push(`resend ${id}`),
+    discard: (id) => did.push(`discard ${id}`),
+    stop: () => did.push('stop'),
+    reconnect: () => did.push('reconnect'),
+  }
+})
+
+async function draw(props: Partial<ChatViewProps>): Promise<void> {
+  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, ...props } as const
+  await act(() => render(h(ChatView, whole), root))
+}
+
+const find = <E extends Element = HTMLElement>(selector: string) => root.querySelector<E>(selector)
+const all = (selector: string) => [...root.querySelectorAll<HTMLElement>(selector)]
+const input = () => find<HTMLTextAreaElement>('textarea.jdc-input') as HTMLTextAreaElement
+
+async function type(text: string): Promise<void> {
+  input().value = text
+  await act(() => void input().dispatchEvent(new InputEvent('input', { bubbles: true })))
+}
+
+async function press(key: string, more: KeyboardEventInit = {}, target: Element = input()): Promise<KeyboardEvent> {
+  const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more })
+  await act(() => void target.dispatchEvent(event))
+  return event
+}
+
+async function open(selector: string): Promise<void> {
+  const details = find<HTMLDetailsElement>(selector) as HTMLDetailsElement
+  details.open = true
+  await act(() => void details.dispatchEvent(new Event('toggle')))
+}
+
+describe('writing', () => {
+  beforeEach(() => draw({ transcript: transcript([]) }))
+
+  test('Enter sends and empties the input', async () => {
+    await type('  What?\n')
+    expect((await press('Enter')).defaultPrevented).toBe(true)
+    expect(did).toEqual(['send   What?\n'])
+    expect(input().value).toBe('')
+  })
+
+  test('the button sends', async () => {
+    expect(find<HTMLButtonElement>('button.jdc-send')?.disabled).toBe(true)
+    await type('What?')
+    find('button.jdc-send')?.click()
+    expect(did).toEqual(['send What?'])
+  })
+
+  test.each([
+    ['Shift+Enter', { shiftKey: true }],
+    ['Alt+Enter', { altKey: true }],
+    ['Enter in the middle of a composed character', { isComposing: true }],
+  ])('%s is not ours', async (_, modifiers) => {
+    await type('What?')
+    expect((await press('Enter', modifiers)).defaultPrevented).toBe(false)
+    expect(did).toEqual([])
+    expect(input().value).toBe('What?')
+  })
+
+  test('nothing is not sent', async () => {
+    await type(' \n')
+    await press('Enter')
+    expect(did).toEqual([])
+  })
+
+  test('Esc without an answer that runs is not ours', async () => {
+    expect((await press('Escape')).defaultPrevented).toBe(false)
+    expect(did).toEqual([])
+  })
+})
+
+describe('while an answer comes', () => {
+  beforeEach(() => draw({ transcript: running('Half an ans') }))
+
+  test('what is there is shown, and that more comes', () => {
+    expect(find('[data-role="assistant"] .jdc-text')?.textContent).toBe('Half an ans\n')
+    expect(find('[data-role="assistant"]')?.getAttribute('aria-busy')).toBe('true')
+    expect(find('[role="log"]')?.getAttribute('aria-live')).toBe('off')
+    expect(find('.jdc-announcement')?.textContent).toBe('Answering')
+  })
+
+  test('Esc and the button stop it', async () => {
+    expect((await press('Escape')).defaultPrevented).toBe(true)
+    find('button.jdc-stop')?.click()
+    expect(did).toEqual(['stop', 'stop'])
+  })
+
+  test('a stop that is on its way cannot be pressed again', async () => {
+    await draw({ transcript: running('Half', true) })
+    expect(find<HTMLButtonElement>('button.jdc-stop')?.disabled).toBe(true)
+  })
+
+  test('Enter keeps what is written and says why', async () => {
+    await type('Next?')
+    await press('Enter')
+    expect(did).toEqual([])
+    expect(input().value).toBe('Next?')
+    expect(find('.jdc-hint')?.textContent).toContain('One answer at a time')
+  })
+
+  test('before the first token it is said that one waits', async () => {
+    await draw({ transcript: running('') })
+    expect(find('.jdc-waiting')?.getAttribute('aria-label')).toBe('The answer is on its way')
+  })
+
+  test('its end is announced', async () => {
+    await draw({ transcript: transcript([question('Why?'), answer(['Half'], { outcome: 'stopped' })]) })
+    expect(find('.jdc-announcement')?.textContent).toBe('Answer stopped')
+    expect(find('button.jdc-stop')).toBeNull()
+  })
+})
+
+describe('how an answer ended', () => {
+  test.each([
+    ['completed', null],
+    ['stopped', 'Stopped'],
+    ['failed', 'The answer failed'],
+    ['truncated', 'Cut off'],
+    ['interrupted', 'Interrupted'],
+  ] as const)('%s', async (outcome, title) => {
+    await draw({ transcript: transcript([question('Why?'), answer(['Half'], { outcome })]) })
+    expect(find('[data-message-id="a_t_1"]')?.dataset['outcome']).toBe(outcome)
+    expect(find('[data-role="assistant"] .jdc-text')?.textContent).toBe('Half\n')
+    expect(find('.jdc-outcome b')?.textContent ?? null).toBe(title)
+  })
+
+  test('with its reason', async () => {
+    const error = { category: 'rate', text: 'wait 20 s <b>', recoverable: true }
+    await draw({ transcript: transcript([question('Why?'), answer([], { outcome: 'failed', error })]) })
+    expect(find('.jdc-outcome')?.textContent).toBe('The answer failedwait 20 s <b>')
+  })
+
+  test('who answered, how many tokens, how long', async () => {
+    const facts = { usage: { input_tokens: 5, output_tokens: 1234 }, at: '2026-11-20T20:15:01.000Z', finished_at: '2026-11-20T20:15:04.500Z' }
+    await draw({ transcript: transcript([question('Why?'), answer(['So.'], facts)]) })
+    expect(find('.jdc-facts')?.textContent).toBe(`demo · ${(1234).toLocaleString()} tokens · 3.5 s`)
+  })
+
+  test('a copy that was saved while it ran', async () => {
+    await draw({ transcript: running('Half'), state: 'static', actions: null })
+    expect(find('.jdc-outcome b')?.textContent).toBe('Unfinished')
+    expect(find('.jdc-waiting, .jdc-stop, .jdc-growing')).toBeNull()
+  })
+})
+
+describe('parts', () => {
+  test('what a person wrote is shown as it was written', async () => {
+    await draw({ transcript: transcript([question('**a** <b>\n  c')]) })
+    expect(find('[data-role="user"] .jdc-text')?.innerHTML).toBe('**a** &lt;b&gt;\n  c')
+  })
+
+  test('a tool call: its name, its state, and on demand its input and output', async () => {
+    const call = { type: 'dynamic-tool', toolName: 'mean', toolCallId: 'c', input: { column: 'price' } } as const
+    await draw({
+      transcript: transcript([
+        question('Why?'),
+        answer([{ ...call, state: 'output-available', output: [1] }, { ...call, state: 'output-error', errorText: 'no such column' }]),
+      ]),
+    })
+    expect(all('.jdc-tool').map((tool) => tool.textContent)).toEqual(['meandone', 'meanfailedno such column'])
+    expect(find('.jdc-json')).toBeNull()
+    await open('.jdc-tool details')
+    expect(all('.jdc-json pre').map((pre) => pre.textContent)).toEqual(['{\n  "column": "price"\n}', '[\n  1\n]'])
+  })
+
+  test('reasoning is folded', async () => {
+    await draw({ transcript: transcript([question('Why?'), answer([{ type: 'reasoning', text: 'Hm **m**' }, 'So.'])]) })
+    expect(find('.jdc-reasoning')?.textContent).toBe('Reasoning')
+    await open('.jdc-reasoning')
+    expect(find('.jdc-reasoning strong')?.textContent).toBe('m')
+  })
+
+  test('sources and files open outside, if they lead anywhere', async () => {
+    await draw({
+      transcript: transcript([
+        question('Why?'),
+        answer([
+          { type: 'source-url', sourceId: 'a', url: 'https://a.example/x', title: 'A' },
+          { type: 'source-url', sourceId: 'b', url: 'javascript:attack()', title: 'B' },
+          { type: 'file', mediaType: 'text/html', url: 'data:text/html,<script>attack()</script>', filename: 'c.html' },
+        ]),
+      ]),
+    })
+    expect(all('.jdc-chip').map((chip) => [chip.textContent, chip.getAttribute('href'), chip.title])).toEqual([
+      ['A', 'https://a.example/x', 'https://a.example/x'],
+      ['B', null, ''],
+      ['c.html', null, ''],
+    ])
+  })
+
+  test('a picture: from its own bytes at once, from elsewhere after a press', async () => {
+    await draw({
+      transcript: transcript([
+        question('Why?', 't_1', [{ type: 'file', mediaType: 'image/png', url: 'data:image/png;base64,AAAA', filename: 'p.png' }]),
+        answer([{ type: 'file', mediaType: 'image/png', url: 'https://plots.example/q.png' }]),
+      ]),
+    })
+    expect(all('img').map((image) => image.getAttribute('src'))).toEqual(['data:image/png;base64,AAAA'])
+    find('.jdc-load-image')?.click()
+    expect(all('img').map((image) => image.getAttribute('src'))[1]).toBe('https://plots.example/q.png')
+  })
+})
+
+describe('the connection', () => {
+  test.each([
+    ['live', 'live', null],
+    ['idle', 'ready', null],
+    ['connecting', 'connecting…', null],
+    ['offline', 'offline', 'No connection'],
+    ['gone', 'gone', 'does not have this conversation'],
+  ] as const)('%s is shown', async (state, label, notice) => {
+    await draw({ transcript: transcript([question('Why?'), answer(['So.'])]), state })
+    expect(find('.jdc-state')?.textContent).toBe(label)
+    if (notice) expect(find('.jdc-notice')?.textContent).toContain(notice)
+    else expect(find('.jdc-notice')).toBeNull()
+  })
+
+  test('offline offers to try now', async () => {
+    await draw({ transcript: transcript([]), state: 'offline' })
+    find('.jdc-notice button')?.click()
+    expect(did).toEqual(['reconnect'])
+  })
+
+  test('what cannot be asked has no input, and says why', async () => {
+    await draw({ transcript: transcript([question('Why?')]), state: 'static', actions: null, notice: 'No server: start one.' })
+    expect(input()).toBeNull()
+    expect(find('.jdc-notice')?.textContent).toBe('No server: start one.')
+  })
+
+  test('a message that is not there yet, and one that did not get there', async () => {
+    const outbox = [
+      { clientId: 'c_1', text: 'One', error: null },
+      { clientId: 'c_2', text: 'Two', error: 'The server is busy.' },
+    ]
+    await draw({ transcript: transcript([]), outbox })
+    expect(all('.jdc-outgoing').map((item) => item.textContent)).toEqual([
+      'OneSending…',
+      'TwoNot sent. The server is busy.Send againDiscard',
+    ])
+    for (const button of all('.jdc-unsent button')) button.click()
+    expect(did).toEqual(['resend c_2', 'discard c_2'])
+  })
+})
+
+test('an empty chat invites', async () => {
+  await draw({ transcript: transcript([]), state: 'idle' })
+  expect(find('.jdc-empty')?.textContent).toContain('What would you like to know?')
+})
+
+test('a cell of one turn shows that turn, without an input, with a way to stop it', async () => {
+  const { messages, turn, status } = running('Half')
+  const earlier = [question('First?', 't_0'), answer(['1'], {}, 't_0')]
+  await draw({ transcript: transcript([...earlier, ...messages], { turn, status }), turn: 't_1' })
+  expect(all('.jdc-message').map((message) => message.dataset['messageId'])).toEqual(['q_t_1', 'a_t_1'])
+  expect(input()).toBeNull()
+  find('button.jdc-stop')?.click()
+  expect(did).toEqual(['stop'])
+  await draw({ transcript: transcript([...earlier, ...messages], { turn, status }), turn: 't_0' })
+  expect(find('button.jdc-stop')).toBeNull()
+})
+
+test('what a saved copy leaves out is said', async () => {
+  await draw({ transcript: transcript([question('Why?')], { omitted: 2 }), state: 'static', actions: null })
+  expect(find('.jdc-aside')?.textContent).toBe('2 earlier messages are left out')
+})
+
+test('a message that did not change is not drawn again', async () => {
+  const kept = answer(['Same.'], {}, 't_0')
+  await draw({ transcript: transcript([question('First?', 't_0'), kept]) })
+  const text = find('[data-message-id="a_t_0"] .jdc-text')
+  if (text) text.textContent = 'touched'
+  const { messages, turn } = running('Half')
+  await draw({ transcript: transcript([question('First?', 't_0'), kept, ...messages], { turn, status: 'streaming' }) })
+  expect(find('[data-message-id="a_t_0"] .jdc-text')?.textContent).toBe('touched')
+})
