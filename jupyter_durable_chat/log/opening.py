@@ -7,6 +7,7 @@ loop. No file of a store is ever opened but by SQLite: closing it would drop the
 import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from jupyter_durable_chat.log import LogUnavailable
@@ -100,9 +101,22 @@ def _prepare(db: sqlite3.Connection, shared_memory: bool) -> None:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise
-    if not shared_memory or db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-        db.execute("PRAGMA journal_mode = TRUNCATE")
+    if not shared_memory or _journal(db, "wal") != "wal":
+        _journal(db, "truncate")
     db.execute("PRAGMA synchronous = FULL")
+
+
+def _journal(db: sqlite3.Connection, mode: str) -> str:
+    """The journal mode that the store has, after it was asked to have this one."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return db.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            # While others open the store too: the one lock for which SQLite does not wait by itself.
+            if code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(0.005)
 
 
 def _check(db: sqlite3.Connection) -> None:

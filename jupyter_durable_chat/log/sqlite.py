@@ -134,8 +134,6 @@ class SqliteLog(Log):
 
     async def wait(self, after: Mapping[str, int], timeout: float | None = None) -> Collection[str]:
         self._reader.check_open()
-        if ready := self._tail.beyond(after):
-            return ready
         self._asked.set()
         return await self._waiters.wait(after, timeout, self._looked)
 

@@ -8,7 +8,7 @@ after its last commit here: within that time it may miss that another process de
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from jupyter_durable_chat.log import Record
 
@@ -47,10 +47,6 @@ class Tail:
         while record := self._records.pop((stream, lsn), None):
             self._bytes -= len(record.data) + OVERHEAD
             lsn -= 1
-
-    def beyond(self, after: Mapping[str, int]) -> list[str]:
-        """Which of these streams are known to have records after the given LSN."""
-        return [stream for stream, lsn in after.items() if stream in self._ends and self._ends[stream][0] > lsn]
 
     def read(self, stream: str, after: int, limit: int, max_bytes: int) -> list[Record]:
         """The next records, as `Log.read` gives them; empty when the store has to be asked."""

@@ -339,6 +339,8 @@ class LogContract:
         await log.delete("gone")
         assert set(await log.wait({"a": 0, "b": 1}, 0)) == {"a"}
         assert set(await log.wait({"a": 0, "b": 0}, 0)) == {"a", "b"}
+        await log.append("b", [b"2"])
+        assert set(await log.wait({"a": 0, "b": 1, "gone": 1, "never": 0})) == {"a", "b", "gone"}
         assert set(await log.wait({"a": 0})) == {"a"}
         assert set(await log.wait({"gone": 1})) == {"gone"}
         assert set(await log.wait({"gone": 99}, 0)) == {"gone"}
