@@ -23,10 +23,7 @@ export function dress(nodes: DocumentFragment): DocumentFragment {
 
 /** What is worth doing once, when a block is complete. */
 export function finish(element: Element): void {
-  for (const code of element.querySelectorAll<HTMLElement>('.jdc-code code')) {
-    const colours = highlight(code.textContent ?? '', code.dataset['jdcLang'] ?? '')
-    if (colours) code.replaceChildren(colours)
-  }
+  for (const code of element.querySelectorAll<HTMLElement>('.jdc-code code')) highlight(code)
 }
 
 /** A press on anything that `dress` put there. Returns whether it was one. */

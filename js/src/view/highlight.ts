@@ -1,46 +1,36 @@
 /**
- * Colours for code, of the languages that people ask for beside data. Built from nodes, never from markup.
+ * Colours for code that is complete. They are built from nodes, never from markup; until the languages have come, code
+ * is plain.
  */
 
-import hljs from 'highlight.js/lib/core'
-import bash from 'highlight.js/lib/languages/bash'
-import cpp from 'highlight.js/lib/languages/cpp'
-import java from 'highlight.js/lib/languages/java'
-import javascript from 'highlight.js/lib/languages/javascript'
-import json from 'highlight.js/lib/languages/json'
-import julia from 'highlight.js/lib/languages/julia'
-import python from 'highlight.js/lib/languages/python'
-import r from 'highlight.js/lib/languages/r'
-import sql from 'highlight.js/lib/languages/sql'
-import typescript from 'highlight.js/lib/languages/typescript'
-import xml from 'highlight.js/lib/languages/xml'
-import yaml from 'highlight.js/lib/languages/yaml'
+import { Lazy } from './lazy'
 
-const LANGUAGES = { bash, cpp, java, javascript, json, julia, python, r, sql, typescript, xml, yaml }
-for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language)
-hljs.registerAliases(['python3', 'ipython', 'ipython3'], { languageName: 'python' })
-hljs.registerAliases(['console', 'shell', 'shellsession', 'terminal'], { languageName: 'bash' })
-hljs.registerAliases(['jsonc', 'json5', 'jsonl'], { languageName: 'json' })
-hljs.registerAliases(['postgresql', 'mysql', 'sqlite', 'duckdb'], { languageName: 'sql' })
-hljs.configure({ classPrefix: 'jdc-hl-' })
+export const languages = new Lazy(() => import('./languages'))
 
 /** Longer code stays plain: colours are not worth a pause. */
 const LONGEST = 50_000
 
-/** The code in coloured pieces; `null` for a language that is not known. */
-export function highlight(code: string, language: string): DocumentFragment | null {
-  if (!hljs.getLanguage(language) || code.length > LONGEST) return null
-  return nodes(hljs.highlight(code, { language, ignoreIllegals: true }).value)
+/** Colours a code element: now, or when the languages have come. */
+export function highlight(code: HTMLElement): void {
+  const language = code.dataset['jdcLang'] ?? ''
+  const text = code.textContent ?? ''
+  if (!language || text.length > LONGEST) return
+  if (!languages.module) {
+    void languages.load().then((loaded) => loaded && highlight(code))
+    return
+  }
+  const markup = languages.module.markup(text, language)
+  if (markup !== null) code.replaceChildren(nodes(markup))
 }
 
 /** highlight.js writes `<span class="…">`, `</span>` and text with five entities, and nothing else. */
-function nodes(value: string): DocumentFragment {
+function nodes(markup: string): DocumentFragment {
   const root = document.createDocumentFragment()
   let at: Node = root
-  for (const [, opening, closing, text = ''] of value.matchAll(/<span class="([^"]*)">|(<\/span>)|([^<]+)/g)) {
+  for (const [, opening, closing, text = ''] of markup.matchAll(/<span class="([^"]*)">|(<\/span>)|([^<]+)/g)) {
     if (opening !== undefined) {
       const span = document.createElement('span')
-      span.className = opening.replace(/(?<!\S)(?!jdc-)\S+/g, '').trim() // it has names without the prefix, too
+      span.className = opening.replace(/(?<!\S)(?!jdc-)\S+/g, '').trim() // it has names without our prefix, too
       at = at.appendChild(span)
     } else if (closing) {
       at = at.parentNode ?? root

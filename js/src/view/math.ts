@@ -1,57 +1,51 @@
 /**
- * TeX to MathML. Temml comes with the first formula that a page shows; until it is there, and where it cannot be
- * had, the source is shown, and so it is for a formula that it does not understand.
+ * TeX to MathML. Temml comes with the first formula that a page shows; until it is there, the source is shown, and so it
+ * is for a formula that Temml does not understand.
  */
 
-import type temml from 'temml'
+import { Lazy } from './lazy'
 import { sanitizeMath } from './sanitize'
 
-type Temml = typeof temml
+export const temml = new Lazy(() => import('temml').then((module) => module.default))
 
-let library: Temml | null = null
-let loading: Promise<Temml | null> | null = null
+/** No formula is larger than this (em, pt), and no macro grows without end. */
+const LIMITS = { maxSize: [20, 200] as [number, number], maxExpand: 200 }
 
-/** Formulas as they were set last, by mode and source: the open block is drawn again with every frame. */
-const set = new Map<string, DocumentFragment>()
+/** Formulas as they were set, by mode and source: the open block is drawn again with every frame. */
+const formulas = new Map<string, DocumentFragment>()
 const KEPT = 500
 
 /** Sets every formula below `root` that is not set yet, as far as Temml is there. */
 export function typeset(root: ParentNode): void {
-  if (!library) return
-  for (const formula of root.querySelectorAll<HTMLElement>('.jdc-math:not(.jdc-set)')) setFormula(formula, library)
+  if (!temml.module) return
+  for (const formula of root.querySelectorAll<HTMLElement>('.jdc-math:not(.jdc-set)')) {
+    const nodes = mathml(formula.dataset['jdcTex'] ?? '', formula.dataset['jdcDisplay'] !== undefined)
+    formula.classList.add('jdc-set')
+    if (nodes.hasChildNodes()) formula.replaceChildren(nodes)
+  }
 }
 
 /** The same once Temml has come, for nodes that are on the page; loads it for the first formula. */
 export function typesetLater(root: ParentNode): void {
-  if (!library && root.querySelector('.jdc-math:not(.jdc-set)')) void load().then(() => typeset(root))
+  if (!temml.module && root.querySelector('.jdc-math:not(.jdc-set)')) void temml.load().then(() => typeset(root))
 }
 
-export function load(): Promise<Temml | null> {
-  loading ??= import('temml').then(
-    (module) => (library = module.default),
-    () => null, // the page cannot reach the chunk: the source stays
-  )
-  return loading
-}
-
-function setFormula(formula: HTMLElement, { renderToString }: Temml): void {
-  const source = formula.dataset['jdcTex'] ?? ''
-  const displayMode = formula.dataset['jdcDisplay'] !== undefined
+function mathml(source: string, displayMode: boolean): Node {
   const key = `${displayMode}${source}`
-  let nodes = set.get(key)
+  let nodes = formulas.get(key)
   if (!nodes) {
-    nodes = mathml(() => renderToString(source, { displayMode, throwOnError: true, maxSize: [20, 200], maxExpand: 200 }))
-    if (set.size >= KEPT) set.clear()
-    set.set(key, nodes)
+    nodes = render(source, displayMode)
+    if (formulas.size >= KEPT) formulas.clear()
+    formulas.set(key, nodes)
   }
-  formula.classList.add('jdc-set')
-  if (nodes.hasChildNodes()) formula.replaceChildren(nodes.cloneNode(true))
+  return nodes.cloneNode(true)
 }
 
-function mathml(render: () => string): DocumentFragment {
+function render(source: string, displayMode: boolean): DocumentFragment {
   try {
-    return sanitizeMath(render())
+    const mathml = temml.module?.renderToString(source, { displayMode, throwOnError: true, ...LIMITS }) ?? ''
+    return sanitizeMath(mathml)
   } catch {
-    return document.createDocumentFragment() // Temml does not know this TeX
+    return document.createDocumentFragment() // not TeX that Temml knows
   }
 }

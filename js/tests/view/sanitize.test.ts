@@ -3,14 +3,15 @@
 
 import { beforeAll, expect, test } from 'vitest'
 import type { Part } from '../../src/transcript'
-import { load } from '../../src/view/math'
+import { languages } from '../../src/view/highlight'
+import { temml } from '../../src/view/math'
 import { isInlineImage, outsideUrl } from '../../src/view/sanitize'
 import { MarkdownStream } from '../../src/view/stream'
 import { toHtml } from '../../src/view'
 import { attacks } from './attacks'
 import { answer, question, transcript } from './transcripts'
 
-beforeAll(load)
+beforeAll(() => Promise.all([temml.load(), languages.load()]))
 
 const ELEMENTS = new Set(
   (

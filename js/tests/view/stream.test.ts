@@ -5,13 +5,14 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { dress, finish } from '../../src/view/dress'
 import { blocks, noLinks, settled } from '../../src/view/markdown'
-import { load } from '../../src/view/math'
+import { languages } from '../../src/view/highlight'
+import { temml } from '../../src/view/math'
 import { mend } from '../../src/view/mend'
 import { sanitize } from '../../src/view/sanitize'
 import { MarkdownStream } from '../../src/view/stream'
 import { cutDocuments, documents } from './documents'
 
-beforeAll(load)
+beforeAll(() => Promise.all([temml.load(), languages.load()]))
 
 /** What a full parse of the text at once draws. */
 function parsed(text: string): string {
