@@ -10,7 +10,8 @@ The turn belongs to no request: it runs in a task of its own, and only `stop` an
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -41,7 +42,7 @@ class Turn:
     `append` may raise: the turn stops its agent and `run` raises the same.
     """
 
-    def __init__(self, answer: AsyncIterator[e.Chunk], append: Append, *, interval: float = INTERVAL) -> None:
+    def __init__(self, answer: AsyncGenerator[e.Chunk], append: Append, *, interval: float = INTERVAL) -> None:
         self._answer = answer
         self._append = append
         self._interval = interval
@@ -82,14 +83,16 @@ class Turn:
     async def _listen(self) -> e.Finish | None:
         """Collect chunks until the agent has no more; returns its `finish` if there was one."""
         finish = None
-        async for chunk in self._answer:
-            if isinstance(chunk, e.Finish):
-                finish = chunk
-            self._pending.append(chunk)
-            self._arrived.set()
-            if len(self._pending) >= PENDING_CHUNKS:
-                self._room.clear()
-                await self._room.wait()
+        # A cancellation may come here, outside of the agent: closing it is what makes it let go of its connection.
+        async with aclosing(self._answer) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, e.Finish):
+                    finish = chunk
+                self._pending.append(chunk)
+                self._arrived.set()
+                if len(self._pending) >= PENDING_CHUNKS:
+                    self._room.clear()
+                    await self._room.wait()
         return finish
 
     async def _store(self) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request
 from jupyter_durable_chat.log import LogUnavailable
-from jupyter_durable_chat.turn import STOP_SECONDS, Turn, coalesce
+from jupyter_durable_chat.turn import PENDING_CHUNKS, STOP_SECONDS, Turn, coalesce
 from tests.scripted import Scripted
 
 
@@ -134,7 +134,7 @@ async def test_an_interrupt_is_no_stop() -> None:
 async def test_an_agent_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     release = asyncio.Event()
 
-    async def stubborn() -> AsyncIterator[e.Chunk]:
+    async def stubborn() -> AsyncGenerator[e.Chunk]:
         yield e.TextStart(id="x")
         while not release.is_set():
             try:
@@ -173,7 +173,7 @@ async def test_a_slow_store_makes_the_agent_wait_and_loses_nothing() -> None:
         await gate.wait()
         await stored.append(events)
 
-    async def eager() -> AsyncIterator[e.Chunk]:
+    async def eager() -> AsyncGenerator[e.Chunk]:
         nonlocal yielded
         yield e.TextStart(id="x")
         for yielded in range(10_000):
@@ -184,6 +184,29 @@ async def test_a_slow_store_makes_the_agent_wait_and_loses_nothing() -> None:
 
     assert stopped(await Turn(eager(), append).run()).outcome == "completed"
     assert len(stored.text) == 10_000
+
+
+async def test_stop_closes_an_agent_that_waits_for_the_store() -> None:
+    closed, full = asyncio.Event(), asyncio.Event()
+
+    async def append(_: Sequence[e.Event]) -> None:
+        await asyncio.Event().wait()
+
+    async def eager() -> AsyncGenerator[e.Chunk]:
+        try:
+            for n in range(PENDING_CHUNKS + 2):
+                if n == PENDING_CHUNKS + 1:
+                    full.set()
+                yield e.TextDelta(id="x", delta="a")
+        finally:
+            closed.set()
+
+    running = asyncio.create_task(Turn(eager(), append).run())
+    await full.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert closed.is_set()
 
 
 def test_coalesce_joins_only_neighbours_of_one_part() -> None:
