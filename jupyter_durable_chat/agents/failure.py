@@ -60,7 +60,7 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
             return "provider", True, f"the provider cannot answer now{status}. Try again in a moment."
         case x.ContentFilterError():
             return "refused", False, "the provider's content filter withheld the answer. Ask in other words."
-        case x.OutputTokenLimitExceeded():
+        case x.UnexpectedModelBehavior() if "token limit" in error.message:
             return "provider", False, "the model reached its output limit before it wrote an answer. Ask for less."
         case x.ModelAPIError() if error.provider_error_code in ("content_filter", "content_policy_violation"):
             return "refused", False, "the provider refuses to answer this. Ask in other words."

@@ -98,8 +98,8 @@ def test_a_provider_without_a_row_is_one_if_pydantic_ai_has_it() -> None:
 
 
 async def test_a_name_that_only_looks_like_a_provider_is_quoted_by_pydantic_ai() -> None:
-    error = await refusal(agent_at(HERE), "Anything", "openai-compatible:gpt-5")
-    assert error.category == "internal" and "'openai-compatible'" in error.text
+    error = await refusal(agent_at(HERE), "Anything", "gateway:gpt-5")
+    assert error.category == "internal" and "'gateway'" in error.text
 
 
 async def test_a_setting_that_a_provider_does_not_take_is_named() -> None:
