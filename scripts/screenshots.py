@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.conftest import FLAGS, chromium
 from tests.browser.jupyter import ROOT, Jupyter, running
@@ -13,7 +13,7 @@ IMAGES = ROOT / "docs" / "images"
 THEMES = {"chat": "JupyterLab Light", "chat-dark": "JupyterLab Dark"}
 CELL = "from jupyter_durable_chat import Chat\n\nchat = Chat()\nchat"
 QUESTION = "What survives when I restart the kernel?"
-SIZE = {"width": 1120, "height": 860}
+SIZE = ViewportSize(width=1120, height=860)
 
 
 def main() -> None:

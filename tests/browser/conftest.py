@@ -1,8 +1,9 @@
 """A browser and the two hosts. Without a browser these tests fail: nobody may believe that they ran."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
@@ -21,6 +22,8 @@ FLAGS = [
 ]
 
 expect.set_options(timeout=30_000)
+
+FAILED = pytest.StashKey[bool]()
 
 Open = Callable[..., NotebookPage]
 
@@ -65,13 +68,25 @@ def jupyter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]
     app, base_url = request.param
     with running(app, tmp_path, base_url=base_url) as server:
         yield server
+        print(server.output)  # pytest shows it when the test has failed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """One person's browser: its tabs share cookies and workers."""
+def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """One person's browser: its tabs share cookies and workers. A test that failed leaves pictures of them."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         yield context
+        if request.node.stash.get(FAILED, False):
+            for n, page in enumerate(context.pages):
+                page.screenshot(path=f"test-results/{request.node.name}-{n}.png")
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ class NotebookPage:
         return self._drawn()
 
     def _drawn(self) -> "NotebookPage":
+        self.page.wait_for_function(f"{PANEL}?.context?.isReady && {PANEL}.content.widgets.length > 0")
         expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
-        self.page.wait_for_function(f"{PANEL}?.content?.widgets?.length > 0")
         return self
 
     def kernel_ready(self) -> None:
@@ -128,8 +128,12 @@ class ChatView:
         return self.root.locator("[data-role=assistant]").last.evaluate("message => watcher.words(message)")
 
     def ask(self, question: str) -> None:
+        """Type a question and press Send; returns when there is an answer, if only an empty one."""
+        answers = self.root.locator("[data-role=assistant]")
+        before = answers.count()
         self.root.locator("textarea.jdc-input").fill(question)
         self.root.locator("button.jdc-send").click()
+        expect(answers).to_have_count(before + 1)
 
     def wait_for_word(self, n: int) -> None:
         """Wait until the answer has got as far as `wN`."""
