@@ -31,10 +31,6 @@ export const footnote: TokenizerAndRendererExtension = {
 export const footnoteMark: TokenizerAndRendererExtension = {
   name: 'footnoteMark',
   level: 'inline',
-  start: (source) => {
-    const index = source.indexOf('[^')
-    return index < 0 ? undefined : index
-  },
   tokenizer(source) {
     const [raw, name] = /^\[\^([^\]\s]+)\]/.exec(source) ?? []
     if (raw === undefined || name === undefined || !this.lexer.tokens.links[`^${name.toLowerCase()}`]) return undefined

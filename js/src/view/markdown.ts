@@ -6,7 +6,7 @@
  * parse. The HTML is not safe yet: only `sanitize` may put it on a page.
  */
 
-import { Lexer, type Links, Marked, Parser } from 'marked'
+import { Lexer, type Links, Marked, Parser, Tokenizer } from 'marked'
 import { FOOTNOTE_START, footnote, footnoteMark } from './footnotes'
 import { escapeHtml, TAGS } from './sanitize'
 import { MATH_SPANS, MATH_START, mathBlock, mathSpan } from './tex'
@@ -35,17 +35,22 @@ export function blocks(source: string, links: Links, mode: 'whole' | 'growing'):
   const { defaults } = mode === 'whole' ? whole : growing
   const lexer = new Lexer(defaults)
   lexer.tokens.links = links
+  if (TOO_DEEP.test(source)) return [{ raw: source, html: `<pre>${escapeHtml(source)}</pre>` }]
   return lexer
     .lex(source)
     .map((token) => ({ raw: token.raw, html: Parser.parse([token], defaults) }))
     .filter(({ html }) => html !== '')
 }
 
+/** Blocks in blocks in blocks, as nobody writes them; the parser would run out of stack. Shown as it is. */
+const TOO_DEEP = /^(?:[ \t]*(?:>|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))){50}/m
+
 /**
  * How much of a growing text's complete lines is settled: nothing that follows can change these blocks.
  * `open` says what the last one is, the one that can still change.
  */
 export function settled(lines: string): { length: number; open: string } {
+  if (TOO_DEEP.test(lines)) return { length: 0, open: 'code' }
   const tokens = new Lexer(growing.defaults).blockTokens(lines, [])
   const last = tokens.findLastIndex((token) => token.type !== 'space')
   const open = tokens[last]?.type ?? 'space'
@@ -71,6 +76,12 @@ function dialect(open: boolean): Marked {
       },
       html(source) {
         return KNOWN_BLOCK.test(source) ? false : undefined
+      },
+      inlineText(source) {
+        // A dollar may begin a formula; nothing else of ours begins with a character that does not end text anyway.
+        const [text = ''] = this.rules.inline.text.exec(source) ?? []
+        const end = text.indexOf('$', 1)
+        return end > 0 && Tokenizer.prototype.inlineText.call(this, source.slice(0, end))
       },
       tag(source) {
         const [raw] = this.rules.inline.tag.exec(source) ?? []

@@ -60,7 +60,6 @@ const INLINE_HERE = new RegExp(`^(?:${INLINE.source})`)
 export const mathSpan: TokenizerAndRendererExtension = {
   name: 'tex',
   level: 'inline',
-  start: (source) => /\$|\\[([]/.exec(source)?.index,
   tokenizer(source) {
     const display = DISPLAY_HERE.exec(source)
     if (display) return tex(display[0], display[1] ?? display[2] ?? '', true)
