@@ -78,6 +78,11 @@ class Client:
             "verify": not local,
         }
 
+    def close(self) -> None:
+        """Give up the connections; the next call opens new ones."""
+        self._http.close()
+        del self._http
+
     def create(self, **about: str | None) -> JSON:
         """The session of this `name` in this `notebook` or `kernel`, new or as it is: its transcript."""
         body = {name: value for name, value in about.items() if value is not None}

@@ -59,16 +59,12 @@ class ChatView(anywidget.AnyWidget):
 
     @default("_esm")
     def _loader(self) -> str:
-        return _built("widget.js") or _NOT_BUILT_MODULE
+        try:
+            return (STATIC / "widget.js").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return _NOT_BUILT_MODULE
 
     def _on_message(self, _: object, message: JSON, __: object) -> None:
         """A page that cannot load the front end from the server asks its kernel for it."""
         if message.get("type") == "core":
-            super().send({"type": "core", "code": _built("core-inline.js")})
-
-
-def _built(name: str) -> str | None:
-    try:
-        return (STATIC / name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+            super().send({"type": "core", "code": (STATIC / "core-inline.js").read_text(encoding="utf-8")})
