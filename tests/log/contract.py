@@ -610,14 +610,15 @@ class SharedLogContract(LogContract):
 
     async def test_another_s_end_of_a_stream_is_told(self, log, other):
         await log.create("s", [b"1"])
-        waiting = asyncio.create_task(log.wait({"s": 1}))
+        await log.append("s", [b"2"])
+        waiting = asyncio.create_task(log.wait({"s": 2}))
         await other.delete("s")
         assert set(await waiting) == {"s"}
-        for after in (0, 1):
+        for after in (0, 1, 2):
             with pytest.raises(StreamDeleted):
                 await log.read("s", after)
         with pytest.raises(StreamDeleted):
-            await log.append("s", [b"2"])
+            await log.append("s", [b"3"])
 
     async def test_reading_goes_past_what_was_just_appended_here(self, log, other):
         await log.create("s", [])

@@ -133,13 +133,16 @@ class LogMachine(RuleBasedStateMachine):
         self.model = Model()
         self.runner = asyncio.Runner()
         self.log = self.open()
-        self.runner.run(self.log.__aenter__())
+        self.run(self.log.__aenter__())
 
     def open(self) -> Log:
         raise NotImplementedError
 
+    def run(self, happens):
+        return self.runner.run(asyncio.wait_for(happens, 10))
+
     def teardown(self) -> None:
-        self.runner.run(self.log.__aexit__(None, None, None))
+        self.run(self.log.__aexit__(None, None, None))
         self.runner.close()
 
     def same(self, expected, happens):
@@ -148,10 +151,10 @@ class LogMachine(RuleBasedStateMachine):
             wanted = expected()
         except Refused as refused:
             with pytest.raises(Exception) as raised:
-                self.runner.run(happens)
+                self.run(happens)
             assert type(raised.value).__name__ == str(refused)
             return None
-        got = self.runner.run(happens)
+        got = self.run(happens)
         return wanted, got
 
     def equal(self, expected, happens):
@@ -225,10 +228,10 @@ class LogMachine(RuleBasedStateMachine):
     def everything_is_the_same(self):
         for name, stream in self.model.streams.items():
             if not stream.deleted:
-                head = self.runner.run(self.log.head(name))
+                head = self.run(self.log.head(name))
                 assert (head.lsn, head.epoch, head.updated) == (len(stream.records), stream.epoch, stream.updated)
                 assert (head.labels, head.summary) == (stream.labels, stream.summary)
-        leases = self.runner.run(self.log.leases())
+        leases = self.run(self.log.leases())
         assert {(lease.stream, lease.holder, lease.epoch, lease.until) for lease in leases} == self.model.leases()
 
 
@@ -247,9 +250,9 @@ class SqliteLogMachine(LogMachine):
 
     @rule()
     def open_again(self):
-        self.runner.run(self.log.__aexit__(None, None, None))
+        self.run(self.log.__aexit__(None, None, None))
         self.log = self.open()
-        self.runner.run(self.log.__aenter__())
+        self.run(self.log.__aenter__())
 
     def teardown(self) -> None:
         super().teardown()
