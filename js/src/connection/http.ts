@@ -61,6 +61,15 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   return response
 }
 
+/** The response's body. Raises `HttpError` when it is cut off. */
+export async function json<T>(response: Response): Promise<T> {
+  try {
+    return (await response.json()) as T
+  } catch {
+    throw new HttpError(0, UNREACHABLE)
+  }
+}
+
 /** No answer, or no more of it. */
 export const UNREACHABLE = 'The server cannot be reached.'
 

@@ -8,8 +8,8 @@ import { xsrfToken } from './http'
 import { Hub, type HubOptions } from './hub'
 import type { FromHub, ToHub } from './protocol'
 
-/** Milliseconds in which a worker that starts at all has answered. */
-const START = 5000
+/** Milliseconds in which a worker that starts at all has answered, on a busy machine too. One that cannot start says so. */
+const START = 20_000
 
 /** Milliseconds between signs of life; two of them without an answer, and the worker is taken for dead. */
 const PING = 25_000

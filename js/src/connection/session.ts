@@ -10,7 +10,7 @@ import type { WireEvent } from '../events'
 import { fold, type Transcript } from '../transcript'
 import type { Actions, ConnectionState, Outgoing } from '../view/types'
 import { Backoff } from './backoff'
-import { HttpError, request, xsrfToken } from './http'
+import { HttpError, json, request, xsrfToken } from './http'
 import type { FromHub, LinkState, ToHub } from './protocol'
 
 /** What a session needs of the page's connection. */
@@ -173,7 +173,8 @@ export class Session implements Actions {
       if (this.#phase !== phase) return
       this.#backoff.succeeded()
       this.#moveTo(transcript)
-      if (!phase.attached) return this.#line.awake ? this.#attach() : this.#rest()
+      if (!this.#line.awake) return this.#rest()
+      if (!phase.attached) return this.#attach()
       this.#enter({ is: 'following' })
       this.#take(this.#waiting)
     } catch (error) {
@@ -255,7 +256,7 @@ export class Session implements Actions {
       if (error instanceof HttpError && error.login) return ask()
       throw error
     })
-    return (await response.json()) as T
+    return json<T>(response)
   }
 
   /** Ask until there is an answer, for as long as it is `wanted`; raises what the server refuses. */

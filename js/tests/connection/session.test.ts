@@ -157,6 +157,31 @@ test('a session that nobody looks at any more is let go', async () => {
   await until(() => server.readers.size === 0)
 })
 
+test('a transcript that is cut off is read again', async () => {
+  server.begin('s')
+  server.answer = (_, response) => {
+    if (server.requests.length > 3) return false
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': 1000 })
+    response.write('{"id": "s", "lsn"', () => response.destroy())
+    return true
+  }
+  const handle = show(browser.open(server.api), 's')
+  await until(() => handle.session.state === 'live')
+  isTrue(handle)
+})
+
+test('a page that is hidden while it reads rests afterwards', async () => {
+  server.begin('s')
+  const first = show(browser.open(server.api), 's')
+  await until(() => first.session.state === 'live')
+  const second = show(browser.open(server.api), 's')
+  second.see(false)
+  server.end('s')
+  await until(() => second.session.state === 'idle')
+  first.see(false)
+  await until(() => server.readers.size === 0)
+})
+
 test('missing events are read again and counted', async () => {
   let skipped = false
   server.spoil = (frames) => {
