@@ -154,18 +154,23 @@ class Client:
 
 def check(response: "httpx2.Response") -> None:
     """Raise what the server said, unless it is a success. The body must have been read."""
-    if response.is_success:
+    is_json = response.headers.get("content-type", "").startswith("application/json")
+    if response.is_success and (is_json or not response.content):
         return
     status = response.status_code
-    try:
-        body = response.json()
-        message, code = str(body["message"]), body.get("code")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # A proxy, not our server: its page is for a browser.
-        message, code = f"HTTP {status} {response.reason_phrase} from {response.url.copy_with(query=None)}", None
+    body = response.json() if is_json else None
+    if not isinstance(body, dict) or "code" not in body:
+        # A proxy, a login page, a Jupyter without us: what it says is for a browser.
+        url = response.url.copy_with(query=None)
+        raise ServerUnreachable(
+            f"HTTP {status} {response.reason_phrase} from {url}: no durable-chat there.", status=status
+        )
+    message, code = str(body["message"]), str(body["code"])
     if status in REFUSED:
-        message = f"The Jupyter server does not accept this kernel ({message}) Restart the kernel: it gets a new token."
-    unreachable = status in (*REFUSED, 502, 504) or code == "store-unavailable"
+        message = (
+            f"The Jupyter server does not accept this kernel. Restart the kernel: it gets a new token. ({message})"
+        )
+    unreachable = status in REFUSED or code == "store-unavailable"
     raise (ServerUnreachable if unreachable else ChatError)(message, status=status, code=code)
 
 

@@ -1,9 +1,8 @@
-"""One real Jupyter server for all tests here, and one kernel that it started, shared by tests that do not restart it."""
+"""One real Jupyter server for all tests here, and one kernel of it, shared by the tests that do not restart theirs."""
 
 import json
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -64,12 +63,13 @@ def shared_kernel(jupyter: Jupyter) -> Iterator[Kernel]:
 
 
 @pytest.fixture
-def kernel(shared_kernel: Kernel, request: pytest.FixtureRequest) -> Kernel:
+def kernel(shared_kernel: Kernel) -> Kernel:
     """A kernel with a `chat` that no other test has, answered by the obedient agent."""
     shared_kernel.run(f"chat = Chat('conversation {next(_numbers)}', agent='obedient')")
     return shared_kernel
 
 
-@pytest.fixture
-def root() -> Path:
-    return Path(__file__).parent.parent.parent
+@pytest.fixture(scope="session")
+def token(shared_kernel: Kernel) -> str:
+    """What the server gave its kernels to be known by."""
+    return shared_kernel.value("__import__('os').environ['JUPYTER_DURABLE_CHAT_TOKEN']")

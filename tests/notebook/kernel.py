@@ -81,7 +81,10 @@ class Kernel:
 
     def value(self, expression: str) -> Any:
         """The value of an expression in the kernel, for values that are literals."""
-        reply = self._client.execute("", user_expressions={"value": expression}, reply=True, timeout=SECONDS)
+        request = self._client.execute("", user_expressions={"value": expression}, stop_on_error=False)
+        reply = self._client.get_shell_msg(timeout=SECONDS)
+        while reply["parent_header"].get("msg_id") != request:
+            reply = self._client.get_shell_msg(timeout=SECONDS)
         value = reply["content"]["user_expressions"]["value"]
         if value["status"] != "ok":
             raise CellError("\n".join(value["traceback"]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,13 +11,15 @@ _HTTP_CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n(.*)\r\n", re.DOTALL)
 
 
 class Proxy:
-    """Forwards `port` to a port of this machine."""
+    """Forwards `port` to a port of this machine; with `tls`, clients speak TLS to it."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
         self.connections = 0
         self.dropped = threading.Event()
         self._drop = False
+        self._swallow = False
         self._pairs: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(self._listen(0))
@@ -40,6 +43,10 @@ class Proxy:
         """Swallow the next piece of an event stream that holds an event; `dropped` is set when that has happened."""
         self._drop = True
 
+    def swallow_answer(self) -> None:
+        """Let the next request through, and break the connection instead of giving its answer back."""
+        self._swallow = True
+
     def close(self) -> None:
         self.refuse()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -50,7 +57,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)  # type: ignore[arg-type]
 
     async def _listen(self, port: int) -> asyncio.Server:
-        return await asyncio.start_server(self._connected, "127.0.0.1", port)
+        return await asyncio.start_server(self._connected, "127.0.0.1", port, ssl=self._tls)
 
     async def _accept(self) -> None:
         self._server = await self._listen(self.port)
@@ -75,16 +82,26 @@ class Proxy:
             there_reader, there = await asyncio.open_connection("127.0.0.1", self.target)
             try:
                 async with asyncio.TaskGroup() as both:
-                    both.create_task(self._pump(reader, there))
-                    both.create_task(self._pump(there_reader, writer))
+                    both.create_task(self._requests(reader, there))
+                    both.create_task(self._answers(there_reader, writer))
             finally:
                 there.close()
         writer.close()
         self._pairs.discard(pair)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while piece := await reader.read(1 << 16):
+                writer.write(piece)
+                await writer.drain()
+            writer.close()
+
+    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                if self._swallow:
+                    self._swallow = False
+                    break
                 if self._drop and self._is_event(piece):
                     self._drop = False
                     self.dropped.set()
@@ -101,8 +118,8 @@ class Proxy:
 
 
 @contextmanager
-def proxy_to(port: int) -> Iterator[Proxy]:
-    proxy = Proxy(port)
+def proxy_to(port: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    proxy = Proxy(port, tls)
     try:
         yield proxy
     finally:

@@ -177,7 +177,14 @@ def test_title_agent_and_model_change_the_session(jupyter: Jupyter, kernel: Kern
 
 
 def test_fork(kernel: Kernel) -> None:
-    kernel.run("first = chat.send('one'); first.wait(); chat.send('two').wait(); before = chat.fork(message_id=first.message_id)")
+    kernel.run(
+        """
+        first = chat.send("one")
+        first.wait()
+        chat.send("two").wait()
+        before = chat.fork(message_id=first.message_id)
+        """
+    )
     assert kernel.value("[m['parts'][0]['text'] for m in before.messages]") == ["one", "one "]
     assert kernel.value("len(chat.fork().messages)") == 4
     assert kernel.value("before.session != chat.session")
@@ -189,7 +196,7 @@ def test_a_session_that_does_not_exist(kernel: Kernel) -> None:
 
 
 def test_an_agent_that_does_not_exist(kernel: Kernel) -> None:
-    with pytest.raises(CellError, match="ChatError.*nobody"):
+    with pytest.raises(CellError, match=r"ChatError.*nobody"):
         kernel.run("Chat('with nobody', agent='nobody')")
 
 

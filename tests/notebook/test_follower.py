@@ -16,11 +16,6 @@ SECONDS = 30
 
 
 @pytest.fixture
-def token(shared_kernel: Kernel) -> str:
-    return shared_kernel.value("__import__('os').environ['JUPYTER_DURABLE_CHAT_TOKEN']")
-
-
-@pytest.fixture
 def proxy(jupyter: Jupyter) -> Iterator[Proxy]:
     with proxy_to(jupyter.port) as proxy:
         yield proxy
@@ -185,7 +180,9 @@ def test_refresh_and_follow_at_once(reader: Reader, direct: Client) -> None:
     assert as_in_the_log(reader, direct)
 
 
-def test_a_deleted_session_is_lost_for_good(reader: Reader, follower: Follower, direct: Client, jupyter: Jupyter) -> None:
+def test_a_deleted_session_is_lost_for_good(
+    reader: Reader, follower: Follower, direct: Client, jupyter: Jupyter
+) -> None:
     other = follower.reader(direct.create())
     watch, other_watch = Watch(reader), Watch(other)
     with reader.listening(watch), other.listening(other_watch):
