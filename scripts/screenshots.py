@@ -13,7 +13,7 @@ IMAGES = ROOT / "docs" / "images"
 THEMES = {"chat": "JupyterLab Light", "chat-dark": "JupyterLab Dark"}
 CELL = "from jupyter_durable_chat import Chat\n\nchat = Chat()\nchat"
 QUESTION = "What survives when I restart the kernel?"
-SIZE = ViewportSize(width=1120, height=860)
+SIZE = ViewportSize(width=1120, height=840)
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def picture(browser: Browser, jupyter: Jupyter, name: str, theme: str) -> None:
-    """An answer that is still arriving, far enough to show a heading, a table and code."""
+    """A question, and its answer that is still arriving."""
     with browser.new_context(viewport=SIZE, device_scale_factor=1.5) as context:
         jupyter.write_notebook(f"{name}.ipynb", CELL)
         notebook = NotebookPage(context.new_page(), jupyter, f"{name}.ipynb").open()
@@ -37,7 +37,7 @@ def picture(browser: Browser, jupyter: Jupyter, name: str, theme: str) -> None:
         notebook.command("application:toggle-left-area")
         notebook.run()
         notebook.chat.ask(QUESTION)
-        expect(notebook.chat.root.locator("[data-role=assistant] pre").first).to_be_visible()
+        expect(notebook.chat.root.locator("[data-role=assistant] h3").first).to_be_visible()
         notebook.page.screenshot(path=IMAGES / f"{name}.png")
 
 
