@@ -38,9 +38,8 @@ class NotebookPage:
         """Returns when the cells are drawn, whatever the kernel is doing."""
         place = "lab/tree" if self.jupyter.app == "lab" else "notebooks"
         base = f"http://127.0.0.1:{self._port}{self.jupyter.base_url}"
-        self.page.goto(
-            f"{base}{place}/{self.notebook}?reset&token={self.jupyter.token}"
-        )  # without the last visit's tabs
+        # `reset`: without the tabs of the last visit.
+        self.page.goto(f"{base}{place}/{self.notebook}?reset&token={self.jupyter.token}")
         return self._drawn()
 
     def reload(self) -> "NotebookPage":
