@@ -7,7 +7,8 @@ many messages it leaves out. It holds no key, no prompt of the system and no cod
 from typing import Any
 
 from jupyter_durable_chat import events
-from jupyter_durable_chat.notebook.render import to_html, to_markdown, to_text
+from jupyter_durable_chat.notebook.html import to_html
+from jupyter_durable_chat.notebook.render import to_markdown, to_text
 
 JSON = dict[str, Any]
 

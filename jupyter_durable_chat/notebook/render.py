@@ -1,15 +1,12 @@
-"""A transcript for viewers that run nothing: Markdown, plain text and HTML.
+"""A transcript for viewers that run nothing: Markdown and plain text (`html.py` has the third).
 
-The first two are the same strings as the browser's (`js/src/view/static.ts`); `tests/vectors/static/static.json` holds
-both. What a model or a file wrote cannot leave its place: an unclosed fence is closed, a title or an error stays in
-its line, control characters (a terminal would obey them) are gone. In the HTML every text is escaped, links lead to
-the web or nowhere, and nothing is fetched.
+The same strings as the browser's (`js/src/view/static.ts`); `tests/vectors/static/static.json` holds both to them. What
+a model or a file wrote cannot leave its place: an unclosed fence is closed, a title or an error stays in its line,
+control characters (a terminal would obey them) are gone.
 """
 
 import re
 from collections.abc import Callable
-from functools import cache
-from html import escape
 from typing import Any, NamedTuple
 
 JSON = dict[str, Any]
@@ -33,24 +30,30 @@ TOOL_STATES = {
 }
 
 
-class _Format(NamedTuple):
-    name: Callable[[str], str]
-    text: Callable[[str, str], str]
-    """Of a role and what it wrote."""
+class Format(NamedTuple):
+    """How to write what a transcript is made of. Texts come with their control characters removed."""
+
+    message: Callable[[str, str], str]
+    """Of a name and the content."""
+    said: Callable[[str], str]
+    """What a person wrote."""
+    answered: Callable[[str], str]
+    """What a model wrote, in Markdown."""
     aside: Callable[[str], str]
+    """One line about something."""
     link: Callable[[str, str], str]
+    """An aside that ends with an address of the web."""
+    reasoning: Callable[[str], str] = lambda text: ""
+    file: Callable[[str, str], str] = lambda name, url: ""
+    """A file that can be shown in its place; nothing for one that is only named."""
 
 
 def to_markdown(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
-    return _write(transcript, turn, notice, _MARKDOWN)
+    return write(transcript, turn, notice, _MARKDOWN)
 
 
 def to_text(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
-    return _write(transcript, turn, notice, _TEXT)
-
-
-def to_html(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
-    return f'<div class="jdc-static">\n{_write(transcript, turn, notice, _HTML)}\n</div>'
+    return write(transcript, turn, notice, _TEXT)
 
 
 def text_of(message: JSON) -> str:
@@ -58,7 +61,8 @@ def text_of(message: JSON) -> str:
     return "\n\n".join(part["text"] for part in message["parts"] if part["type"] == "text" and part["text"])
 
 
-def _write(transcript: JSON | None, turn: str | None, notice: str | None, format: _Format) -> str:
+def write(transcript: JSON | None, turn: str | None, notice: str | None, format: Format) -> str:
+    """All of a transcript, or one turn of it, after a notice."""
     blocks = [format.aside(notice)] if notice else []
     if transcript:
         messages = [m for m in transcript["messages"] if turn is None or m["metadata"].get("turn") == turn]
@@ -69,12 +73,12 @@ def _write(transcript: JSON | None, turn: str | None, notice: str | None, format
     return "\n\n".join(blocks) or format.aside(EMPTY)
 
 
-def _message(message: JSON, format: _Format) -> str:
+def _message(message: JSON, format: Format) -> str:
     role = message["role"]
     blocks = [_part(part, role, format) for part in message["parts"]]
     if outcome := _outcome(message):
         blocks.append(format.aside(outcome))
-    return format.name("You" if role == "user" else "Assistant") + "\n\n".join(filter(None, blocks))
+    return format.message("You" if role == "user" else "Assistant", "\n\n".join(filter(None, blocks)))
 
 
 def _outcome(message: JSON) -> str:
@@ -88,27 +92,31 @@ def _outcome(message: JSON) -> str:
     return f"{outcome}: {error['text']}" if error else OUTCOMES.get(outcome, outcome)
 
 
-def _part(part: JSON, role: str, format: _Format) -> str:
+def _part(part: JSON, role: str, format: Format) -> str:
     match part["type"]:
         case "text":
-            return format.text(role, _trim(_clean(part["text"])))
+            text = _trim(_clean(part["text"]))
+            return format.said(text) if role == "user" else format.answered(text)
+        case "reasoning":
+            return format.reasoning(_trim(_clean(part["text"])))
         case "dynamic-tool":
             state = TOOL_STATES.get(part["state"], part["state"])
             error = part.get("errorText")
             return format.aside(f"tool {part['toolName']}: {f'{state}: {error}' if error else state}")
         case "source-url":
             title, url = part.get("title"), part["url"]
-            if _WEB.fullmatch(url):
+            if WEB.fullmatch(url):
                 return format.link(f"source {title}" if title else "source", url)
             return format.aside(f"source: {title or url}")
         case "source-document":
             return format.aside(f"source: {part['title']}")
         case "file":
-            return format.aside(f"file: {part.get('filename') or part['mediaType']}")
+            name = part.get("filename") or part["mediaType"]
+            return format.file(name, part["url"]) or format.aside(f"file: {name}")
     return ""
 
 
-_WEB = re.compile(r"https?://[^\x00-\x20<>\x7f-\x9f]+")
+WEB = re.compile(r"https?://[^\x00-\x20<>\x7f-\x9f]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
@@ -126,7 +134,8 @@ def _trim(text: str) -> str:
     return text[blank.end() :] if blank else text
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
+    """The text in one line."""
     return " ".join(filter(None, re.split(r"[ \t\n]+", _clean(text))))
 
 
@@ -149,53 +158,18 @@ def _close_fence(text: str) -> str:
     return f"{text}\n{fence}" if fence else text
 
 
-_MARKDOWN = _Format(
-    name=lambda role: f"**{role}**\n\n",
-    text=lambda role, text: _close_fence(text),
-    aside=lambda text: f"*{_escape_markdown(_line(text))}*",
-    link=lambda label, url: f"*{_escape_markdown(_line(label))}: <{url}>*",
+_MARKDOWN = Format(
+    message=lambda name, content: f"**{name}**\n\n{content}",
+    said=_close_fence,
+    answered=_close_fence,
+    aside=lambda text: f"*{_escape_markdown(line(text))}*",
+    link=lambda label, url: f"*{_escape_markdown(line(label))}: <{url}>*",
 )
 
-_TEXT = _Format(
-    name=lambda role: f"{role}:\n",
-    text=lambda role, text: text,
-    aside=lambda text: f"[{_line(text)}]",
-    link=lambda label, url: f"[{_line(label)}: {url}]",
+_TEXT = Format(
+    message=lambda name, content: f"{name}:\n{content}",
+    said=lambda text: text,
+    answered=lambda text: text,
+    aside=lambda text: f"[{line(text)}]",
+    link=lambda label, url: f"[{line(label)}: {url}]",
 )
-
-_HTML = _Format(
-    name=lambda role: f"<p><strong>{role}</strong></p>\n",
-    text=lambda role, text: _paragraphs(text) if role == "user" else _markdown_to_html()(text).strip(),
-    aside=lambda text: f"<p><em>{escape(_line(text))}</em></p>",
-    link=lambda label, url: f"<p><em>{escape(_line(label))}: {_anchor(escape(url), url)}</em></p>",
-)
-
-
-def _paragraphs(text: str) -> str:
-    """What a person typed, as typed: it is no Markdown."""
-    paragraphs = (escape(paragraph.strip()) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
-    return "\n".join(f"<p>{paragraph.replace(chr(10), '<br>')}</p>" for paragraph in paragraphs)
-
-
-def _anchor(inner_html: str, url: str) -> str:
-    if not _WEB.fullmatch(url):
-        return inner_html
-    return f'<a href="{escape(url)}" rel="noopener noreferrer">{inner_html}</a>'
-
-
-@cache
-def _markdown_to_html() -> Callable[[str], str]:
-    import mistune
-
-    class Renderer(mistune.HTMLRenderer):
-        def link(self, text: str, url: str, title: str | None = None) -> str:
-            return _anchor(text, url)
-
-        def image(self, text: str, url: str, title: str | None = None) -> str:
-            """A link: to show a saved notebook must not tell another host that it is being read."""
-            return _anchor(text or escape(url), url)
-
-    render = mistune.create_markdown(
-        renderer=Renderer(escape=True), plugins=["table", "strikethrough", "task_lists", "url", "math"]
-    )
-    return lambda text: str(render(text))

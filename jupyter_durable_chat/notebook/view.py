@@ -35,7 +35,8 @@ class ChatView(anywidget.AnyWidget):
         self._conversation = conversation
         self._turn = turn
         self._id = uuid.uuid4().hex
-        super().__init__(model_id=self._id, bundle=self._current())
+        # Among others in a box a chat takes the room that there is; by itself it would take none.
+        super().__init__(model_id=self._id, bundle=self._current(), layout={"width": "100%"})
         self.on_msg(self._on_message)
 
     def _current(self) -> JSON:

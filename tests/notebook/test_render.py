@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.bundle import MIME_TYPE, chat_bundle, limited, output
-from jupyter_durable_chat.notebook.render import text_of, to_html, to_markdown, to_text
+from jupyter_durable_chat.notebook.html import to_html
+from jupyter_durable_chat.notebook.render import text_of, to_markdown, to_text
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "static" / "static.json").read_text())
 
@@ -64,9 +65,13 @@ def test_the_browser_writes_the_same(vector: dict[str, Any]) -> None:
 def test_html_of_an_answer() -> None:
     html = to_html(transcript("a < b?\nSure?", "# Yes\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n`a<b` $a_1 * b_1$"))
     seen = Seen(html)
-    assert {"h1", "table", "td", "code", "br"} <= seen.tags
-    assert "a < b?" in seen.text and "a<b" in seen.text
+    assert {"h1", "table", "td", "code"} <= seen.tags
+    assert "a < b?\nSure?" in seen.text and "a<b" in seen.text
     assert r"\(a_1 * b_1\)" in seen.text, "math is left to the page's MathJax"
+
+
+def test_html_of_money() -> None:
+    assert "from $5 to $6 a day" in Seen(to_html(transcript("", "from $5 to $6 a day"))).text
 
 
 HOSTILE = [
@@ -93,7 +98,7 @@ HOSTILE = [
 def harmless(html: str) -> bool:
     seen = Seen(html)
     return seen.tags <= TAGS and all(
-        name in ("class", "rel", "style", "type", "disabled", "checked")
+        name in ("class", "rel", "style", "type", "disabled", "checked", "target", "title")
         or (name == "href" and (value or "").startswith(("http://", "https://")))
         for name, value in seen.attributes
     )
@@ -112,6 +117,28 @@ pieces = st.sampled_from(
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_html_of_anything_is_harmless(text: str) -> None:
     assert harmless(to_html(transcript("", text)))
+
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+def test_html_of_pictures_and_reasoning() -> None:
+    conversation = transcript("look", "I see.")
+    conversation["messages"][0]["parts"].append({"type": "file", "mediaType": "image/png", "url": PIXEL})
+    conversation["messages"][1]["parts"].insert(0, {"type": "reasoning", "text": "It is *red*."})
+    html = to_html(conversation)
+    assert f'<img alt="image/png" src="{PIXEL}">' in html
+    assert "<summary>Reasoning</summary>" in html and "<em>red</em>" in html
+    assert "red" not in to_markdown(conversation), "thoughts are for who opens them"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://tracker.example/a.png", "data:image/svg+xml;base64,AAAA", PIXEL + '"onload="a']
+)
+def test_html_shows_no_other_picture(url: str) -> None:
+    conversation = transcript("look")
+    conversation["messages"][0]["parts"].append({"type": "file", "mediaType": "image/png", "url": url})
+    assert harmless(to_html(conversation))
 
 
 def test_only_the_turns_messages() -> None:
@@ -160,7 +187,7 @@ def test_a_bundle_without_a_session() -> None:
     assert bundle == {"session": None, "turn": None, "lsn": 0, "snapshot": None, "widget": None, "notice": "No server."}
     assert output(bundle) == {
         MIME_TYPE: bundle,
-        "text/html": '<div class="jdc-static">\n<p><em>No server.</em></p>\n</div>',
+        "text/html": to_html(None, None, "No server."),
         "text/markdown": "*No server.*",
         "text/plain": "[No server.]",
     }

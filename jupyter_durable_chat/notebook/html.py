@@ -1,0 +1,90 @@
+"""A transcript as HTML for viewers that run nothing: GitHub, nbviewer, nbconvert.
+
+Every text is escaped, links lead to the web or nowhere, and nothing is fetched: to look at a notebook tells nobody that
+it is looked at. It looks like the browser's (`js/src/view/html.ts`), which replaces it when a page saw the answer, and
+reads well where its styles are taken away. Formulas are TeX, which many viewers set.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from html import escape
+
+from jupyter_durable_chat.notebook.render import JSON, WEB, Format, line, write
+
+PAGE = "max-width: 60em; line-height: 1.5"
+MESSAGE = "margin: 0 0 1em"
+BUBBLE = (
+    "margin: 0 0 1em; padding: .5em .9em; border-radius: .7em; background: rgba(128, 128, 128, .15); "
+    "white-space: pre-wrap; overflow-wrap: anywhere"
+)
+ASIDE = "opacity: .7"
+CODE = (
+    "margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto"
+)
+
+_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*")
+
+
+def to_html(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
+    return f'<div style="{PAGE}">\n{write(transcript, turn, notice, _HTML)}\n</div>'
+
+
+def _aside(inner_html: str) -> str:
+    return f'<p style="{ASIDE}"><em>{inner_html}</em></p>'
+
+
+def _link(inner_html: str, url: str) -> str:
+    if not WEB.fullmatch(url):
+        return inner_html
+    return f'<a href="{escape(url)}" rel="noopener noreferrer" target="_blank" title="{escape(url)}">{inner_html}</a>'
+
+
+def _file(name: str, url: str) -> str:
+    return f'<p><img alt="{escape(name)}" src="{url}"></p>' if _IMAGE.fullmatch(url) else ""
+
+
+def _reasoning(text: str) -> str:
+    return f"<details><summary>Reasoning</summary>\n{_markdown()(text)}</details>" if text else ""
+
+
+@cache
+def _markdown() -> Callable[[str], str]:
+    import mistune
+    from mistune.plugins.math import math, parse_inline_math
+
+    def math_but_no_money(markdown: mistune.Markdown) -> None:
+        """Formulas by pandoc's rule, under which "$5 and $6" is none."""
+        math(markdown)
+        pattern = r"\$(?!\s)(?P<math_text>[^$\n]+?)(?<!\s)\$(?!\d)"
+        markdown.inline.register("inline_math", pattern, parse_inline_math, before="link")
+
+    class Renderer(mistune.HTMLRenderer):
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            return _link(text, url)
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            return _link(text or "image", url)
+
+        def block_code(self, code: str, info: str | None = None) -> str:
+            return f'<pre style="{CODE}"><code>{escape(code)}</code></pre>\n'
+
+        def table_cell(self, text: str, align: str | None = None, head: bool = False) -> str:
+            tag = "th" if head else "td"
+            # nbconvert's style sheet aligns to the right.
+            return f'<{tag} style="text-align: {align or "left"}">{text}</{tag}>\n'
+
+    plugins = ["table", "strikethrough", "task_lists", "url", math_but_no_money]
+    render = mistune.create_markdown(renderer=Renderer(escape=True), plugins=plugins)
+    return lambda text: str(render(text)).rstrip("\n")
+
+
+_HTML = Format(
+    message=lambda name, content: f'<div style="{MESSAGE}"><p><strong>{name}</strong></p>\n{content}</div>',
+    said=lambda text: f'<div style="{BUBBLE}">{escape(text)}</div>' if text else "",
+    answered=lambda text: _markdown()(text),
+    aside=lambda text: _aside(escape(line(text))),
+    link=lambda label, url: _aside(_link(escape(line(label)), url)),
+    reasoning=_reasoning,
+    file=_file,
+)
