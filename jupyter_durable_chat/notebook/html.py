@@ -23,6 +23,7 @@ CODE = (
     "margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto"
 )
 
+_FORMULA = r"(?P<mark>\$\$?)(?!\s)(?P<formula>[^$\n]+?)(?<!\s)(?P=mark)(?!\d)"
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*")
 
 
@@ -51,13 +52,17 @@ def _reasoning(text: str) -> str:
 @cache
 def _markdown() -> Callable[[str], str]:
     import mistune
-    from mistune.plugins.math import math, parse_inline_math
+    from mistune.plugins.math import math
 
     def math_but_no_money(markdown: mistune.Markdown) -> None:
         """Formulas by pandoc's rule, under which "$5 and $6" is none."""
+
+        def formula(_: mistune.InlineParser, found: re.Match[str], state: mistune.InlineState) -> int:
+            state.append_token({"type": "inline_math", "raw": found["formula"]})
+            return found.end()
+
         math(markdown)
-        pattern = r"\$(?!\s)(?P<math_text>[^$\n]+?)(?<!\s)\$(?!\d)"
-        markdown.inline.register("inline_math", pattern, parse_inline_math, before="link")
+        markdown.inline.register("inline_math", _FORMULA, formula, before="link")
 
     class Renderer(mistune.HTMLRenderer):
         def link(self, text: str, url: str, title: str | None = None) -> str:
@@ -73,6 +78,13 @@ def _markdown() -> Callable[[str], str]:
             tag = "th" if head else "td"
             # nbconvert's style sheet aligns to the right.
             return f'<{tag} style="text-align: {align or "left"}">{text}</{tag}>\n'
+
+        # Not every version of the plugin escapes.
+        def inline_math(self, text: str) -> str:
+            return rf'<span class="math">\({escape(text)}\)</span>'
+
+        def block_math(self, text: str) -> str:
+            return f'<div class="math">$$\n{escape(text)}\n$$</div>\n'
 
     plugins = ["table", "strikethrough", "task_lists", "url", math_but_no_money]
     render = mistune.create_markdown(renderer=Renderer(escape=True), plugins=plugins)

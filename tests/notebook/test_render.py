@@ -88,6 +88,8 @@ HOSTILE = [
     "<https://example.org/'onclick='alert(1)>",
     "```x onclick=alert(1)\n</code></pre><script>alert(1)</script>\n```",
     "$$</div><script>alert(1)</script>$$",
+    "$$\n</div><script>alert(1)</script>\n$$",
+    "a $</span><script>alert(1)</script>$ b",
     "[x]: javascript:alert(1)\n\n[x]",
     "<iframe src=https://example.org></iframe>",
     "| <b onclick=a> |\n|--|\n| <svg/onload=alert(1)> |",
@@ -98,7 +100,7 @@ HOSTILE = [
 def harmless(html: str) -> bool:
     seen = Seen(html)
     return seen.tags <= TAGS and all(
-        name in ("class", "rel", "style", "type", "disabled", "checked", "target", "title")
+        name in ("class", "rel", "style", "type", "disabled", "checked", "target", "title", "start")
         or (name == "href" and (value or "").startswith(("http://", "https://")))
         for name, value in seen.attributes
     )
