@@ -355,7 +355,8 @@ def _hits(question: str, topic: Topic) -> int:
 def _quoted(question: str) -> str:
     """One line of Markdown that shows the question's own characters."""
     short = question if len(question) <= QUOTED_CHARACTERS else question[:QUOTED_CHARACTERS].rstrip() + "…"
-    return re.sub(r"([\\`*_\[\]<>|$~#&])", r"\\\1", short)
+    # Not `[`: escaped, it begins a formula; and a `]` that is escaped already makes a link impossible.
+    return re.sub(r"([\\`*_\]<>|$~#&])", r"\\\1", short)
 
 
 def _statistics(question: str) -> dict[str, str]:

@@ -175,5 +175,6 @@ async def test_a_hostile_question_stays_a_quotation() -> None:
     said = text(await answer("<script>alert(1)</script> ```` | $x$ [a](javascript:b) ![c](d) **e**\n# heading"))
 
     assert said.splitlines()[0].startswith(r"> \<script\>alert(1)\</script\>")
-    assert not re.search(r"(?<!\\)[<`|$\[*]", said.splitlines()[0])
+    assert not re.search(r"(?<!\\)[<`|$\]*]", said.splitlines()[0])
+    assert "\\[" not in said.splitlines()[0], "that begins a formula"
     assert not said.splitlines()[1]
