@@ -1,7 +1,7 @@
 """One session as this kernel knows it: opened when it is first needed, and again when that failed.
 
 Running the same cell twice, or after a kernel restart, finds the same session: the server knows which notebook this
-kernel belongs to, also after a rename. A kernel without a notebook keeps the sessions of its names itself.
+kernel belongs to. A kernel without a notebook keeps the sessions of its names itself.
 """
 
 import sys

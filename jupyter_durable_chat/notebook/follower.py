@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from jupyter_durable_chat import events
-from jupyter_durable_chat.notebook.client import JSON, REFUSED, ChatError, Client, check, server_address, session_path
+from jupyter_durable_chat.notebook.client import (
+    CONNECT_SECONDS,
+    JSON,
+    REFUSED,
+    ChatError,
+    Client,
+    check,
+    server_address,
+    session_path,
+)
 from jupyter_durable_chat.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -292,7 +301,7 @@ class _Thread(threading.Thread):
         import httpx2
 
         after = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
-        timeout = httpx2.Timeout(SILENCE_SECONDS)
+        timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
         async with http.sse("api/events", params=after, timeout=timeout, max_event_size=None) as source:
             if source.response.status_code in (404, 409, 410):
                 await self._start_over(http, positions)

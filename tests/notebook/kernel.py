@@ -24,7 +24,6 @@ class Kernel:
 
     def __init__(self, jupyter: Jupyter, notebook: str) -> None:
         self._jupyter = jupyter
-        self.notebook = notebook
         self.comms: list[dict[str, Any]] = []
         body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "python3"}}
         session = self._ask("POST", "api/sessions", body).json()
@@ -39,10 +38,6 @@ class Kernel:
 
     def interrupt(self) -> None:
         self._ask("POST", f"api/kernels/{self.id}/interrupt")
-
-    def rename(self, notebook: str) -> None:
-        self._ask("PATCH", f"api/sessions/{self.session}", {"path": notebook})
-        self.notebook = notebook
 
     def close(self) -> None:
         self._client.stop_channels()
