@@ -16,8 +16,8 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.log import AheadOfLog, Log, LogError, LogUnavailable, Record
-from jupyter_durable_chat.server.handler import ChatHandler, translated
+from jupyter_durable_chat.log import AheadOfLog, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
 
 CHUNK_BYTES = 1 << 16
 """About how much of one session is read, and held, at a time."""
@@ -43,7 +43,7 @@ class Lost(NamedTuple):
     """This session cannot be read on from this position."""
 
     session: str
-    error: LogError
+    error: ApiError
 
 
 async def read(
@@ -51,7 +51,7 @@ async def read(
 ) -> AsyncIterator[list[Records | CaughtUp | Lost]]:
     """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
 
-    Ends when every session is lost.
+    Ends when every session is lost. Raises `LogUnavailable`.
     """
     behind = set(positions)
     readable = set(positions)
@@ -60,10 +60,12 @@ async def read(
         for session in sorted(readable):
             try:
                 records = await log.read(session, positions[session], max_bytes=CHUNK_BYTES)
-            except LogError as error:
+            except (UnknownStream, StreamDeleted, AheadOfLog) as error:
                 del positions[session]
                 readable.discard(session)
-                found.append(Lost(session, error))
+                answer = translated(error, session)
+                assert answer is not None
+                found.append(Lost(session, answer))
                 continue
             if records:
                 positions[session] = records[-1].lsn
@@ -130,9 +132,11 @@ class EventStream(ChatHandler):
             async for found in read(self.registry.log, positions, self.chat.keep_alive_seconds):
                 self.write(b"".join(_frames(found, positions, shared)) or b": keep-alive\n\n")
                 await self.flush()
-        except (StreamClosedError, LogUnavailable):
-            # Whoever reads this comes back with its position, when there is a network and a store again.
+        except StreamClosedError:
             return
+        except LogUnavailable as error:
+            # Whoever reads this comes back with its position, when there is a store again.
+            self.log.warning("A stream of events ends: %s", error)
 
 
 def _frames(found: list[Records | CaughtUp | Lost], positions: dict[str, int], shared: bool) -> Iterable[bytes]:
@@ -147,12 +151,8 @@ def _frames(found: list[Records | CaughtUp | Lost], positions: dict[str, int], s
         if isinstance(item, CaughtUp):
             yield frame(e.to_json(name | {"lsn": item.lsn}), name="caught-up")
         elif isinstance(item, Lost):
-            error = translated(item.error, item.session)
-            status = error.status_code if error else 500
-            more = {"last_lsn": item.error.last_lsn} if isinstance(item.error, AheadOfLog) else {}
-            yield frame(
-                e.to_json({"session": item.session, "status": status, "message": str(item.error), **more}), name="gone"
-            )
+            lost = {"session": item.session, "status": item.error.status_code, **item.error.body}
+            yield frame(e.to_json(lost), name="gone")
         elif not shared:
             for lsn, data in item.records:
                 yield frame(e.number(lsn, data), position=str(lsn))

@@ -154,7 +154,7 @@ async def test_delete_tells_every_reader(api: Api) -> None:
         assert (await take(single, lambda event: event.name == "gone"))[-1].data["status"] == 410
         assert [event async for event in single] == []
         gone = (await take(shared, lambda event: event.name == "gone"))[-1].data
-        assert (gone["session"], gone["status"]) == (deleted, 410)
+        assert (gone["session"], gone["status"]) == (deleted, 410) and deleted in gone["message"]
         await api("PATCH", f"api/sessions/{kept}", {"title": "T"})
         assert (await take(shared, lambda event: not event.name))[-1].data["title"] == "T"
 
