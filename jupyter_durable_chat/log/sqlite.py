@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
 from jupyter_durable_chat.log.opening import code, open_reader, open_store, unavailable
+from jupyter_durable_chat.log.stamps import Stamps
 from jupyter_durable_chat.log.tail import Tail
 from jupyter_durable_chat.log.waiters import GONE, Waiters
 from jupyter_durable_chat.log.worker import Job, Work, Worker
@@ -29,9 +30,6 @@ WATCH_SECONDS = 0.05
 
 PACE_SECONDS = 0.005
 """The least time between two looks at the store that those who begin to wait ask for; one look serves them all."""
-
-SETTLED_SECONDS = 2.0
-"""The coarsest clock by which a file system stamps files: younger stamps may hide a second change."""
 
 T = TypeVar("T")
 
@@ -57,9 +55,7 @@ class SqliteLog(Log):
         self._waiters = Waiters()
         self._asked = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
-        self._stamps: Any = None
-        self._stamped = 0.0
-        self._settled = False
+        self._stamps = Stamps()
 
     async def __aenter__(self) -> Self:
         try:
@@ -212,15 +208,7 @@ class SqliteLog(Log):
 
     def _look(self, streams: Collection[str], asked: bool, db: sqlite3.Connection) -> dict[str, int]:
         """Where these streams end; nothing when nobody asked and the store's files have not changed."""
-        stamps = [_stamp(f"{self._path}{side}") for side in ("", "-wal")]
-        now = time.monotonic()
-        if stamps != self._stamps:
-            self._stamps, self._stamped, self._settled = stamps, now, False
-        if self._settled and not asked:
-            return {}
-        # A clock that has not ticked since a change can hide another one, until this look or a later one.
-        self._settled = now - self._stamped > SETTLED_SECONDS
-        return statements.ends(db, streams)
+        return statements.ends(db, streams) if self._stamps.changed(self._path) or asked else {}
 
     # In the writer's thread
 
@@ -256,11 +244,3 @@ def _saved(db: sqlite3.Connection, job: Job[Any]) -> Any:
         outcome = error
     db.execute("RELEASE operation")
     return outcome
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
