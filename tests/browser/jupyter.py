@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +60,18 @@ class Jupyter:
         self._reader.start()
         if not up.wait(60) or process.poll() is not None:
             raise RuntimeError(f"{self.app} did not start:\n{self.output}")
+        # It says so a moment before it listens.
+        while not self._answers():
+            if process.poll() is not None:
+                raise RuntimeError(f"{self.app} did not start:\n{self.output}")
+
+    def _answers(self) -> bool:
+        try:
+            self.api("api/status")
+        except httpx2.ConnectError:
+            time.sleep(0.05)
+            return False
+        return True
 
     def kill(self) -> None:
         """The server is gone at once, without a word to anybody; its kernels, now orphans, go too."""
