@@ -4,13 +4,10 @@ An output stays small whatever the conversation weighs: its snapshot is at most 
 many messages it leaves out. It holds no key, no prompt of the system and no code.
 """
 
-from typing import Any
-
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.html import to_html
 from jupyter_durable_chat.notebook.render import to_markdown, to_text
-
-JSON = dict[str, Any]
+from jupyter_durable_chat.transcript import JSON
 
 MIME_TYPE = "application/vnd.jupyter-durable-chat.v1+json"
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from traitlets import Enum, Unicode
 
-from jupyter_durable_chat.notebook.client import JSON, ChatError, ServerUnreachable
+from jupyter_durable_chat.notebook.client import ChatError, ServerUnreachable
 from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.follower import Reader
 from jupyter_durable_chat.notebook.render import text_of
 from jupyter_durable_chat.notebook.turn import Turn
 from jupyter_durable_chat.notebook.view import ChatView
-from jupyter_durable_chat.transcript import Transcript
+from jupyter_durable_chat.transcript import JSON, Transcript
 
 
 class Chat(ChatView):

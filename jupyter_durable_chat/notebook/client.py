@@ -1,8 +1,8 @@
 """The server as a kernel sees it: HTTP and nothing else.
 
-A call ends in one of three ways: an answer, `ServerUnreachable` (nobody answered who could), or
-`ChatError` (the server said no, and why). A message is sent once, however often the connection breaks: its client id
-is minted here, and the server answers the same id with the same answer.
+A call ends in one of three ways: an answer, `ServerUnreachable` (nobody answered who could), or `ChatError` (the server
+said no, and why). A message is sent once, however often the connection breaks: its client id is minted here, and the
+server answers the same id with the same answer.
 """
 
 import ipaddress
@@ -13,20 +13,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from jupyter_durable_chat.transcript import JSON
+
 if TYPE_CHECKING:
     import httpx2
-
-JSON = dict[str, Any]
 
 URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
 TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+RETRY_DELAYS = (0.1, 0.4, 1.0)
+
 REFUSED = (401, 403)
 """Statuses that say that this kernel's token is worth nothing: trying again is useless."""
-
-RETRY_DELAYS = (0.1, 0.4, 1.0)
 
 NO_SERVER = (
     "This kernel was not started by a Jupyter server with jupyter-durable-chat, so there is nobody to answer. "

@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jupyter_durable_chat.notebook.client import JSON, ChatError, Client, ServerUnreachable
+from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.follower import Follower, Reader, connect
+from jupyter_durable_chat.transcript import JSON
 
 _GONE = (404, 410)
 
@@ -95,7 +96,8 @@ class Conversation:
         reader = self.open()
         assert self.session is not None
         answer = self.client.send(self.session, text, agent=agent, model=model)
-        reader.refresh()
+        with suppress(ChatError):  # the message is kept, whatever the network does now
+            reader.refresh()
         return answer
 
     def stop(self, turn: str | None = None) -> bool:

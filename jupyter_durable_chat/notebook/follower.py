@@ -24,7 +24,6 @@ import msgspec
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.client import (
     CONNECT_SECONDS,
-    JSON,
     REFUSED,
     ChatError,
     Client,
@@ -32,7 +31,7 @@ from jupyter_durable_chat.notebook.client import (
     server_address,
     session_path,
 )
-from jupyter_durable_chat.transcript import Transcript
+from jupyter_durable_chat.transcript import JSON, Transcript
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,6 +42,9 @@ SILENCE_SECONDS = 45.0
 """The server says something every 15 seconds; a connection that is silent for this long is dead."""
 
 MAX_BACKOFF_SECONDS = 10.0
+
+CONFLICT = 409
+"""Of a session that is gone from the stream: it is there, but not at our position."""
 
 INTERRUPT_SECONDS = 0.5
 """How soon a wait notices Ctrl-C where a lock cannot be interrupted (Windows)."""
@@ -110,9 +112,12 @@ class Reader:
         """Wait until `done()`; whether it was before `timeout` seconds. Raises `error` when the session is lost."""
         if isinstance(threading.current_thread(), _Thread):
             raise ChatError("An observer of a chat cannot wait for it: it runs in the thread that reads the answers.")
+        if done():
+            return True
         ends = None if timeout is None else time.monotonic() + timeout
         changed = threading.Event()
         with self.listening(changed.set):
+            # Only now, when nothing can be missed any more, does `done` count.
             while not done():
                 if self.error:
                     raise self.error
@@ -303,9 +308,6 @@ class _Thread(threading.Thread):
         after = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
         timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
         async with http.sse("api/events", params=after, timeout=timeout, max_event_size=None) as source:
-            if source.response.status_code in (404, 409, 410):
-                await self._start_over(http, positions)
-                return
             if not source.response.is_success:
                 await source.response.aread()
                 check(source.response)
@@ -318,7 +320,10 @@ class _Thread(threading.Thread):
     async def _take(self, http: "httpx2.AsyncClient", kind: str, data: str) -> None:
         if kind == "gone":
             gone = msgspec.json.decode(data, type=_Gone)
-            self.follower.lose(gone.session, ChatError(gone.message, status=gone.status))
+            if gone.status == CONFLICT:
+                await self._start_over(http, gone.session)
+            else:
+                self.follower.lose(gone.session, ChatError(gone.message, status=gone.status))
         elif kind == "snapshot":
             self._start_from(msgspec.json.decode(data))
         elif kind == "message":
@@ -331,15 +336,10 @@ class _Thread(threading.Thread):
             reader._apply_page(await self._get(http, session_path(reader.session, f"events?after={reader.lsn}")))
         self._tell(reader)
 
-    async def _start_over(self, http: "httpx2.AsyncClient", sessions: Iterable[str]) -> None:
+    async def _start_over(self, http: "httpx2.AsyncClient", session: str) -> None:
         """The server has less than we saw: its store was replaced. What it has now is what there is."""
-        for session in sessions:
-            try:
-                self._start_from(msgspec.json.decode(await self._get(http, session_path(session))))
-            except ChatError as error:
-                if error.status not in (404, 410):
-                    raise
-                self.follower.lose(session, error)
+        self._start_from(msgspec.json.decode(await self._get(http, session_path(session))))
+        self.reconnect()
 
     def _start_from(self, transcript: JSON) -> None:
         if reader := self.follower.followed(transcript["id"]):

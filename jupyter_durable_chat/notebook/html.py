@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from html import escape
 
-from jupyter_durable_chat.notebook.render import JSON, WEB, Format, line, write
+from jupyter_durable_chat.notebook.render import WEB, Format, line, write
+from jupyter_durable_chat.transcript import JSON
 
 PAGE = "max-width: 60em; line-height: 1.5"
 MESSAGE = "margin: 0 0 1em"

@@ -7,9 +7,9 @@ control characters (a terminal would obey them) are gone.
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-JSON = dict[str, Any]
+from jupyter_durable_chat.transcript import JSON
 
 EMPTY = "No messages yet."
 RUNNING = "still answering"

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, Literal
 
-from jupyter_durable_chat.notebook.client import JSON, ChatError
+from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.render import text_of
 from jupyter_durable_chat.notebook.view import ChatView
-from jupyter_durable_chat.transcript import Transcript
+from jupyter_durable_chat.transcript import JSON, Transcript
 
 Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
 
@@ -76,7 +76,7 @@ class Turn:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[JSON, JSON]:
         self._conversation.refresh()
-        return self._view.output()
+        return self._view._repr_mimebundle_()
 
     def __repr__(self) -> str:
         return f"<Turn {self.id} of {self._reader.session}>"

@@ -4,6 +4,7 @@ The browser reads the answer from the server, so nothing here is needed while it
 an idle one, and the output goes on without a kernel.
 """
 
+import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import anywidget
 from traitlets import Dict, Unicode, default
 
 from jupyter_durable_chat.notebook.bundle import chat_bundle, output
-from jupyter_durable_chat.notebook.client import JSON
 from jupyter_durable_chat.notebook.conversation import Conversation
+from jupyter_durable_chat.transcript import JSON
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -22,7 +23,13 @@ NOT_BUILT = (
     "checkout, or install the package with pip, which builds it; then restart this kernel."
 )
 
-_NOT_BUILT_MODULE = f"export default {{ render({{ el }}) {{ el.textContent = {NOT_BUILT!r} }} }}"
+
+def loader(static: Path) -> str:
+    """The module of the widget, which fetches the front end; one that says what to do when it is not built."""
+    try:
+        return (static / "widget.js").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return f"export default {{ render({{ el }}) {{ el.textContent = {json.dumps(NOT_BUILT)} }} }}"
 
 
 class ChatView(anywidget.AnyWidget):
@@ -49,21 +56,15 @@ class ChatView(anywidget.AnyWidget):
             notice=self._conversation.notice,
         )
 
-    def output(self) -> tuple[JSON, JSON]:
-        """The output of a cell: its data by MIME type, and their metadata."""
-        shown: Any = super()._repr_mimebundle_()
-        data, metadata = shown
-        return {**data, **output(self._current())}, metadata
-
     def _repr_mimebundle_(self, **_: Any) -> tuple[JSON, JSON]:
-        return self.output()
+        """The output of a cell: its data by MIME type, and their metadata."""
+        view: Any = super()._repr_mimebundle_()
+        data, metadata = view
+        return {**data, **output(self._current())}, metadata
 
     @default("_esm")
     def _loader(self) -> str:
-        try:
-            return (STATIC / "widget.js").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return _NOT_BUILT_MODULE
+        return loader(STATIC)
 
     def _on_message(self, _: object, message: JSON, __: object) -> None:
         """A page that cannot load the front end from the server asks its kernel for it."""

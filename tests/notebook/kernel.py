@@ -85,6 +85,12 @@ class Kernel:
             raise CellError("\n".join(value["traceback"]))
         return ast.literal_eval(value["data"]["text/plain"])
 
+    def tell_widget(self, model: str, data: dict[str, Any]) -> None:
+        """Send what a page sends to a widget, and return when the kernel has done what it makes of it."""
+        message = self._client.session.msg("comm_msg", {"comm_id": model, "data": data})
+        self._client.shell_channel.send(message)
+        self.outputs(message["header"]["msg_id"])
+
     def _ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
         """A call of Jupyter's own API."""
         url, headers = f"{self._jupyter.url}{path}", {"Authorization": f"token {self._jupyter.token}"}

@@ -1,9 +1,12 @@
 """`Chat` in real kernels of a real server."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
 
 from jupyter_durable_chat.notebook.bundle import MIME_TYPE
+from jupyter_durable_chat.notebook.view import STATIC, loader
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import CellError, Kernel, running_kernel
 
@@ -156,17 +159,16 @@ def test_two_kernels_follow_one_session(own_kernel: Kernel, kernel: Kernel) -> N
     assert own_kernel.value("chat.messages") == kernel.value("chat.messages")
 
 
-def test_many_chats_use_one_connection(jupyter: Jupyter, own_kernel: Kernel) -> None:
-    def readers() -> int:
-        return jupyter.api("durable-chat/api/health")["readers"]
-
-    before = readers()
+def test_many_chats_are_read_by_one_thread(own_kernel: Kernel) -> None:
+    """One thread is one connection; without a chat there is none."""
+    own_kernel.run("import threading")
+    own_kernel.run("def readers(): return [t for t in threading.enumerate() if t.name == 'jupyter-durable-chat']")
     own_kernel.run("from jupyter_durable_chat import Chat; chats = [Chat(str(n), agent='obedient') for n in range(5)]")
     own_kernel.run("assert [chat.send('hi').text for chat in chats] == ['hi '] * 5")
-    assert readers() == before + 1
-    own_kernel.run("import threading; [chat.close() for chat in chats]")
-    own_kernel.run("[t.join(10) for t in threading.enumerate() if t.name == 'jupyter-durable-chat']")
-    assert own_kernel.value("'jupyter-durable-chat' in [t.name for t in threading.enumerate()]") is False
+    assert own_kernel.value("len(readers())") == 1
+    own_kernel.run("for chat in chats: chat.close()")
+    own_kernel.run("for reader in readers(): reader.join(10)")
+    assert own_kernel.value("readers()") == []
 
 
 def test_title_agent_and_model_change_the_session(jupyter: Jupyter, kernel: Kernel) -> None:
@@ -249,6 +251,18 @@ def test_the_widgets_model(kernel: Kernel) -> None:
     kernel.run("import queue; q = queue.Queue(); other.observe(lambda change: q.put(change.new), 'bundle')")
     kernel.run("other.send('x').wait()")
     assert kernel.value("q.get(timeout=20)['snapshot']['messages'][1]['parts'][0]['text']") == "x "
+
+
+def test_a_page_without_the_server_asks_the_kernel_for_the_front_end(kernel: Kernel) -> None:
+    kernel.tell_widget(kernel.value("chat.model_id"), {"method": "custom", "content": {"type": "core"}})
+    content = kernel.comms[-1]["content"]["data"]["content"]
+    assert content == {"type": "core", "code": (STATIC / "core-inline.js").read_text(encoding="utf-8")}
+
+
+def test_the_loader(tmp_path: Path) -> None:
+    """It travels once for every widget, so it is small; without a front end it says what to do."""
+    assert len(loader(STATIC)) < 2000 and "render" in loader(STATIC)
+    assert "npm run build" in loader(tmp_path)
 
 
 def test_inside_other_widgets(kernel: Kernel) -> None:

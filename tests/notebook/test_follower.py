@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jupyter_durable_chat.notebook.client import JSON, ChatError, Client, ServerUnreachable
+from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.follower import Follower, Reader
-from jupyter_durable_chat.transcript import Transcript
+from jupyter_durable_chat.transcript import JSON, Transcript
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel
 from tests.notebook.proxy import Proxy, proxy_to
@@ -192,6 +192,21 @@ def test_a_deleted_session_is_lost_for_good(
         assert raised.value.status == 410
         ask(direct, other.session, "5 words at 100 per second")
         other_watch.until(is_over)
+
+
+def test_a_server_that_has_less(follower: Follower, direct: Client) -> None:
+    """Its store was replaced: what it has is what there is, and the others go on."""
+    session, other = direct.create(), follower.reader(direct.create())
+    ahead = follower.reader({**session, "lsn": session["lsn"] + 100, "title": "of the old store"})
+    watch, other_watch = Watch(ahead), Watch(other)
+    with ahead.listening(watch), other.listening(other_watch):
+        watch.until(lambda transcript: transcript.title is None)
+        ask(direct, session["id"], "5 words at 100 per second")
+        ask(direct, other.session, "5 words at 100 per second")
+        watch.until(is_over)
+        other_watch.until(is_over)
+    assert as_in_the_log(ahead, direct)
+    assert as_in_the_log(other, direct)
 
 
 def test_a_token_that_is_not_accepted(jupyter: Jupyter, direct: Client) -> None:
