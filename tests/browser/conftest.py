@@ -30,9 +30,14 @@ Open = Callable[..., NotebookPage]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if is_here(item):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.timeout(180))
+    items.sort(key=is_here)  # the quick ones first
+
+
+def is_here(item: pytest.Item) -> bool:
+    return Path(__file__).parent in item.path.parents
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +37,8 @@ class Jupyter:
         self.files = folder / "files"
         self.files.mkdir()
         headers = {"Authorization": f"token {self.token}", "Accept": "application/json"}
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30)
+        again = httpx2.HTTPTransport(retries=8)
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30, transport=again)
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
         self._configure()
@@ -60,18 +60,7 @@ class Jupyter:
         self._reader.start()
         if not up.wait(60) or process.poll() is not None:
             raise RuntimeError(f"{self.app} did not start:\n{self.output}")
-        # It says so a moment before it listens.
-        while not self._answers():
-            if process.poll() is not None:
-                raise RuntimeError(f"{self.app} did not start:\n{self.output}")
-
-    def _answers(self) -> bool:
-        try:
-            self.api("api/status")
-        except httpx2.ConnectError:
-            time.sleep(0.05)
-            return False
-        return True
+        self.api("api/status")  # it says so a moment before it listens; the client tries again
 
     def kill(self) -> None:
         """The server is gone at once, without a word to anybody; its kernels, now orphans, go too."""

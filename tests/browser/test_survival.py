@@ -129,3 +129,23 @@ def test_notebook_that_was_never_saved(open_notebook: Open) -> None:
     notebook.write(CHAT_CELL)
     notebook.run()
     assert_goes_on(notebook)
+
+
+def test_tab_that_opened_the_connection_is_closed(open_notebook: Open) -> None:
+    """All tabs read from one connection; it is not the first tab's own."""
+    first = ask(open_notebook(CHAT_CELL))
+    first.save()
+    second = open_notebook()
+    second.chat.wait_for_word(30)
+    first.page.close()
+    assert_goes_on(second)
+
+
+def test_stop_keeps_what_came(open_notebook: Open, jupyter: Jupyter) -> None:
+    notebook = ask(open_notebook(CHAT_CELL))
+    notebook.chat.root.locator("button.jdc-stop").click()
+    notebook.chat.wait_for_outcome("stopped")
+    answer = notebook.chat.answer
+    assert answer == ALL_WORDS[: len(answer)]
+    notebook.chat.assert_exact(jupyter)
+    notebook.assert_never_wrong()
