@@ -37,7 +37,7 @@ class Jupyter:
         self.files = folder / "files"
         self.files.mkdir()
         headers = {"Authorization": f"token {self.token}", "Accept": "application/json"}
-        again = httpx2.HTTPTransport(retries=8)
+        again = httpx2.HTTPTransport(retries=5)
         self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30, transport=again)
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
