@@ -16,12 +16,13 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.agents.catalog import Agents
-from jupyter_durable_chat.log import Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable
+from jupyter_durable_chat.log import Compacted, Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Turn
 
@@ -117,13 +118,30 @@ class Session:
     # Reading
 
     async def refresh(self) -> Transcript:
-        """Fold what the log has by now; returns the transcript."""
-        while records := await self._log.read(self.id, self.transcript.lsn):
+        """Fold what the log has by now, on top of its snapshot if that is further; returns the transcript."""
+        if self.transcript.lsn == 0:
+            await self._restore()
+        while True:
+            try:
+                records = await self._log.read(self.id, self.transcript.lsn)
+            except Compacted:
+                await self._restore()
+                continue
+            if not records:
+                return self.transcript
             # Between two chunks others have their turn on the event loop; who folds twice folds once.
             for record in records:
                 if record.lsn > self.transcript.lsn:
                     self.transcript.apply(e.decode(e.number(record.lsn, record.data)))
-        return self.transcript
+
+    async def _restore(self) -> None:
+        snapshot = await self._log.snapshot(self.id)
+        if snapshot and snapshot.lsn > self.transcript.lsn:
+            self.transcript = Transcript.from_json(msgspec.json.decode(snapshot.data))
+
+    async def save_snapshot(self) -> None:
+        """Keep the transcript as it is now, so that opening the session costs what is shown and not how it came."""
+        await self._log.save_snapshot(self.id, Record(self.transcript.lsn, e.to_json(self.transcript.to_json())))
 
     async def turn_ended(self, turn_id: str, timeout: float) -> bool:
         """Wait until the log has this turn's outcome; false when `timeout` seconds were not enough."""
@@ -272,6 +290,7 @@ class Session:
                 after=self.transcript.lsn,
                 labels={"status": "streaming"},
                 summary=summary(self.transcript, preview=message.text, more=2),
+                words=message.text,
             )
         except Conflict:
             await self._log.append(self.id, [], epoch=epoch, release=True)
@@ -360,9 +379,11 @@ class Session:
             epoch=epoch,
             labels={"status": status},
             summary=summary(self.transcript),
+            words=text_of(self.transcript.messages[-1]),
             release=True,
         )
         await self.refresh()
+        await self.save_snapshot()
 
     def _encode(self, event: e.Event, turn: str | None = None) -> bytes:
         return e.encode(event, at=e.timestamp(self._clock()), turn=turn)
@@ -371,7 +392,7 @@ class Session:
 def summary(transcript: Transcript, *, preview: str | None = None, more: int = 0) -> bytes:
     """What a list of sessions shows of one, as JSON. `preview` and `more` speak of messages about to be stored."""
     if preview is None:
-        preview = next((text for m in reversed(transcript.messages) if (text := _text(m))), "")
+        preview = next((text for m in reversed(transcript.messages) if (text := text_of(m))), "")
     return e.to_json(
         {
             "title": transcript.title,
@@ -386,14 +407,15 @@ def summary(transcript: Transcript, *, preview: str | None = None, more: int = 0
     )
 
 
-def _text(message: JSON) -> str:
+def text_of(message: JSON) -> str:
+    """The words of a message, without its reasoning, tools and files."""
     return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
 
 
 def _sent_before(said: JSON, message: Message) -> Sent:
     metadata: dict[str, Any] = said["metadata"]
     same = (
-        _text({"parts": said["parts"][:1]}) == message.text
+        text_of({"parts": said["parts"][:1]}) == message.text
         and said["parts"][1:] == message.parts
         and all(metadata.get(name) == getattr(message, name) for name in ("agent", "model", "tools"))
     )

@@ -235,3 +235,19 @@ def test_a_holder_is_gone_only_when_its_process_surely_is() -> None:
     assert not alive(f"{machine()}:{ended.pid}:x")
     assert alive(f"{machine()}:1:x")
     assert alive(f"elsewhere:{ended.pid}:x")
+
+
+async def test_opening_costs_the_transcript_and_not_the_tokens(world: World) -> None:
+    async with world.server() as registry:
+        session_id = await created(registry)
+        turn = await send(registry, session_id)
+        world.agent.say_text(*"many tokens")
+        world.agent.finish()
+        assert await outcome(registry, session_id, turn) == "completed"
+        await eventually(lambda: not registry.turns)
+        async with registry.acquire(session_id) as session:
+            before = session.transcript.to_json()
+        await registry.log.compact(session_id)
+    async with world.server() as registry, registry.acquire(session_id) as session:
+        assert json.loads(e.to_json(session.transcript.to_json())) == json.loads(e.to_json(before))
+        assert (await session.send(Message(client_id="c", text="Why?"), None)).turn_id == turn

@@ -45,6 +45,25 @@ async def test_the_list_is_newest_first_filtered_and_paged(api: Api, agent: Scri
     assert (await api("GET", "api/sessions?status=streaming")).json()["sessions"] == []
 
 
+async def test_search_finds_questions_and_answers(api: Api, agent: Scripted) -> None:
+    asked, answered = await api.session(), await api.session()
+    await api.send(asked, "What is a Histogram?")
+    agent.finish()
+    await api.settled(asked)
+    await api.send(answered, "What is this?")
+    agent.say_text("A histo", "gram of data.")
+    agent.finish()
+    await api.settled(answered)
+
+    async def found(q: str) -> list[str]:
+        listed = await api("GET", "api/sessions", params={"q": q})
+        return [s["id"] for s in listed.json()["sessions"]]
+
+    assert await found("histogram") == [answered, asked]
+    assert await found("HISTO data") == [answered]
+    assert await found("nothing") == [] and await found('"') == [answered, asked]
+
+
 async def test_an_answer_from_send_to_outcome(api: Api, agent: Scripted) -> None:
     session = await api.session()
     sent = await api.send(session)

@@ -175,3 +175,31 @@ async def test_the_end_of_the_server_ends_its_streams_and_interrupts_its_turns(a
         await api.chat.stop_extension()
         assert [event.data["type"] async for event in stream if not event.name] in ([], ["error", "turn-stopped"])
     assert agent.closed.is_set()
+
+
+async def test_a_reader_whose_events_were_compacted_gets_the_snapshot_and_goes_on(api: Api, agent: Scripted) -> None:
+    session = await api.session()
+    await api.send(session)
+    agent.say_text("kept")
+    agent.finish()
+    before = await api.settled(session)
+    await api.chat.registry.log.compact(session)
+    await api("PATCH", f"api/sessions/{session}", {"title": "T"})
+    async with api.stream(f"api/sessions/{session}/events?after=2") as stream:
+        events = await take(stream, lambda event: event.name == "caught-up")
+    assert [event.name for event in events] == ["hello", "snapshot", "", "caught-up"]
+    assert events[1].data == before and events[1].id is None
+    assert events[2].data["lsn"] == before["lsn"] + 1 and events[2].data["title"] == "T"
+    async with api.stream(f"api/events?after={session}:0") as stream:
+        shared = await take(stream, lambda event: event.name == "caught-up")
+    assert [event.name for event in shared] == ["hello", "snapshot", "", "caught-up"]
+    path = f"api/sessions/{session}/events?after=0"
+    page = (await api("GET", path, headers={"Accept": "application/json"})).json()
+    assert page["snapshot"] == before and [event["title"] for event in page["events"]] == ["T"]
+    live = await api(
+        "GET", f"api/sessions/{session}/events?after={before['lsn']}", headers={"Accept": "application/json"}
+    )
+    assert live.json()["snapshot"] is None
+    fork = await api("POST", f"api/sessions/{session}/fork", {"lsn": 2})
+    assert fork.status_code == 409 and fork.json()["code"] == "compacted"
+    assert (await api.send(session, client_id="c_1"))["turn_id"] == before["messages"][0]["metadata"]["turn"]
