@@ -39,7 +39,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory, without_node: dict[str, str])
     """The sdist, built from a copy of the sources, and the wheel, built from that sdist."""
     source = tmp_path_factory.mktemp("checkout") / "source"
     shutil.copytree(ROOT, source, ignore=GENERATED)
-    run(UV, "build", cwd=source, env=without_node)
+    run(UV, "build", "--python", sys.executable, cwd=source, env=without_node)
     return source / "dist"
 
 

@@ -59,7 +59,7 @@ def chromium(playwright: Playwright) -> str:
     pytest.fail("No Chromium on this machine. Run scripts/install-chromium, then try again.", pytrace=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(playwright), args=FLAGS)

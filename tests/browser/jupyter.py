@@ -114,11 +114,12 @@ class Jupyter:
         """What the server has printed so far."""
         return self._output.read_text()
 
-    def write_notebook(self, name: str, *cells: str) -> Path:
+    def write_notebook(self, name: str, *cells: str | nbformat.NotebookNode) -> Path:
+        """Code cells, or the source of them, as a file in the server's folder."""
         path = self.files / name
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, path)
+        nodes = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata={"kernelspec": kernel}), path)
         return path
 
     def _configure(self) -> None:

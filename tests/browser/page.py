@@ -55,7 +55,12 @@ class NotebookPage:
         self.page.wait_for_function(f"{PANEL}?.sessionContext?.session?.kernel?.status === 'idle'")
 
     def kernel_busy(self) -> None:
-        self.page.wait_for_function(f"{PANEL}?.sessionContext?.session?.kernel?.status === 'busy'")
+        """Wait until the server says so: a loaded page may learn of it late, and the chat must not depend on that."""
+        self.page.wait_for_function(
+            "url => fetch(url).then(answer => answer.json()).then(kernels => kernels[0].execution_state === 'busy')",
+            arg=f"{self.jupyter.base_url}api/kernels",
+            polling=100,
+        )
 
     @property
     def trusted(self) -> bool:

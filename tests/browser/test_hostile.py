@@ -49,4 +49,4 @@ def write_hostile_notebook(jupyter: Jupyter) -> None:
     }
     output = nbformat.v4.new_output("execute_result", data, execution_count=1)
     cell = nbformat.v4.new_code_cell("Chat()", outputs=[output], execution_count=1)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), jupyter.files / "hostile.ipynb")
+    jupyter.write_notebook("hostile.ipynb", cell)
