@@ -36,6 +36,7 @@ from jupyter_durable_chat.log import (
 )
 from jupyter_durable_chat.session import Session, new_id, summary, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript
+from jupyter_durable_chat.turn import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +59,14 @@ class Registry:
         *,
         lease_seconds: float = 10.0,
         clock: Callable[[], float] = time.time,
+        limits: Limits = Limits(),  # noqa: B008 (it is frozen)
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.agents = agents
         self._open_log = open_log
         self._lease_seconds = lease_seconds
         self._clock = clock
+        self._limits = limits
         self._on_tick = on_tick
         self._holder = f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._log: Log | None = None
@@ -131,6 +134,7 @@ class Registry:
             holder=self._holder,
             lease_seconds=self._lease_seconds,
             clock=self._clock,
+            limits=self._limits,
         )
         self._sessions[session_id] = session
         self._sessions.move_to_end(session_id)

@@ -24,7 +24,7 @@ from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.log import Compacted, Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
-from jupyter_durable_chat.turn import Turn
+from jupyter_durable_chat.turn import Limits, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class Session:
         holder: str,
         lease_seconds: float,
         clock: Callable[[], float],
+        limits: Limits,
     ) -> None:
         self.id = session_id
         self.transcript = Transcript()
@@ -106,6 +107,7 @@ class Session:
         self._holder = holder
         self._lease_seconds = lease_seconds
         self._clock = clock
+        self._limits = limits
         self._commands = asyncio.Lock()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
@@ -304,7 +306,7 @@ class Session:
         async def append(events: Sequence[e.Event]) -> None:
             await self._log.append(self.id, [self._encode(event, turn_id) for event in events], epoch=epoch)
 
-        self._turn = Turn(agent.run(request), append)
+        self._turn = Turn(agent.run(request), append, limits=self._limits)
         self._running = asyncio.create_task(self._attend(self._turn, turn_id, epoch), name=f"turn {turn_id}")
 
     async def _attend(self, turn: Turn, turn_id: str, epoch: int) -> None:

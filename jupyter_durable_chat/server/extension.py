@@ -7,6 +7,7 @@ not.
 
 import asyncio
 import getpass
+import math
 import os
 import secrets
 from pathlib import Path
@@ -26,6 +27,7 @@ from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.stream import EventStream
+from jupyter_durable_chat.turn import Limits
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -84,6 +86,15 @@ class DurableChat(ExtensionApp):
     keep_alive_seconds = Float(
         15.0, config=True, help="Seconds of silence after which an event stream sends a comment."
     )
+    first_token_seconds = Float(
+        300.0, config=True, help="How long a model may take to begin its answer; then the answer fails. 0: for ever."
+    )
+    inactivity_seconds = Float(
+        300.0, config=True, help="How long a model may be silent in an answer; then the answer fails. 0: for ever."
+    )
+    total_seconds = Float(
+        0.0, config=True, help="How long a whole answer may take; then it fails, with its text kept. 0: for ever."
+    )
     lease_seconds = Float(
         10.0,
         config=True,
@@ -108,6 +119,11 @@ class DurableChat(ExtensionApp):
             lambda: SqliteLog(Path(self.store).expanduser()),
             self._agents(),
             lease_seconds=self.lease_seconds,
+            limits=Limits(
+                first_token=self.first_token_seconds or math.inf,
+                inactivity=self.inactivity_seconds or math.inf,
+                total=self.total_seconds or math.inf,
+            ),
             on_tick=self._note_activity,
         )
 

@@ -153,6 +153,20 @@ async def test_a_failed_answer_says_why(api: Api, agent: Scripted) -> None:
     assert "sk-secret" not in json.dumps(transcript)
 
 
+class TestTimeOut:
+    @pytest.fixture
+    def jp_server_config(self, jp_server_config: dict[str, Any]) -> dict[str, Any]:
+        return {**jp_server_config, "DurableChat": {**jp_server_config["DurableChat"], "inactivity_seconds": 0.05}}
+
+    async def test_a_model_that_falls_silent_fails_with_its_text_kept(self, api: Api, agent: Scripted) -> None:
+        session = await api.session()
+        await api.send(session)
+        agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="half"))
+        answer = (await api.settled(session))["messages"][1]
+        assert answer["metadata"]["outcome"] == "failed" and answer["parts"][0]["text"] == "half"
+        assert "0.05 seconds" in answer["metadata"]["error"]["text"] and agent.closed.is_set()
+
+
 async def test_changes(api: Api) -> None:
     session = await api.session()
     changed = await api("PATCH", f"api/sessions/{session}", {"title": "New", "muted": True})
