@@ -32,6 +32,7 @@ HEAD = """
         (SELECT json_group_object(name, value) FROM labels WHERE stream = streams.id), summary, deleted
     FROM streams WHERE """
 LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
+NEXT = "SELECT 1 FROM records WHERE stream = ? AND lsn = ?"
 FOUND = " AND id IN (SELECT CAST(stream AS INTEGER) FROM words WHERE words MATCH ?)"
 RECORDS = """
     SELECT records.lsn, records.data FROM streams JOIN records ON records.stream = streams.id
@@ -139,10 +140,13 @@ def read(db: sqlite3.Connection, stream: str, after: int, limit: int, max_bytes:
         if max_bytes <= 0:
             break
     if not records:
-        _, lsn, *_ = _living(db, stream)
+        number, lsn, *_ = _living(db, stream)
         if after > lsn:
             raise AheadOfLog(stream, after, lsn)
         if after < lsn:
+            # Either what follows is gone, or it has come between the two statements.
+            if db.execute(NEXT, (number, after + 1)).fetchone():
+                return read(db, stream, after, limit, max_bytes)
             raise Compacted(stream, after)
     elif records[0].lsn > after + 1:
         raise Compacted(stream, after)
