@@ -16,6 +16,10 @@ const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
 /** Before the widget view's -10: JupyterLab renders one of an output's forms and never tries another. */
 const RANK = -20
 
+const NOT_LOADED =
+  'This is a saved copy: the chat itself could not be loaded from this server. Reload the page. If that does not help, ' +
+  'install jupyter-durable-chat where Jupyter runs and restart Jupyter.'
+
 class Renderer extends Widget implements IRenderMime.IRenderer {
   readonly #unmount = new AbortController()
   #model: IRenderMime.IMimeModel | null = null
@@ -56,7 +60,7 @@ class Renderer extends Widget implements IRenderMime.IRenderer {
 function fallback({ data }: IRenderMime.IMimeModel): string {
   const text = data['text/plain']
   const said = Array.isArray(text) ? text.join('') : typeof text === 'string' ? text : ''
-  return `${said}\n\n(The chat cannot be shown: this Jupyter server does not run jupyter-durable-chat.)`
+  return `${said}\n\n(${NOT_LOADED})`
 }
 
 const extension: IRenderMime.IExtension = {

@@ -149,8 +149,8 @@ def _open(
         given = credentials(name, api_keys, base_urls)
         try:
             return infer_provider_class(name)(**given) if given else infer_provider(name)
-        except TypeError:
-            raise UserError(f"The provider {name!r} cannot be given: {', '.join(given)}.") from None
+        except (TypeError, ValueError) as error:  # it takes no such setting; there is none of this name
+            raise UserError(f"The provider {name!r} cannot be used: {error}.") from None
 
     opened = infer_model(model, provider)
     # One attempt, and one request per step: who runs the turn decides what is worth another.

@@ -6,13 +6,12 @@ of the instructions is not told at all.
 """
 
 import re
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from pydantic_ai import exceptions as x
 
 from jupyter_durable_chat.agents import AgentError
-from jupyter_durable_chat.agents.providers import KEY_SETTING, PROVIDERS, URL_SETTING, Provider
+from jupyter_durable_chat.agents.providers import URL_SETTING, key_places
 from jupyter_durable_chat.events import Category
 
 MESSAGE_CHARACTERS = 300
@@ -52,7 +51,7 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
         case x.ModelContextWindowExceededError():
             return "too-long", False, "the conversation is longer than this model can read. Start a new chat."
         case x.ModelAuthenticationError():
-            return "auth", False, f"the provider refused the key{status}. Check {_key(asked)}."
+            return "auth", False, f"the provider refused the key{status}. Check {key_places(asked.provider)}."
         case x.ModelNotFoundError():
             return "provider", False, f"the provider knows no such model{status}. Check its name, and the base URL."
         case x.ModelConnectionError():
@@ -61,7 +60,7 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
             return "provider", True, f"the provider cannot answer now{status}. Try again in a moment."
         case x.ContentFilterError():
             return "refused", False, "the provider's content filter withheld the answer. Ask in other words."
-        case x.OutputTokenLimitExceeded():
+        case x.UnexpectedModelBehavior() if "token limit" in error.message:
             return "provider", False, "the model reached its output limit before it wrote an answer. Ask for less."
         case x.ModelAPIError() if error.provider_error_code in ("content_filter", "content_policy_violation"):
             return "refused", False, "the provider refuses to answer this. Ask in other words."
@@ -73,23 +72,19 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
     return "provider", True, "the provider sent what is no answer. Try again; if it stays so, check the base URL."
 
 
-def _key(asked: Asked) -> str:
-    variables = PROVIDERS.get(asked.provider, Provider()).keys
-    return " or ".join([*variables, f"{KEY_SETTING}[{asked.provider!r}]"])
-
-
 def _unreachable(error: x.ModelConnectionError, asked: Asked) -> str:
     where = _address(asked.url) if asked.url else "the provider"
     if isinstance(error, x.ModelTimeoutError):
         return f"{where} did not answer in time. Try again."
-    if error.phase == "connect":
-        return f"{where} cannot be reached. Is it running? {URL_SETTING}[{asked.provider!r}] sets the address."
-    return f"the connection to {where} broke before the answer began. Try again."
+    if error.phase in ("read", "write"):
+        return f"the connection to {where} broke before the answer began. Try again."
+    return f"{where} cannot be reached. Is it running? {URL_SETTING}[{asked.provider!r}] sets the address."
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """The address without credentials and query, also if it is a malformed one."""
+    scheme, separator, rest = url.partition("?")[0].rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2]
 
 
 def _message(body: object) -> str:

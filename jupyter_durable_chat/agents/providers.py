@@ -9,6 +9,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -50,7 +51,6 @@ PROVIDERS = {
     "cohere": Provider(("CO_API_KEY",), sdk="cohere", extra="cohere"),
     "deepseek": Provider(("DEEPSEEK_API_KEY",)),
     "fireworks": Provider(("FIREWORKS_API_KEY",)),
-    "github": Provider(("GITHUB_API_KEY",)),
     "groq": Provider(("GROQ_API_KEY",), sdk="groq", extra="groq"),
     "heroku": Provider(("HEROKU_INFERENCE_KEY",)),
     "huggingface": Provider(("HF_TOKEN",), sdk="huggingface_hub", extra="huggingface"),
@@ -88,9 +88,15 @@ def obstacle(model: str | None, api_keys: Mapping[str, str], base_urls: Mapping[
         package = "jupyter-durable-chat" if provider.extra in OURS else "pydantic-ai-slim"
         command = f'pip install "{package}[{provider.extra}]"'
         return Obstacle("internal", f"{model} needs a package that is not here. Where Jupyter runs: {command}")
-    if not _has_key(name, provider, api_keys, base_urls):
-        variables = " or ".join(provider.keys)
-        return Obstacle("auth", f"{model} needs a key: set {variables} where Jupyter runs, or {KEY_SETTING}[{name!r}].")
+    address = _address(name, provider, base_urls)
+    if address and not _is_address(address):
+        places = _places(name, URL_SETTING, provider.url)
+        return Obstacle("internal", f"{model} has no proper address: {places} must be like http://host:port/path.")
+    key = _key(name, provider, api_keys)
+    if key and not (key.isascii() and key.isprintable()):
+        return Obstacle("auth", f"{model} has a key that none can be: paste it again into {key_places(name)}.")
+    if not key and provider.keys and not (provider.url and address):
+        return Obstacle("auth", f"{model} needs a key: set {key_places(name)}.")
     return None
 
 
@@ -98,7 +104,7 @@ def credentials(name: str, api_keys: Mapping[str, str], base_urls: Mapping[str, 
     """The settings of this provider as keyword arguments for pydantic-ai's; it adds what the environment has."""
     given: dict[str, str] = {}
     provider = PROVIDERS.get(name, Provider())
-    if base_url := base_urls.get(name) or _default_url(provider):
+    if base_url := base_urls.get(name) or _default_address(provider):
         given["base_url"] = base_url
     if key := api_keys.get(name):
         given["api_key"] = key
@@ -109,20 +115,38 @@ def credentials(name: str, api_keys: Mapping[str, str], base_urls: Mapping[str, 
 
 
 def secrets(name: str, api_keys: Mapping[str, str]) -> list[str]:
-    """Every key of this provider that an error might repeat."""
+    """Every key that an error of this provider might repeat."""
     variables = PROVIDERS.get(name, Provider()).keys
-    return [*api_keys.values(), *filter(None, map(os.environ.get, variables))]
+    return [*filter(None, api_keys.values()), *filter(None, map(os.environ.get, variables))]
 
 
-def _default_url(provider: Provider) -> str | None:
+def key_places(name: str) -> str:
+    """Where a key of this provider is looked for."""
+    return _places(name, KEY_SETTING, *PROVIDERS.get(name, Provider()).keys)
+
+
+def _places(name: str, setting: str, *variables: str | None) -> str:
+    return " or ".join([*filter(None, variables), f"{setting}[{name!r}]"])
+
+
+def _key(name: str, provider: Provider, api_keys: Mapping[str, str]) -> str | None:
+    return api_keys.get(name) or next(filter(None, map(os.environ.get, provider.keys)), None)
+
+
+def _address(name: str, provider: Provider, base_urls: Mapping[str, str]) -> str | None:
+    return base_urls.get(name) or (os.environ.get(provider.url) if provider.url else None)
+
+
+def _default_address(provider: Provider) -> str | None:
     return None if provider.url and os.environ.get(provider.url) else provider.default_url
 
 
-def _has_key(name: str, provider: Provider, api_keys: Mapping[str, str], base_urls: Mapping[str, str]) -> bool:
-    if not provider.keys or api_keys.get(name) or any(map(os.environ.get, provider.keys)):
-        return True
-    elsewhere = base_urls.get(name) or (provider.url and os.environ.get(provider.url))
-    return bool(provider.url and elsewhere)
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, a bracket is not closed
+        return False
 
 
 def _installed(module: str) -> bool:

@@ -11,9 +11,11 @@ from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 INSTRUCTIONS = "You are a laconic librarian whose name is Ermintrude Quellwasser."
 KEY = "sk-test-5f0c9a2e7b1d4c6f8a90"
 
+CHAT = "openai-chat:mock"
+
 MODELS = {
     "responses": "openai:mock",
-    "chat": "openai-chat:mock",
+    "chat": CHAT,
     "anthropic": "anthropic:mock",
     "gemini": "google:mock",
     "ollama": "ollama:mock",

@@ -1,4 +1,4 @@
-"""A provider made of bytes, for what a well-behaved mock does not do: it says exactly this, then ends, breaks or waits."""
+"""A provider made of bytes, for what a well-behaved mock does not do: it says just this, then ends, cuts or waits."""
 
 import asyncio
 import json

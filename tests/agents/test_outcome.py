@@ -114,3 +114,12 @@ async def test_nothing_is_left_running_after_an_answer() -> None:
         await asyncio.wait_for(provider.left.wait(), 5)
 
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_length_limit_before_the_first_word_is_told() -> None:
+    cut = CHAT.finish[0].replace('"stop"', '"length"')
+    async with RawProvider(says(cut, "data: [DONE]\n\n")) as provider:
+        error = await refusal(agent_at(provider.url), "Anything", CHAT.model)
+
+    assert (error.category, error.recoverable) == ("provider", False)
+    assert "output limit" in error.text

@@ -1,8 +1,12 @@
 """An agent whose answers are known beforehand, and who keeps count of how often it was asked.
 
 `N words at R per second` is answered with `w1 w2 w3 … wN`, one word per piece, in paragraphs of twenty, at that pace: a
-word that is missing, doubled or out of place shows at a glance. Every call adds the question, as one line, to the file
-that the environment variable `PACED_AGENT_ASKED` names.
+word that is missing, doubled or out of place shows at a glance. With `, the last M on demand` those are held back until
+the test demands them; from then on words come ten times as fast. So an answer lasts as long as what happens to it, on a
+slow machine too, and no longer.
+
+In the folder that `PACED_AGENT` names, every call adds its question to the file `asked`, and the file `demanded` is the
+test's demand.
 """
 
 import asyncio
@@ -14,6 +18,9 @@ from pathlib import Path
 from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.events import Chunk, Finish, FinishStep, StartStep, TextDelta, TextEnd, TextStart
 
+ORDER = re.compile(r"(\d+) words at (\d+) per second(?:, the last (\d+) on demand)?")
+HURRY = 10
+
 
 class Paced(Agent):
     name = "paced"
@@ -21,24 +28,32 @@ class Paced(Agent):
 
     async def run(self, request: Request) -> AsyncGenerator[Chunk]:
         question = "".join(part["text"] for part in request.messages[-1]["parts"] if part["type"] == "text")
-        _note(question)
-        order = re.search(r"(\d+) words at (\d+) per second", question)
-        count, pace = (int(n) for n in order.groups()) if order else (10, 100)
-        clock = asyncio.get_running_loop().time
-        start = clock()
+        note(question)
+        order = ORDER.search(question)
+        count, pace, held_back = (int(number or 0) for number in order.groups()) if order else (10, 100, 0)
         yield StartStep()
         yield TextStart(id="t")
+        clock = asyncio.get_running_loop().time
+        due = clock()
         for n in range(1, count + 1):
-            await asyncio.sleep(start + n / pace - clock())
+            while n > count - held_back and not demanded():
+                await asyncio.sleep(0.02)
+                due = clock()
+            due += 1 / (pace * HURRY if demanded() else pace)
+            await asyncio.sleep(due - clock())
             yield TextDelta(id="t", delta=f"w{n}" + (" " if n % 20 else "\n\n"))
         yield TextEnd(id="t")
         yield FinishStep()
         yield Finish(finish_reason="stop")
 
 
-def _note(question: str) -> None:
-    with Path(os.environ["PACED_AGENT_ASKED"]).open("a") as asked:
+def note(question: str) -> None:
+    with Path(os.environ["PACED_AGENT"], "asked").open("a") as asked:
         asked.write(question + "\n")
+
+
+def demanded() -> bool:
+    return Path(os.environ["PACED_AGENT"], "demanded").exists()
 
 
 paced = Paced()

@@ -38,7 +38,6 @@ class Jupyter:
         self.files.mkdir()
         headers = {"Authorization": f"token {self.token}", "Accept": "application/json"}
         self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30)
-        self._asked = folder / "asked"
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
         self._configure()
@@ -101,7 +100,12 @@ class Jupyter:
     @property
     def asked(self) -> list[str]:
         """The questions that the paced agent was asked, one per call of the model."""
-        return self._asked.read_text().splitlines() if self._asked.exists() else []
+        asked = self.folder / "asked"
+        return asked.read_text().splitlines() if asked.exists() else []
+
+    def demand(self) -> None:
+        """Have the paced agent give the rest of its answers, quickly."""
+        (self.folder / "demanded").touch()
 
     @property
     def output(self) -> str:
@@ -145,7 +149,7 @@ class Jupyter:
             "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "PYTHONPATH": str(ROOT),
-            "PACED_AGENT_ASKED": str(self._asked),
+            "PACED_AGENT": str(self.folder),
         }
 
     def _read_output(self, process: subprocess.Popen[str], up: threading.Event) -> None:

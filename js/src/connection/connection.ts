@@ -6,17 +6,11 @@
  */
 
 import { Backoff } from './backoff'
-import type { HubOptions } from './hub'
-import { Link } from './link'
+import { Link, type LinkOptions } from './link'
 import type { FromHub, LinkState, ToHub } from './protocol'
 import { type Line, Session } from './session'
 
-export interface ConnectionOptions {
-  /** Ends with `/durable-chat/api/`. */
-  api: URL
-  worker: URL | null
-  signal: AbortSignal
-  hub?: HubOptions
+export interface ConnectionOptions extends Omit<LinkOptions, 'hear'> {
   backoff?: () => Backoff
 }
 
@@ -43,10 +37,11 @@ export class Connection implements Line {
   readonly #link: Link
   readonly #newBackoff: () => Backoff
 
-  constructor({ api, worker, signal, hub, backoff }: ConnectionOptions) {
+  constructor({ backoff, ...options }: ConnectionOptions) {
+    const { api, signal } = options
     this.api = api
     this.#newBackoff = backoff ?? (() => new Backoff())
-    this.#link = new Link({ api, worker, signal, hear: (message) => this.#hear(message), ...(hub ? { hub } : {}) })
+    this.#link = new Link({ ...options, hear: (message) => this.#hear(message) })
     document.addEventListener('visibilitychange', () => this.#settle(), { signal })
     addEventListener('online', () => this.retry(), { signal })
     signal.addEventListener('abort', () => this.#sessions.forEach(({ session }) => session.close()))

@@ -43,12 +43,12 @@ export class Hub {
   }
 
   #hear(port: MessagePort, message: ToHub): void {
-    this.#giveUpTheDead()
     if (message.type === 'hello') return this.#welcome(port, message.api, message.xsrf)
     if (message.type === 'bye') return this.#forget(port)
     const page = this.#pages.get(port)
     if (!page || !this.#stream) return send(port, { type: 'unknown' })
     page.heard = Date.now()
+    this.#giveUpTheDead()
     switch (message.type) {
       case 'follow':
         return this.#follow(page, this.#stream, message.session, message.lsn)

@@ -21,6 +21,7 @@ export interface LinkOptions {
   hear(message: FromHub): void
   hub?: HubOptions
   signal: AbortSignal
+  ping?: number
 }
 
 export class Link {
@@ -34,7 +35,7 @@ export class Link {
     this.#options = options
     this.#port = this.#join()
     const { signal } = options
-    const ping = setInterval(() => this.#ping(), PING)
+    const ping = setInterval(() => this.#ping(), options.ping ?? PING)
     addEventListener('pagehide', () => this.send({ type: 'bye' }), { signal })
     addEventListener('pageshow', ({ persisted }) => persisted && this.#rejoin(), { signal })
     signal.addEventListener('abort', () => {

@@ -4,7 +4,7 @@
 
 import type { VNode } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Transcript, UIMessage } from '../transcript'
+import type { Transcript, Turn, UIMessage } from '../transcript'
 import { Composer, StopButton } from './Composer'
 import { onPress } from './dress'
 import { Message, OutgoingMessage } from './Message'
@@ -39,23 +39,22 @@ export function ChatView(props: ChatViewProps): VNode {
         <Messages {...props} />
       </Scroller>
       <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
-      {whole && actions && (
+      {whole && actions && state !== 'gone' && (
         <Composer
           turn={running}
           placeholder={transcript?.messages.length ? 'Ask a follow-up' : 'Ask a question'}
-          disabled={state === 'gone'}
           send={send}
           stop={() => actions.stop()}
         />
       )}
-      {!whole && actions && running && <StopButton turn={running} stop={() => actions.stop()} />}
+      {!whole && <Foot {...props} running={running} />}
       <Announcement transcript={transcript} turn={turn} />
     </section>
   )
 }
 
 /** The running turn, if it is one that is shown. */
-function runningTurn(transcript: Transcript | null, shown: string | null) {
+function runningTurn(transcript: Transcript | null, shown: string | null): Turn | null {
   const turn = transcript?.turn ?? null
   return shown === null || turn?.id === shown ? turn : null
 }
@@ -78,10 +77,28 @@ function Head({ transcript, state, gaps }: ChatViewProps) {
     <header class="jdc-head">
       <span class="jdc-title">{nameOf(transcript)}</span>
       {transcript && <code class="jdc-id">{transcript.id}</code>}
-      <span class="jdc-state" data-state={state} title={gaps > 0 ? `${gaps} times events were missed and fetched again` : ''}>
-        {STATES[state]}
-      </span>
+      <State state={state} gaps={gaps} />
     </header>
+  )
+}
+
+/** Below a single turn, while there is something to say or to stop. */
+function Foot({ state, gaps, actions, running }: ChatViewProps & { running: Turn | null }) {
+  if (!running && ['live', 'idle', 'static'].includes(state)) return null
+  return (
+    <footer class="jdc-foot">
+      {running && actions && <StopButton turn={running} stop={() => actions.stop()} />}
+      <State state={state} gaps={gaps} />
+    </footer>
+  )
+}
+
+function State({ state, gaps }: { state: ConnectionState; gaps: number }) {
+  const missed = gaps > 0 ? `${gaps} times events were missed and fetched again` : ''
+  return (
+    <span class="jdc-state" data-state={state} title={missed}>
+      {STATES[state]}
+    </span>
   )
 }
 

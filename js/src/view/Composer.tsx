@@ -10,19 +10,18 @@ import { Icon } from './Icon'
 interface Props {
   turn: Turn | null
   placeholder: string
-  disabled: boolean
   send(text: string): void
   stop(): void
 }
 
-export function Composer({ turn, placeholder, disabled, send, stop }: Props) {
+export function Composer({ turn, placeholder, send, stop }: Props) {
   const [text, setText] = useState('')
   const [hint, setHint] = useState(false)
   const input = useRef<HTMLTextAreaElement>(null)
   useLayoutEffect(() => grow(input.current), [text])
 
   const submit = () => {
-    if (!text.trim() || disabled) return
+    if (!text.trim()) return
     setHint(turn !== null)
     if (turn !== null) return
     send(text)
@@ -48,7 +47,6 @@ export function Composer({ turn, placeholder, disabled, send, stop }: Props) {
         value={text}
         placeholder={placeholder}
         aria-label="Message"
-        disabled={disabled}
         dir="auto"
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
@@ -56,7 +54,7 @@ export function Composer({ turn, placeholder, disabled, send, stop }: Props) {
       {turn ? (
         <StopButton turn={turn} stop={stop} />
       ) : (
-        <button type="submit" class="jdc-send jdc-round" aria-label="Send" title="Send (Enter)" disabled={disabled || !text.trim()}>
+        <button type="submit" class="jdc-send jdc-round" aria-label="Send" title="Send (Enter)" disabled={!text.trim()}>
           <Icon name="send" />
         </button>
       )}

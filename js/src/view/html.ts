@@ -14,7 +14,7 @@ const BUBBLE =
   'margin: 0 0 1em; padding: .5em .9em; border-radius: .7em; background: rgba(128, 128, 128, .15); ' +
   'white-space: pre-wrap; overflow-wrap: anywhere'
 const ASIDE = 'opacity: .7'
-const CODE = 'padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto'
+const CODE = 'margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto'
 
 export function toHtml(transcript: Transcript, turn: string | null): string {
   const messages = messagesOf(transcript, turn)
@@ -56,6 +56,9 @@ function markdownHtml(text: string): string {
   const root = document.createElement('div')
   for (const { html } of blocks(text, noLinks(), 'whole')) root.append(sanitize(html))
   for (const pre of root.querySelectorAll('pre')) pre.setAttribute('style', CODE)
+  for (const cell of root.querySelectorAll('th, td')) {
+    cell.setAttribute('style', `text-align: ${cell.getAttribute('align') ?? 'left'}`) // nbconvert aligns to the right
+  }
   for (const image of root.querySelectorAll('img:not([src])')) image.replaceWith(image.getAttribute('alt') || 'image')
   for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang], [data-jdc-task]')) {
     for (const name of element.getAttributeNames()) element.removeAttribute(name)

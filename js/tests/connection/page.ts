@@ -13,16 +13,17 @@ const backoff = () => new Backoff(1, 5)
 /** Everything in this process is one browser: what a page sees of it is global. */
 export class Browser {
   readonly #document = Object.assign(new EventTarget(), { hidden: false, cookie: 'a=b; _xsrf=2|ab|12; c=d' })
+  readonly #window = new EventTarget()
   readonly #closing = new AbortController()
   /** The shared worker, started when it is first asked for; `null`: this browser has none. */
   worker: 'works' | 'fails' | null = 'works'
   #hub: Hub | null = null
+  readonly #ports: MessagePort[] = []
 
   constructor() {
     setMaxListeners(0, this.#closing.signal)
-    const window = new EventTarget()
     vi.stubGlobal('document', this.#document)
-    vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
+    vi.stubGlobal('addEventListener', this.#window.addEventListener.bind(this.#window))
     const connect = () => this.#connect()
     vi.stubGlobal(
       'SharedWorker',
@@ -41,8 +42,25 @@ export class Browser {
   #connect(): MessagePort | null {
     if (this.worker === null) return null
     const { port1, port2 } = new MessageChannel()
+    this.#ports.push(port2)
     if (this.worker === 'works') (this.#hub ??= new Hub({ backoff: backoff() })).connect(port2)
     return port1
+  }
+
+  /** The worker is gone, without a word to anybody; whoever asks for one gets a new one. */
+  killWorker(): void {
+    for (const port of this.#ports.splice(0)) port.onmessage = null
+    this.#hub = null
+  }
+
+  /** All pages go into the back-forward cache. */
+  leave(): void {
+    this.#window.dispatchEvent(new Event('pagehide'))
+  }
+
+  /** They come back from there. */
+  comeBack(): void {
+    this.#window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }))
   }
 
   /** A page of the server. */
@@ -52,6 +70,7 @@ export class Browser {
       worker: new URL('worker.js', api),
       signal: this.#closing.signal,
       hub: { backoff: backoff() },
+      ping: 50,
       backoff,
     })
   }

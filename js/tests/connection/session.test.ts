@@ -88,6 +88,30 @@ test.each(['fails', null] as const)('without a shared worker (%s) the page reads
   isTrue(handle)
 })
 
+test('a page in the back-forward cache follows nothing, and all of it again when it comes back', async () => {
+  server.begin('s')
+  const handle = show(browser.open(server.api), 's')
+  await until(() => handle.session.state === 'live')
+  browser.leave()
+  await until(() => server.readers.size === 0)
+  server.say('s', 'meanwhile')
+  browser.comeBack()
+  await until(() => text(handle) === 'meanwhile')
+  isTrue(handle)
+})
+
+test('a worker that died is replaced', async () => {
+  server.begin('s')
+  const handle = show(browser.open(server.api), 's')
+  await until(() => handle.session.state === 'live')
+  browser.killWorker()
+  server.say('s', 'unheard')
+  await until(() => text(handle) === 'unheard')
+  server.say('s', ' and heard')
+  await until(() => text(handle) === 'unheard and heard')
+  isTrue(handle)
+})
+
 test('a hidden page follows while a turn runs, and no longer', async () => {
   server.begin('s')
   const handle = show(browser.open(server.api), 's')

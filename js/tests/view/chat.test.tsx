@@ -250,6 +250,11 @@ describe('the connection', () => {
     expect(did).toEqual(['reconnect'])
   })
 
+  test('what is gone has no input', async () => {
+    await draw({ transcript: transcript([question('Why?')]), state: 'gone' })
+    expect(input()).toBeNull()
+  })
+
   test('what cannot be asked has no input, and says why', async () => {
     await draw({ transcript: transcript([question('Why?')]), state: 'static', actions: null, notice: 'No server: start one.' })
     expect(input()).toBeNull()

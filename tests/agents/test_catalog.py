@@ -1,0 +1,116 @@
+"""Who answers is never guessed: what was asked for, or an error that quotes it."""
+
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents import Agent, AgentError, Request
+from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
+from jupyter_durable_chat.agents.demo import DemoAgent
+from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
+from tests.agents.asking import ask, refusal, text
+
+MODEL = "ollama:qwen3"
+
+
+def agents(default_model: str | None = None, *more: str) -> Agents:
+    default = "assistant" if default_model else "demo"
+    return Agents([DemoAgent(), PydanticAgent(default_model=default_model), *more], default)
+
+
+@pytest.mark.parametrize(
+    ("configured", "agent", "model", "answers"),
+    [
+        (None, None, None, ("demo", None)),
+        (None, None, "demo", ("demo", None)),
+        (None, None, MODEL, ("assistant", MODEL)),
+        (None, "assistant", None, ("assistant", None)),
+        (None, "demo", MODEL, ("demo", None)),
+        (MODEL, None, None, ("assistant", MODEL)),
+        (MODEL, None, "demo", ("demo", None)),
+        (MODEL, None, "vllm:x", ("assistant", "vllm:x")),
+        (MODEL, "assistant", None, ("assistant", MODEL)),
+        (MODEL, "demo", None, ("demo", None)),
+    ],
+)
+def test_who_answers(configured: str | None, agent: str | None, model: str | None, answers: tuple[str, str]) -> None:
+    chosen, with_model = agents(configured).resolve(agent, model)
+    assert (chosen.name, with_model) == answers
+
+
+def test_an_unknown_agent_is_quoted_with_those_there_are() -> None:
+    with pytest.raises(UnknownAgent, match=r"'asistant'.* demo, assistant\."):
+        agents().resolve("asistant", None)
+
+
+def test_describe_says_who_can_answer_and_why_another_cannot() -> None:
+    described = agents().describe()
+
+    assert described["default"] == "demo"
+    demo, assistant = described["agents"]
+    assert (demo["name"], demo["available"], demo["why"]) == ("demo", True, None)
+    assert (assistant["name"], assistant["available"], assistant["models"]) == ("assistant", False, [])
+    assert "c.DurableChat.model" in assistant["why"]
+    assert agents(MODEL).describe()["agents"][1]["models"] == [MODEL]
+
+
+class Parrot(Agent):
+    name = "parrot"
+
+    async def run(self, request: Request) -> AsyncGenerator[e.Chunk]:
+        yield e.TextDelta(id="t", delta=request.messages[-1]["parts"][0]["text"])
+
+
+SOURCE = """
+from tests.agents.test_catalog import Parrot
+polly = Parrot()
+number = 7
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "aviary.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "aviary", raising=False)
+    return "aviary"
+
+
+@pytest.mark.parametrize("name", ["polly", "Parrot"])
+async def test_an_agent_by_its_path_is_loaded_when_it_is_asked(package: str, name: str) -> None:
+    catalog = agents(None, f"{package}:{name}")
+    agent, _ = catalog.resolve(name, None)
+    assert agent.unavailable() is None
+    assert package not in sys.modules
+
+    assert text(await ask(agent, "Hello")) == "Hello"
+    assert package in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("path", "says"), [("aviary:number", "is no "), ("aviary:nobody", "nobody"), ("aviary.x:y", "aviary")]
+)
+async def test_a_path_that_leads_to_no_agent_is_quoted(package: str, path: str, says: str) -> None:
+    catalog = agents(None, path)
+    error = await refusal(catalog[path.partition(":")[2]], "Hello")
+
+    assert error.category == "internal" and path in error.text and says in error.text
+
+
+def test_a_path_to_a_package_that_is_not_here_is_unavailable() -> None:
+    why = agents(None, "nowhere_at_all.x:someone")["someone"].unavailable()
+    assert why and "'nowhere_at_all'" in why
+
+
+@pytest.mark.parametrize("path", ["aviary", "aviary:", ":polly", "a:b c"])
+def test_what_is_no_path_is_refused_at_once(path: str) -> None:
+    with pytest.raises(ValueError, match=r"package\.module:object"):
+        agents(None, path)
+
+
+def test_errors_of_agents_carry_what_a_person_reads() -> None:
+    error = AgentError("rate", "Too fast.", recoverable=True)
+    assert (error.category, error.text, error.recoverable, str(error)) == ("rate", "Too fast.", True, "Too fast.")
