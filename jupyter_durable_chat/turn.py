@@ -9,12 +9,14 @@ The turn belongs to no request: it runs in a task of its own, and only `stop` an
 
 import asyncio
 import logging
+import math
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError
@@ -33,6 +35,15 @@ STOP_SECONDS = 1.0
 TRUNCATED = e.Error("network", "The answer ended before the provider said that it was complete.", recoverable=True)
 SHUTDOWN = e.Error("internal", "The server shut down while this was being answered.", recoverable=True)
 
+class Limits(Struct, frozen=True):
+    """How long an answer may take, in seconds, and how fast it may grow. A wait for a person does not count."""
+
+    first_token: float = math.inf
+    inactivity: float = math.inf
+    total: float = math.inf
+    events_per_second: float = math.inf
+
+
 Append = Callable[[Sequence[e.Event]], Awaitable[object]]
 
 
@@ -42,10 +53,18 @@ class Turn:
     `append` may raise: the turn stops its agent and `run` raises the same.
     """
 
-    def __init__(self, answer: AsyncGenerator[e.Chunk], append: Append, *, interval: float = INTERVAL) -> None:
+    def __init__(
+        self,
+        answer: AsyncGenerator[e.Chunk],
+        append: Append,
+        *,
+        interval: float = INTERVAL,
+        limits: Limits = Limits(),  # noqa: B008 (it is frozen)
+    ) -> None:
         self._answer = answer
         self._append = append
         self._interval = interval
+        self._limits = limits
         self._pending: list[e.Chunk] = []
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -84,7 +103,7 @@ class Turn:
         """Collect chunks until the agent has no more; returns its `finish` if there was one."""
         finish = None
         # A cancellation may come here, outside of the agent: closing it is what makes it let go of its connection.
-        async with aclosing(self._answer) as chunks:
+        async with aclosing(self._answer) as answer, aclosing(in_time(answer, self._limits)) as chunks:
             async for chunk in chunks:
                 if isinstance(chunk, e.Finish):
                     finish = chunk
@@ -105,11 +124,13 @@ class Turn:
             over = self._agent.done() or self._ended_by is not None
             chunks, self._pending = self._pending, []
             self._room.set()
-            if chunks:
-                await self._append(coalesce(chunks))
+            events = coalesce(chunks)
+            if events:
+                await self._append(events)
             if over:
                 return
-            await asyncio.wait({self._agent}, timeout=self._interval)
+            pause = max(self._interval, len(events) / self._limits.events_per_second)
+            await asyncio.wait({self._agent}, timeout=pause)
 
     async def _give_up(self) -> None:
         """Make the agent's task end; one that ignores its cancellation is left behind."""
@@ -146,6 +167,34 @@ class Turn:
         if finish is None:
             return "truncated", TRUNCATED, None
         return "completed", None, _usage(finish)
+
+
+async def in_time(answer: AsyncGenerator[e.Chunk], limits: Limits) -> AsyncGenerator[e.Chunk]:
+    """The chunks of `answer` for as long as they come in time; then it raises `AgentError`."""
+    clock = asyncio.get_running_loop().time
+    patience, left = limits.first_token, limits.total
+    late = f"The model has not begun to answer within {patience:g} seconds."
+    awaits_person = False
+    while True:
+        asked = clock()
+        allowed = math.inf if awaits_person else min(patience, left)
+        timeout = asyncio.timeout(None if allowed == math.inf else allowed)
+        try:
+            async with timeout:
+                chunk = await anext(answer, None)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            text = late if patience <= left else f"The answer took longer than {limits.total:g} seconds."
+            raise AgentError("provider", text, recoverable=True) from None
+        if chunk is None:
+            return
+        if not awaits_person:
+            left -= clock() - asked
+        awaits_person = isinstance(chunk, e.ToolApprovalRequest)
+        patience = limits.inactivity
+        late = f"The model has not said anything for {patience:g} seconds."
+        yield chunk
 
 
 def _usage(finish: e.Finish) -> e.Usage | None:

@@ -9,7 +9,7 @@ import pytest
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request
 from jupyter_durable_chat.log import LogUnavailable
-from jupyter_durable_chat.turn import PENDING_CHUNKS, STOP_SECONDS, Turn, coalesce
+from jupyter_durable_chat.turn import PENDING_CHUNKS, STOP_SECONDS, Limits, Turn, coalesce
 from tests.scripted import Scripted
 
 
@@ -207,6 +207,50 @@ async def test_stop_closes_an_agent_that_waits_for_the_store() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert closed.is_set()
+
+
+class TestLimits:
+    """A time-out is an answer that failed, with what came before it kept."""
+
+    async def ended(self, agent: Scripted, limits: Limits) -> tuple[e.TurnStopped, str]:
+        stored = Stored()
+        end = stopped(await Turn(agent.run(Request([])), stored.append, limits=limits).run())
+        assert agent.closed.is_set() and end.outcome == "failed" and end.error is not None and end.error.recoverable
+        return end, stored.text
+
+    async def test_first_token(self) -> None:
+        end, _ = await self.ended(Scripted(), Limits(first_token=0.01, inactivity=60))
+        assert end.error is not None and "begun to answer within 0.01 seconds" in end.error.text
+
+    async def test_inactivity(self) -> None:
+        agent = Scripted()
+        agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="half"))
+        end, text = await self.ended(agent, Limits(first_token=60, inactivity=0.01))
+        assert text == "half" and end.error is not None and "not said anything for 0.01" in end.error.text
+
+    async def test_total_and_not_age_alone(self) -> None:
+        """Failure 28: a time-out killed healthy long answers."""
+        agent = Scripted()
+        agent.say(e.TextStart(id="x"))
+        end, _ = await self.ended(agent, Limits(inactivity=60, total=0.02))
+        assert end.error is not None and "longer than 0.02 seconds" in end.error.text
+
+    async def test_a_wait_for_a_person_does_not_count(self) -> None:
+        agent, answered = Scripted(), asyncio.Event()
+
+        async def append(events: Sequence[e.Event]) -> None:
+            if any(isinstance(event, e.ToolApprovalRequest) for event in events):
+                asyncio.get_running_loop().call_later(0.05, answered.set)
+
+        async def person() -> None:
+            await answered.wait()
+            agent.finish()
+
+        agent.say(e.ToolApprovalRequest(approval_id="a", tool_call_id="c"))
+        limits = Limits(first_token=5, inactivity=0.01, total=5)
+        turn = Turn(agent.run(Request([])), append, limits=limits)
+        ending, _ = await asyncio.gather(turn.run(), person())
+        assert stopped(ending).outcome == "completed"
 
 
 def test_coalesce_joins_only_neighbours_of_one_part() -> None:

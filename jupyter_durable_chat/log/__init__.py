@@ -15,6 +15,7 @@ from msgspec import Struct
 
 __all__ = [
     "AheadOfLog",
+    "Compacted",
     "Conflict",
     "Fenced",
     "Head",
@@ -44,10 +45,14 @@ class Lease(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """A stream without its records. Times are Unix seconds; `updated` moves with the summary, not with every record."""
+    """A stream without its records. Times are Unix seconds; `updated` moves with the summary, not with every record.
+
+    `bytes` is the size of all records that it was ever given, compacted ones included.
+    """
 
     stream: str
     lsn: int
+    bytes: int
     epoch: int
     created: float
     updated: float
@@ -57,6 +62,13 @@ class Head(Struct, frozen=True):
 
 class LogError(Exception):
     """Every error of a log."""
+
+
+class Compacted(LogError):
+    """The records after this position were replaced by a snapshot: go on from there."""
+
+    def __init__(self, stream: str, after: int) -> None:
+        super().__init__(f"what follows LSN {after} of stream {stream!r} is in its snapshot")
 
 
 class UnknownStream(LogError):
@@ -149,9 +161,12 @@ class Log(ABC):
         after: int | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes | None = None,
+        words: str = "",
         release: bool = False,
     ) -> int:
         """Store records in one transaction; returns the LSN of the last one once it is durable.
+
+        `words` is text by which `streams(search=...)` finds the stream from now on, beside what was given before.
 
         `epoch`: refuse with `Fenced` unless it is the stream's. `after`: refuse with `Conflict` unless the stream ends
         there. `labels` are merged, an empty value removes one; `summary` replaces. `release` gives the lease of this
@@ -163,8 +178,20 @@ class Log(ABC):
     async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
         """The records after `after` (exclusive, >= 0) in order: at most `limit`, and about `max_bytes`, at least one.
 
-        Empty when `after` is the end; raises `AheadOfLog` when it is beyond.
+        Empty when `after` is the end; raises `AheadOfLog` when it is beyond, `Compacted` when what follows is gone.
         """
+
+    @abstractmethod
+    async def save_snapshot(self, stream: str, snapshot: Record) -> None:
+        """Keep what the stream amounts to at an LSN that it has reached, instead of an older one; a newer one stays."""
+
+    @abstractmethod
+    async def snapshot(self, stream: str) -> Record | None:
+        """The newest snapshot."""
+
+    @abstractmethod
+    async def compact(self, stream: str) -> None:
+        """Remove the records that the snapshot stands for; without a snapshot, none. LSNs go on as they were."""
 
     @abstractmethod
     async def wait(self, after: Mapping[str, int], timeout: float | None = None) -> Collection[str]:
@@ -179,13 +206,26 @@ class Log(ABC):
 
     @abstractmethod
     async def streams(
-        self, *, labels: Mapping[str, str] | None = None, before: str | None = None, limit: int = 100
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        updated_before: float | None = None,
+        limit: int = 100,
     ) -> list[Head]:
-        """Living streams that have all these labels, the last updated first, from the one after `before`."""
+        """Living streams that have all these labels, the last updated first, from the one after `before`.
+
+        `search`: only those that have every one of these words, or words that begin so, in any letter case.
+        `updated_before`: only those that were last updated before this time, in Unix seconds.
+        """
 
     @abstractmethod
     async def delete(self, stream: str) -> None:
-        """Remove a stream's records, key, labels, summary and lease; its name stays known as deleted. Idempotent."""
+        """Remove a stream's records, snapshot, words, key, labels, summary and lease. Idempotent.
+
+        Its name stays known as deleted.
+        """
 
     @abstractmethod
     async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
