@@ -2,7 +2,7 @@
  * The one reader of this browser: pages at their ports, one stream for all that they follow.
  *
  * A page is served for as long as it speaks: it says `bye` when it goes, and one that died without a word is given up
- * after `patience`. One that was only frozen and speaks again is told `unknown` and joins anew.
+ * after `PATIENCE`. One that was only frozen and speaks again is told `unknown` and joins anew.
  */
 
 import { Backoff } from './backoff'
@@ -10,7 +10,7 @@ import type { FromHub, ToHub } from './protocol'
 import { Stream, type Told } from './stream'
 
 /** Milliseconds. Hidden pages speak once a minute at least; frozen ones not at all. */
-const PATIENCE = 200_000
+export const PATIENCE = 200_000
 
 /** Milliseconds to wait for a page to give the XSRF token before the last known one is used. */
 const XSRF_PATIENCE = 1000
@@ -22,13 +22,15 @@ interface Page {
 }
 
 export interface HubOptions {
-  patience?: number
+  /** Milliseconds, as `Date.now` gives them. */
+  now?: () => number
   backoff?: Backoff
   silence?: number
 }
 
 export class Hub {
   readonly #options: HubOptions
+  readonly #now: () => number
   readonly #pages = new Map<MessagePort, Page>()
   #stream: Stream | null = null
   #xsrf = ''
@@ -36,6 +38,7 @@ export class Hub {
 
   constructor(options: HubOptions = {}) {
     this.#options = options
+    this.#now = options.now ?? Date.now
   }
 
   connect(port: MessagePort): void {
@@ -47,7 +50,7 @@ export class Hub {
     if (message.type === 'bye') return this.#forget(port)
     const page = this.#pages.get(port)
     if (!page || !this.#stream) return send(port, { type: 'unknown' })
-    page.heard = Date.now()
+    page.heard = this.#now()
     this.#giveUpTheDead()
     switch (message.type) {
       case 'follow':
@@ -75,7 +78,7 @@ export class Hub {
       xsrf: () => this.#freshToken(),
       tell: (told) => this.#tell(told),
     })
-    this.#pages.set(port, { port, follows: new Set(), heard: Date.now() })
+    this.#pages.set(port, { port, follows: new Set(), heard: this.#now() })
     send(port, { type: 'state', ...this.#stream.state })
   }
 
@@ -92,7 +95,7 @@ export class Hub {
   }
 
   #giveUpTheDead(): void {
-    const oldest = Date.now() - (this.#options.patience ?? PATIENCE)
+    const oldest = this.#now() - PATIENCE
     for (const { port, heard } of this.#pages.values()) if (heard < oldest) this.#forget(port)
   }
 

@@ -16,16 +16,18 @@ interface Props {
 
 export function Composer({ turn, placeholder, send, stop }: Props) {
   const [text, setText] = useState('')
-  const [hint, setHint] = useState(false)
+  const [hinted, setHinted] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
   useLayoutEffect(() => grow(input.current), [text])
 
   const submit = () => {
     if (!text.trim()) return
-    setHint(turn !== null)
-    if (turn !== null) return
-    send(text)
-    setText('')
+    if (turn) {
+      setHinted(turn.id)
+    } else {
+      send(text)
+      setText('')
+    }
   }
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
@@ -58,7 +60,7 @@ export function Composer({ turn, placeholder, send, stop }: Props) {
           <Icon name="send" />
         </button>
       )}
-      {hint && turn && (
+      {turn?.id === hinted && (
         <div class="jdc-hint" role="status">
           One answer at a time: wait for this one, or stop it (Esc).
         </div>

@@ -13,6 +13,7 @@ interface Props {
   /** Changes when the person has done something that belongs to the end. */
   jump: number
   label: string
+  /** Text is coming. */
   busy: boolean
   children: ComponentChildren
 }
@@ -26,6 +27,8 @@ export function Scroller({ follow, jump, label, busy, children }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
   const following = useRef(follow)
+  const isBusy = useRef(busy)
+  isBusy.current = busy
   const [news, setNews] = useState(false)
   const [overflows, setOverflows] = useState(false)
 
@@ -36,7 +39,7 @@ export function Scroller({ follow, jump, label, busy, children }: Props) {
     const keepUp = () => {
       setOverflows(box.scrollHeight > box.clientHeight + 1)
       if (following.current) box.scrollTop = box.scrollHeight
-      else if (box.scrollHeight > height) setNews(distance(box) > NEAR)
+      else if (box.scrollHeight > height && isBusy.current) setNews(distance(box) > NEAR)
       height = box.scrollHeight
     }
     const onScroll = () => {
@@ -48,14 +51,18 @@ export function Scroller({ follow, jump, label, busy, children }: Props) {
       }
       top = box.scrollTop
     }
+    // What a person unfolds, they read where it is. (`toggle` does not bubble.)
+    const onToggle = () => (following.current = false)
     // After layout and before paint: nothing is measured twice, and no frame shows the text without its end.
     const observer = new ResizeObserver(keepUp)
     observer.observe(box)
     observer.observe(content.current as HTMLDivElement)
     box.addEventListener('scroll', onScroll, { passive: true })
+    box.addEventListener('toggle', onToggle, { capture: true })
     return () => {
       observer.disconnect()
       box.removeEventListener('scroll', onScroll)
+      box.removeEventListener('toggle', onToggle, { capture: true })
     }
   }, [])
 

