@@ -35,6 +35,7 @@ STOP_SECONDS = 1.0
 TRUNCATED = e.Error("network", "The answer ended before the provider said that it was complete.", recoverable=True)
 SHUTDOWN = e.Error("internal", "The server shut down while this was being answered.", recoverable=True)
 
+
 class Limits(Struct, frozen=True):
     """How long an answer may take, in seconds, and how fast it may grow. A wait for a person does not count."""
 

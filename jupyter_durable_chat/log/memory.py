@@ -10,6 +10,7 @@ from typing import Self
 
 from jupyter_durable_chat.log import (
     AheadOfLog,
+    Compacted,
     Conflict,
     Fenced,
     Head,
@@ -22,6 +23,7 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.log.waiters import GONE, Waiters
+from jupyter_durable_chat.log.words import words_of
 
 
 @dataclass
@@ -34,13 +36,36 @@ class _Stream:
     summary: bytes
     labels: dict[str, str] = field(default_factory=dict)
     records: list[bytes] = field(default_factory=list)
+    compacted: int = 0
+    size: int = 0
+    snapshot: Record | None = None
+    words: list[str] = field(default_factory=list)
     epoch: int = 0
     lease: Lease | None = None
 
     @property
+    def lsn(self) -> int:
+        return self.compacted + len(self.records)
+
+    def add(self, records: Sequence[bytes]) -> None:
+        self.records.extend(records)
+        self.size += sum(map(len, records))
+
+    def says(self, search: str) -> bool:
+        """Whether it was given every word of `search`, or one that begins so."""
+        return all(any(given.startswith(sought) for given in self.words) for sought in words_of(search))
+
+    @property
     def head(self) -> Head:
         return Head(
-            self.name, len(self.records), self.epoch, self.created, self.updated, dict(self.labels), self.summary
+            self.name,
+            self.lsn,
+            self.size,
+            self.epoch,
+            self.created,
+            self.updated,
+            dict(self.labels),
+            self.summary,
         )
 
     @property
@@ -82,7 +107,8 @@ class MemoryLog(Log):
         if stream in self._streams:
             raise ValueError(f"there is, or was, a stream {stream!r}")
         now = self._clock()
-        created = _Stream(stream, len(self._streams), now, now, key, summary, records=list(records))
+        created = _Stream(stream, len(self._streams), now, now, key, summary)
+        created.add(records)
         created.label(labels or {})
         self._streams[stream] = created
         if key is not None:
@@ -99,6 +125,7 @@ class MemoryLog(Log):
         after: int | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes | None = None,
+        words: str = "",
         release: bool = False,
     ) -> int:
         if release and epoch is None:
@@ -106,26 +133,30 @@ class MemoryLog(Log):
         living = self._living(stream)
         if epoch is not None and epoch != living.epoch:
             raise Fenced(stream, epoch, living.epoch)
-        if after is not None and after != len(living.records):
-            raise Conflict(stream, after, len(living.records))
-        living.records.extend(records)
+        if after is not None and after != living.lsn:
+            raise Conflict(stream, after, living.lsn)
+        living.add(records)
+        living.words += words_of(words)
         if labels:
             living.label(labels)
         if summary is not None:
             living.summary, living.updated = summary, self._clock()
         if release:
             living.lease = None
-        self._waiters.tell(stream, len(living.records))
-        return len(living.records)
+        self._waiters.tell(stream, living.lsn)
+        return living.lsn
 
     async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
         if after < 0:
             raise ValueError(f"an LSN is not negative: {after}")
-        stored = self._living(stream).records
-        if after > len(stored):
-            raise AheadOfLog(stream, after, len(stored))
+        living = self._living(stream)
+        if after > living.lsn:
+            raise AheadOfLog(stream, after, living.lsn)
+        if after < living.compacted:
+            raise Compacted(stream, after)
+        start = after - living.compacted
         records: list[Record] = []
-        for lsn, data in enumerate(stored[after : after + limit], after + 1):
+        for lsn, data in enumerate(living.records[start : start + limit], after + 1):
             if max_bytes <= 0 and records:
                 break
             records.append(Record(lsn, data))
@@ -141,13 +172,43 @@ class MemoryLog(Log):
     async def head(self, stream: str) -> Head:
         return self._living(stream).head
 
+    async def save_snapshot(self, stream: str, snapshot: Record) -> None:
+        living = self._living(stream)
+        if snapshot.lsn > living.lsn:
+            raise AheadOfLog(stream, snapshot.lsn, living.lsn)
+        if living.snapshot is None or snapshot.lsn >= living.snapshot.lsn:
+            living.snapshot = snapshot
+
+    async def snapshot(self, stream: str) -> Record | None:
+        return self._living(stream).snapshot
+
+    async def compact(self, stream: str) -> None:
+        living = self._living(stream)
+        if living.snapshot is not None and living.snapshot.lsn > living.compacted:
+            del living.records[: living.snapshot.lsn - living.compacted]
+            living.compacted = living.snapshot.lsn
+
     async def streams(
-        self, *, labels: Mapping[str, str] | None = None, before: str | None = None, limit: int = 100
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        updated_before: float | None = None,
+        limit: int = 100,
     ) -> list[Head]:
         self._check_open()
         start = (float("inf"), 0) if before is None else self._living(before).age
         wanted = (labels or {}).items()
-        found = [s for s in self._streams.values() if s and s.age < start and wanted <= s.labels.items()]
+        found = [
+            s
+            for s in self._streams.values()
+            if s
+            and s.age < start
+            and wanted <= s.labels.items()
+            and s.says(search or "")
+            and (updated_before is None or s.updated < updated_before)
+        ]
         return [s.head for s in sorted(found, key=lambda s: s.age, reverse=True)[:limit]]
 
     async def delete(self, stream: str) -> None:
@@ -199,4 +260,4 @@ class MemoryLog(Log):
         if stream not in self._streams:
             return 0
         living = self._streams[stream]
-        return GONE if living is None else len(living.records)
+        return GONE if living is None else living.lsn

@@ -51,7 +51,15 @@ def streams_and_records(db: sqlite3.Connection) -> None:
         ) WITHOUT ROWID""")
 
 
-MIGRATIONS: Sequence[Migration] = (streams_and_records,)
+def snapshots_and_search(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE streams ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE streams SET bytes = (SELECT total(length(data)) FROM records WHERE stream = streams.id)")
+    db.execute("CREATE TABLE snapshots (stream INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, data BLOB NOT NULL)")
+    # The stream's id is indexed as a word of its own column: that is how a stream's words are found to be deleted.
+    db.execute("CREATE VIRTUAL TABLE words USING fts5 (stream, text)")
+
+
+MIGRATIONS: Sequence[Migration] = (streams_and_records, snapshots_and_search)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -105,13 +105,14 @@ class SqliteLog(Log):
         after: int | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes | None = None,
+        words: str = "",
         release: bool = False,
     ) -> int:
         if release and epoch is None:
             raise ValueError("to release a lease, name its epoch")
         # A caller that is cancelled may use its list again before the writer has come to this.
         kept = tuple(records)
-        handed = kept, epoch, after, dict(labels or {}), summary, release
+        handed = kept, epoch, after, dict(labels or {}), summary, words, release
         return await self._write(
             lambda db: statements.append(db, self._clock(), stream, *handed),
             lambda lsn: self._grown(stream, lsn, kept),
@@ -140,10 +141,25 @@ class SqliteLog(Log):
     async def head(self, stream: str) -> Head:
         return await self._read(lambda db: statements.head(db, stream))
 
+    async def save_snapshot(self, stream: str, snapshot: Record) -> None:
+        await self._write(lambda db: statements.save_snapshot(db, stream, snapshot))
+
+    async def snapshot(self, stream: str) -> Record | None:
+        return await self._read(lambda db: statements.snapshot(db, stream))
+
+    async def compact(self, stream: str) -> None:
+        await self._write(lambda db: statements.compact(db, stream), lambda _: self._tail.drop(stream))
+
     async def streams(
-        self, *, labels: Mapping[str, str] | None = None, before: str | None = None, limit: int = 100
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        updated_before: float | None = None,
+        limit: int = 100,
     ) -> list[Head]:
-        return await self._read(lambda db: statements.streams(db, labels or {}, before, limit))
+        return await self._read(lambda db: statements.streams(db, labels or {}, search, before, updated_before, limit))
 
     async def delete(self, stream: str) -> None:
         await self._write(lambda db: statements.delete(db, stream), lambda _: self._gone(stream))

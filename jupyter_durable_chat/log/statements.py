@@ -13,6 +13,7 @@ import msgspec
 
 from jupyter_durable_chat.log import (
     AheadOfLog,
+    Compacted,
     Conflict,
     Fenced,
     Head,
@@ -23,13 +24,15 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.log.waiters import GONE
+from jupyter_durable_chat.log.words import words_of
 
 STREAM = "SELECT deleted, id, lsn, epoch, holder, until FROM streams WHERE name = ?"
 HEAD = """
-    SELECT name, lsn, epoch, created, updated,
+    SELECT name, lsn, bytes, epoch, created, updated,
         (SELECT json_group_object(name, value) FROM labels WHERE stream = streams.id), summary, deleted
     FROM streams WHERE """
 LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
+FOUND = " AND id IN (SELECT CAST(stream AS INTEGER) FROM words WHERE words MATCH ?)"
 RECORDS = """
     SELECT records.lsn, records.data FROM streams JOIN records ON records.stream = streams.id
     WHERE streams.name = ? AND records.lsn > ? ORDER BY records.lsn LIMIT ?"""
@@ -49,8 +52,8 @@ def create(
     if db.execute(STREAM, (stream,)).fetchone():
         raise ValueError(f"there is, or was, a stream {stream!r}")
     inserted = db.execute(
-        "INSERT INTO streams (name, lsn, key, created, updated, summary) VALUES (?, ?, ?, ?, ?, ?)",
-        (stream, len(records), key, now, now, summary),
+        "INSERT INTO streams (name, lsn, bytes, key, created, updated, summary) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (stream, len(records), _size(records), key, now, now, summary),
     )
     assert inserted.lastrowid is not None
     _insert(db, inserted.lastrowid, 0, records)
@@ -67,6 +70,7 @@ def append(
     after: int | None,
     labels: Mapping[str, str],
     summary: bytes | None,
+    words: str,
     release: bool,
 ) -> int:
     number, lsn, current, _, _ = _living(db, stream)
@@ -77,11 +81,13 @@ def append(
     if records:
         _insert(db, number, lsn, records)
         lsn += len(records)
-        db.execute("UPDATE streams SET lsn = ? WHERE id = ?", (lsn, number))
+        db.execute("UPDATE streams SET lsn = ?, bytes = bytes + ? WHERE id = ?", (lsn, _size(records), number))
     if labels:
         _label(db, number, labels)
     if summary is not None:
         db.execute("UPDATE streams SET summary = ?, updated = ? WHERE id = ?", (summary, now, number))
+    if words:
+        db.execute("INSERT INTO words (stream, text) VALUES (?, ?)", (number, " ".join(words_of(words))))
     if release:
         db.execute("UPDATE streams SET holder = NULL, until = NULL WHERE id = ?", (number,))
     return lsn
@@ -94,6 +100,8 @@ def delete(db: sqlite3.Connection, stream: str) -> None:
         return
     db.execute("DELETE FROM records WHERE stream = ?", (number,))
     db.execute("DELETE FROM labels WHERE stream = ?", (number,))
+    db.execute("DELETE FROM snapshots WHERE stream = ?", (number,))
+    db.execute("DELETE FROM words WHERE words MATCH ?", (f'stream : "{number}"',))
     db.execute(
         "UPDATE streams SET deleted = 1, key = NULL, summary = x'', holder = NULL, until = NULL WHERE id = ?", (number,)
     )
@@ -130,7 +138,36 @@ def read(db: sqlite3.Connection, stream: str, after: int, limit: int, max_bytes:
         _, lsn, *_ = _living(db, stream)
         if after > lsn:
             raise AheadOfLog(stream, after, lsn)
+        if after < lsn:
+            raise Compacted(stream, after)
+    elif records[0].lsn > after + 1:
+        raise Compacted(stream, after)
     return records
+
+
+def save_snapshot(db: sqlite3.Connection, stream: str, snapshot: Record) -> None:
+    number, lsn, *_ = _living(db, stream)
+    if snapshot.lsn > lsn:
+        raise AheadOfLog(stream, snapshot.lsn, lsn)
+    db.execute(
+        """
+        INSERT INTO snapshots (stream, lsn, data) VALUES (?, ?, ?) ON CONFLICT (stream)
+        DO UPDATE SET lsn = excluded.lsn, data = excluded.data WHERE excluded.lsn >= lsn""",
+        (number, *snapshot),
+    )
+
+
+def snapshot(db: sqlite3.Connection, stream: str) -> Record | None:
+    number, *_ = _living(db, stream)
+    row = db.execute("SELECT lsn, data FROM snapshots WHERE stream = ?", (number,)).fetchone()
+    return Record(*row) if row else None
+
+
+def compact(db: sqlite3.Connection, stream: str) -> None:
+    number, *_ = _living(db, stream)
+    db.execute(
+        "DELETE FROM records WHERE stream = ?1 AND lsn <= (SELECT lsn FROM snapshots WHERE stream = ?1)", (number,)
+    )
 
 
 def ends(db: sqlite3.Connection, streams: Collection[str]) -> dict[str, int]:
@@ -149,11 +186,24 @@ def head(db: sqlite3.Connection, stream: str) -> Head:
     return _head(row)
 
 
-def streams(db: sqlite3.Connection, labels: Mapping[str, str], before: str | None, limit: int) -> list[Head]:
+def streams(
+    db: sqlite3.Connection,
+    labels: Mapping[str, str],
+    search: str | None,
+    before: str | None,
+    updated_before: float | None,
+    limit: int,
+) -> list[Head]:
     condition, values = "NOT deleted", []
     for label in labels.items():
         condition += LABELLED
         values += label
+    for word in words_of(search or ""):
+        condition += FOUND
+        values.append(f'text : "{word}" *')
+    if updated_before is not None:
+        condition += " AND updated < ?"
+        values.append(updated_before)
     if before is not None:
         number, *_ = _living(db, before)
         condition += " AND (updated, id) < (SELECT updated, id FROM streams WHERE id = ?)"
@@ -173,15 +223,19 @@ def _living(db: sqlite3.Connection, stream: str) -> tuple[int, int, int, str | N
 
 
 def _head(row: tuple) -> Head:
-    name, lsn, epoch, created, updated, labels, summary, deleted = row
+    name, lsn, size, epoch, created, updated, labels, summary, deleted = row
     if deleted:
         raise StreamDeleted(name)
-    return Head(name, lsn, epoch, created, updated, msgspec.json.decode(labels), summary)
+    return Head(name, lsn, size, epoch, created, updated, msgspec.json.decode(labels), summary)
 
 
 def _insert(db: sqlite3.Connection, number: int, lsn: int, records: Sequence[bytes]) -> None:
     rows = ((number, at, data) for at, data in enumerate(records, lsn + 1))
     db.executemany("INSERT INTO records (stream, lsn, data) VALUES (?, ?, ?)", rows)
+
+
+def _size(records: Sequence[bytes]) -> int:
+    return sum(map(len, records))
 
 
 def _label(db: sqlite3.Connection, number: int, labels: Mapping[str, str]) -> None:

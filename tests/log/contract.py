@@ -11,12 +11,14 @@ import pytest
 
 from jupyter_durable_chat.log import (
     AheadOfLog,
+    Compacted,
     Conflict,
     Fenced,
     Lease,
     LeaseHeld,
     Log,
     LogUnavailable,
+    Record,
     StreamDeleted,
     UnknownStream,
 )
@@ -553,6 +555,90 @@ class LogContract:
             appending = [asyncio.create_task(log.append("s", [b"%d" % i])) for i in range(100)]
             await asyncio.sleep(0)
         assert await asyncio.gather(*appending) == list(range(1, 101))
+
+    # Snapshots, compaction, search
+
+    async def test_the_newest_snapshot_is_kept(self, log: Log) -> None:
+        await log.create("s", [b"1", b"2", b"3"])
+        assert await log.snapshot("s") is None
+        await log.save_snapshot("s", Record(2, b"two"))
+        await log.save_snapshot("s", Record(1, b"one"))
+        assert await log.snapshot("s") == Record(2, b"two")
+        await log.save_snapshot("s", Record(3, b"three"))
+        assert await log.snapshot("s") == Record(3, b"three")
+        with pytest.raises(AheadOfLog):
+            await log.save_snapshot("s", Record(4, b"four"))
+        for call in (log.snapshot("none"), log.compact("none"), log.save_snapshot("none", Record(1, b""))):
+            with pytest.raises(UnknownStream):
+                await call
+
+    async def test_compaction_removes_what_the_snapshot_stands_for_and_no_more(self, log: Log) -> None:
+        await log.create("s", [b"1", b"2", b"3"])
+        await log.compact("s")
+        assert await read_all(log, "s") == [b"1", b"2", b"3"]
+        await log.save_snapshot("s", Record(2, b"two"))
+        await log.compact("s")
+        await log.compact("s")
+        for after in (0, 1):
+            with pytest.raises(Compacted):
+                await log.read("s", after)
+        assert await read_all(log, "s", 2) == [b"3"]
+        assert await log.append("s", [b"4"], after=3) == 4
+        assert (await log.head("s")).lsn == 4 and await log.snapshot("s") == Record(2, b"two")
+
+    async def test_a_stream_that_is_all_snapshot_goes_on(self, log: Log) -> None:
+        await log.create("s", [b"1", b"2"])
+        await log.save_snapshot("s", Record(2, b"two"))
+        await log.compact("s")
+        with pytest.raises(Compacted):
+            await log.read("s", 1)
+        assert await log.read("s", 2) == []
+        with pytest.raises(AheadOfLog):
+            await log.read("s", 3)
+        assert await log.append("s", [b"3"]) == 3
+        assert await log.read("s", 2) == [Record(3, b"3")]
+
+    async def test_the_size_of_a_stream_counts_what_was_compacted(self, log: Log) -> None:
+        assert (await log.create("s", [b"123", b"45"])).bytes == 5
+        await log.append("s", [b"6789"])
+        await log.save_snapshot("s", Record(3, b""))
+        await log.compact("s")
+        assert (await log.head("s")).bytes == 9
+
+    async def test_search_finds_all_words_by_their_beginnings(self, log: Log) -> None:
+        await log.create("a", [])
+        await log.append("a", [], words="The Mean of a column")
+        await log.append("a", [], words="Écarts-types, naïvely")
+        await log.create("b", [])
+        await log.append("b", [], words="mean things")
+        for search, found in {
+            "mean": {"a", "b"},
+            "MEAN colu": {"a"},
+            "ecart types": {"a"},
+            "column naive": {"a"},
+            "median": set(),
+            "ean": set(),
+            "": {"a", "b"},
+        }.items():
+            assert set(await names(log, search=search)) == found, search
+        for odd in ('"', "a OR b", "mean*", "text : x", "(", "NEAR(", "'; DROP TABLE words", "-", "\x00"):
+            await names(log, search=odd)
+        await log.delete("a")
+        assert await names(log, search="mean") == ["b"]
+
+    async def test_streams_that_were_not_updated_since(self, log: Log, clock: Clock) -> None:
+        await log.create("old", [])
+        clock.now += 10
+        await log.create("new", [])
+        assert await names(log, updated_before=clock.now) == ["old"]
+        assert await names(log, updated_before=clock.now + 1) == ["new", "old"]
+
+    async def test_deleted_leaves_no_snapshot(self, log: Log) -> None:
+        await log.create("s", [b"1"])
+        await log.save_snapshot("s", Record(1, b"one"))
+        await log.delete("s")
+        with pytest.raises(StreamDeleted):
+            await log.snapshot("s")
 
 
 class SharedLogContract(LogContract):
