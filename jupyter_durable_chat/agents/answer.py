@@ -30,7 +30,7 @@ from pydantic_ai.ui.vercel_ai.response_types import BaseChunk, FinishReason
 from pydantic_ai.usage import RunUsage
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents.failure import Asked, failure
+from jupyter_durable_chat.agents.failure import Asked, broken_off, failure
 from jupyter_durable_chat.agents.providers import credentials, secrets
 
 Messages = list[dict[str, Any]]
@@ -45,13 +45,7 @@ CHUNKS = frozenset(
 )
 """The chunks that are passed on. The others are the library's own book-keeping, and some of them quote instructions."""
 
-FINISH_REASONS: Mapping[str | None, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content-filter",
-    "tool_call": "tool-calls",
-    "error": "error",
-}
+FINISH_REASONS: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length", "tool_call": "tool-calls"}
 
 
 async def run(
@@ -79,8 +73,10 @@ async def run(
     except (AgentRunError, UserError, ImportError) as error:
         raise failure(error, asked) from None
     if result and ended(result.response):
-        reason = FINISH_REASONS.get(result.response.finish_reason, "other")
-        yield e.Finish(finish_reason=reason, message_metadata=_metadata(result.usage))
+        reason = result.response.finish_reason
+        if broken := broken_off(reason, asked):
+            raise broken
+        yield e.Finish(finish_reason=FINISH_REASONS.get(reason, "other"), message_metadata=_metadata(result.usage))
 
 
 def history(messages: Messages) -> list[ModelMessage]:
@@ -104,14 +100,15 @@ def _request(parts: Messages) -> ModelRequest:
 
 
 def _content(part: dict[str, Any]) -> UserContent | None:
-    if part["type"] == "text":
-        return part["text"]
-    if part["type"] != "file":
-        return None
-    try:
-        return BinaryContent.from_data_uri(part["url"])
-    except ValueError:
-        return f"[A file that could not be sent: {part.get('filename') or part.get('mediaType')}]"
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": "file", "url": str(url)}:
+            try:
+                return BinaryContent.from_data_uri(url)
+            except ValueError:
+                return f"[A file that could not be sent: {part.get('filename') or part.get('mediaType')}]"
+    return None
 
 
 def _response(parts: Messages) -> ModelResponse:
@@ -127,9 +124,8 @@ def ended(response: ModelResponse) -> bool:
     """
     if "finish_reason" in (response.provider_details or {}) or response.provider_url is None:
         return True
-    return response.finish_reason not in (None, "stop") or (
-        response.finish_reason == "stop" and response.provider_name == "xai"
-    )
+    stands_in = response.finish_reason == "stop" and response.provider_name != "xai"
+    return response.finish_reason is not None and not stands_in
 
 
 class EventStream(VercelAIEventStream):

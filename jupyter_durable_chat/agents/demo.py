@@ -331,7 +331,7 @@ def compose(messages: Sequence[dict[str, Any]], rate: float) -> tuple[str, str]:
 
 
 def _text(message: dict[str, Any]) -> str:
-    return "\n".join(part["text"] for part in message["parts"] if part["type"] == "text")
+    return "\n".join(part["text"] for part in message["parts"] if part.get("type") == "text")
 
 
 def _topic(questions: Sequence[str]) -> Topic:

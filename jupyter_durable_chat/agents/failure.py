@@ -16,6 +16,8 @@ from jupyter_durable_chat.events import Category
 
 MESSAGE_CHARACTERS = 300
 
+EXAMINED_CHARACTERS = 2000
+
 SHARED_CHARACTERS = 24
 """A message that has so many characters in a row in common with the instructions is taken to quote them."""
 
@@ -37,6 +39,16 @@ def failure(error: Exception, asked: Asked) -> AgentError:
     """The `AgentError` for what pydantic-ai raised."""
     category, recoverable, text = _explain(error, asked)
     return AgentError(category, f"{asked.model}: {text}", recoverable=recoverable)
+
+
+def broken_off(reason: str | None, asked: Asked) -> AgentError | None:
+    """The `AgentError` for an answer that ended for this reason; `None` for a reason that is no failure."""
+    match reason:
+        case "error":
+            return AgentError("provider", f"{asked.model}: the model broke off. Try again.", recoverable=True)
+        case "content_filter":
+            return AgentError("refused", f"{asked.model}: the provider's content filter cut the answer off.")
+    return None
 
 
 def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
@@ -99,8 +111,8 @@ SECRET = re.compile(
     r"""(?<=://)[^/\s@]+(?=@)                              # credentials in an address
       | (?<=[?&]key=)[^&\s]+ | (?<=token=)[^&\s]+
       | \b(?:bearer|basic)\s+\S+
-      | \b(?:sk|pk|gsk|xai|hf|ghp|AIza)[-_]?[\w*-]{8,}
-      | \S*\*{3,}\S*                                       # a key that the provider has masked
+      | \b(?:sk|pk|gsk|xai|hf|ghp)[-_][\w*-]{8,} | \bAIza[\w-]{8,}
+      | [^\s*]*\*{3,}\S*                                   # a key that the provider has masked
       | \b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{24,}         # anything long and random
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -109,6 +121,8 @@ SECRET = re.compile(
 
 def _clean(text: str, asked: Asked) -> str:
     """The text without secrets and not too long; empty if it repeats a piece of the instructions."""
+    if len(text) > EXAMINED_CHARACTERS:
+        text = text[:EXAMINED_CHARACTERS].rpartition(" ")[0]  # no half of a secret at the end
     if _quotes(text, asked.instructions):
         return ""
     for secret in sorted(asked.secrets, key=len, reverse=True):

@@ -6,6 +6,7 @@ lives, whoever sends, and observers are called in the thread that reads. Closing
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from traitlets import Enum, Unicode
 
@@ -30,6 +31,7 @@ class Chat(ChatView):
     title = Unicode(read_only=True, help="The conversation's title; empty while it has none.")
 
     _reader: Reader | None = None
+    _newest: str | None = None
 
     def __init__(
         self,
@@ -91,24 +93,36 @@ class Chat(ChatView):
         """Follow the conversation as soon as there is one."""
         if self._reader is None and (reader := self._conversation.reader):
             self._reader = reader
+            self._newest = reader.look(_seen).newest
             self._update()
             reader.listen(self._update)
 
     def _update(self) -> None:
         """Show in the traits what the conversation is now."""
         assert self._reader is not None
-        title, answer, status = self._reader.look(_traits)
-        self.set_trait("title", title)
-        self.set_trait("last_answer", answer)
-        self.set_trait("status", status)
-        if status != "streaming" and (self._reader.lsn, self._conversation.notice) != self._told:
+        seen = self._reader.look(_seen)
+        if seen.newest != self._newest:
+            self._newest = seen.newest
+            # An answer that was over before this thread saw it was streaming all the same.
+            self.set_trait("status", "streaming")
+        self.set_trait("title", seen.title)
+        self.set_trait("last_answer", seen.text)
+        self.set_trait("status", seen.status)
+        told = self.bundle["lsn"], self.bundle["notice"]
+        if seen.status != "streaming" and told != (seen.lsn, self._conversation.notice):
             self.bundle = self._current()
 
-    @property
-    def _told(self) -> tuple[int, str | None]:
-        return self.bundle["lsn"], self.bundle["notice"]
+
+class _Seen(NamedTuple):
+    lsn: int
+    title: str
+    status: str
+    newest: str | None
+    """The id of the newest answer."""
+    text: str
 
 
-def _traits(transcript: Transcript) -> tuple[str, str, str]:
-    answers = (text_of(message) for message in reversed(transcript.messages) if message["role"] == "assistant")
-    return transcript.title or "", next(answers, ""), transcript.status
+def _seen(transcript: Transcript) -> _Seen:
+    answers = (message for message in reversed(transcript.messages) if message["role"] == "assistant")
+    answer = next(answers, {"id": None, "parts": []})
+    return _Seen(transcript.lsn, transcript.title or "", transcript.status, answer["id"], text_of(answer))

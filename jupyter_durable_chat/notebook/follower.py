@@ -303,7 +303,8 @@ class _Thread(threading.Thread):
             self.follower.problem = None
             async for message in source:
                 self._failures = 0
-                await self._take(http, message.event, message.data)
+                if message.data:  # the parser also reports a lone `retry:`
+                    await self._take(http, message.event, message.data)
 
     async def _take(self, http: "httpx2.AsyncClient", kind: str, data: str) -> None:
         if kind == "gone":

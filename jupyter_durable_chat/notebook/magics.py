@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.utils.text import FullEvalFormatter
 
+from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.turn import Turn
 
@@ -32,7 +33,10 @@ class ChatMagics(Magics):
         question = interpolated(cell, dict(self.shell.user_ns)).strip()
         if not question:
             raise UsageError("This cell asks nothing: write the question below %%chat.")
-        sent = conversation.send(question, agent=options.agent, model=options.model)
+        try:
+            sent = conversation.send(question, agent=options.agent, model=options.model)
+        except ChatError as error:  # a traceback through this package would tell the person nothing more
+            raise UsageError(str(error)) from error
         return Turn(conversation, sent["turn_id"], sent["message_id"])
 
 

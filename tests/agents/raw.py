@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 Script = Callable[["Connection"], Awaitable[None]]
@@ -34,7 +35,8 @@ class Connection:
 
     async def closed(self) -> None:
         """Return when the client has closed the connection."""
-        await self._reader.read()
+        with suppress(ConnectionError):
+            await self._reader.read()
 
 
 class RawProvider:
@@ -62,9 +64,8 @@ class RawProvider:
             request = head + await reader.readexactly(length)
             self.requests.append(request)
             self.asked.set()
-            await self._script(Connection(request, reader, writer))
-        except ConnectionError:
-            pass
+            with suppress(ConnectionError):
+                await self._script(Connection(request, reader, writer))
         finally:
             self.left.set()
             writer.close()

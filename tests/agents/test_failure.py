@@ -108,6 +108,8 @@ LEAKS = {
     "another key": "Forwarded with key gsk_Zx81mNpQ22rT upstream",
     "an address with credentials": "Upstream https://root:hunter2secret@10.0.0.1/v1?key=hunter2secret failed",
     "a long token": "Session eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9 expired",
+    "a key after much text": "word " * 398 + f"key={KEY}",
+    "nothing but text": "x" * 100_000,
     "the instructions": f"Cannot parse: {INSTRUCTIONS}",
     "the instructions as JSON": json.dumps({"messages": [{"role": "system", "content": INSTRUCTIONS}]}),
     "a piece of the instructions": "Near 'librarian whose name is Ermintrude' something is wrong",

@@ -59,6 +59,6 @@ async def test_an_address_is_neither_followed_nor_passed_on() -> None:
 
 
 async def test_other_parts_of_a_message_are_for_people() -> None:
-    (sent,) = await told(user("Hello", {"type": "data-cell", "data": {"id": 3}}))
+    (sent,) = await told(user("Hello", {"type": "data-cell", "data": {"id": 3}}, {"type": "file"}, {"type": 7}, {}))
 
     assert sent == {"role": "user", "content": "Hello"}

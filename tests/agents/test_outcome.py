@@ -93,6 +93,26 @@ async def test_a_content_filter_before_the_first_word_is_a_refusal() -> None:
     assert (error.category, error.recoverable) == ("refused", False)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "said", "instead", "category"),
+    [
+        (CHAT, '"stop"', '"content_filter"', "refused"),
+        (DIALECTS["anthropic"], '"end_turn"', '"refusal"', "refused"),
+        (DIALECTS["gemini"], '"STOP"', '"SAFETY"', "refused"),
+        (DIALECTS["gemini"], '"STOP"', '"MALFORMED_FUNCTION_CALL"', "provider"),
+    ],
+)
+async def test_failed_when_the_reason_is_a_failure(dialect: Dialect, said: str, instead: str, category: str) -> None:
+    seen: list[e.Chunk] = []
+    ending = [piece.replace(said, instead) for piece in dialect.finish]
+    async with RawProvider(says(*dialect.hello, *ending)) as provider:
+        with pytest.raises(AgentError) as raised:
+            await ask(agent_at(provider.url), "Anything", dialect.model, into=seen)
+
+    assert text(seen) == "Hello"
+    assert raised.value.category == category
+
+
 async def test_the_length_limit_is_a_finish_and_is_named() -> None:
     cut = CHAT.finish[0].replace('"stop"', '"length"')
     last = finish(await answer(CHAT, *CHAT.hello, cut, "data: [DONE]\n\n"))

@@ -101,3 +101,14 @@ async def test_one_stop_leaves_the_other_answers_alone() -> None:
             await anext(chunks)
         assert not other.left.is_set()
         await chunks.aclose()
+
+
+async def test_before_anything_was_sent() -> None:
+    async with RawProvider(says_nothing) as provider:
+        task = asyncio.create_task(listen(run(provider, DIALECTS["chat"]), asyncio.Event()))
+        await asyncio.sleep(0)  # it runs up to where it waits for the imports
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, SOON)
+        assert provider.requests == []
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,0 +1,75 @@
+"""One real Jupyter server for all tests here, and one kernel that it started, shared by tests that do not restart it."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.browser.jupyter import Jupyter
+from tests.notebook.kernel import Kernel, running_kernel
+
+AGENTS = ["tests.browser.agent:paced", "tests.notebook.agent:obedient"]
+
+_numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """The server is another process; these tests need no loop."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """There is no server in this process to clean up after."""
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A server under a base URL as a hub gives it."""
+    server = Jupyter("lab", tmp_path_factory.mktemp("jupyter"), base_url="/user/a%40b/")
+    config_file = server.folder / "config.json"
+    config = json.loads(config_file.read_text())
+    config["DurableChat"]["agents"] = AGENTS
+    config_file.write_text(json.dumps(config))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def notebook(jupyter: Jupyter) -> str:
+    """The path of a notebook that no other test has."""
+    name = f"notebook-{next(_numbers)}.ipynb"
+    jupyter.write_notebook(name, "")
+    return name
+
+
+@pytest.fixture
+def own_kernel(jupyter: Jupyter, notebook: str) -> Iterator[Kernel]:
+    """A kernel that no other test has, for a notebook that no other test has."""
+    with running_kernel(jupyter, notebook) as kernel:
+        yield kernel
+
+
+@pytest.fixture(scope="session")
+def shared_kernel(jupyter: Jupyter) -> Iterator[Kernel]:
+    jupyter.write_notebook("shared.ipynb", "")
+    with running_kernel(jupyter, "shared.ipynb") as kernel:
+        kernel.run("from jupyter_durable_chat import Chat")
+        yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel: Kernel, request: pytest.FixtureRequest) -> Kernel:
+    """A kernel with a `chat` that no other test has, answered by the obedient agent."""
+    shared_kernel.run(f"chat = Chat('conversation {next(_numbers)}', agent='obedient')")
+    return shared_kernel
+
+
+@pytest.fixture
+def root() -> Path:
+    return Path(__file__).parent.parent.parent

@@ -1,0 +1,163 @@
+"""What viewers that run nothing are given: the browser's words, and HTML that can do no harm."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_durable_chat import events
+from jupyter_durable_chat.notebook.bundle import MIME_TYPE, chat_bundle, limited, output
+from jupyter_durable_chat.notebook.render import text_of, to_html, to_markdown, to_text
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "static" / "static.json").read_text())
+
+TAGS = set("div p strong em a br ul ol li h1 h2 h3 h4 h5 h6 pre code blockquote hr del span input".split()) | set(
+    "table thead tbody tr th td".split()
+)
+
+
+class Seen(HTMLParser):
+    """The tags, attributes and texts of some HTML."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[tuple[str, str | None]] = set()
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def transcript(*texts: str, **more: Any) -> dict[str, Any]:
+    """Turns of a question and an answer each; the texts alternate."""
+    messages = [
+        {
+            "id": f"m_{place}",
+            "role": "assistant" if place % 2 else "user",
+            "parts": [{"type": "text", "text": text, "state": "done"}],
+            "metadata": {"turn": f"t_{place // 2}"} | ({"outcome": "completed"} if place % 2 else {}),
+        }
+        for place, text in enumerate(texts)
+    ]
+    return {"id": "s_1", "lsn": 9, "messages": messages, **more}
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_the_browser_writes_the_same(vector: dict[str, Any]) -> None:
+    assert to_markdown(vector["transcript"], vector["turn"]) == vector["markdown"]
+    assert to_text(vector["transcript"], vector["turn"]) == vector["plain"]
+
+
+def test_html_of_an_answer() -> None:
+    html = to_html(transcript("a < b?\nSure?", "# Yes\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n`a<b` $a_1 * b_1$"))
+    seen = Seen(html)
+    assert {"h1", "table", "td", "code", "br"} <= seen.tags
+    assert "a < b?" in seen.text and "a<b" in seen.text
+    assert r"\(a_1 * b_1\)" in seen.text, "math is left to the page's MathJax"
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](java\nscript:alert(1))",
+    "![x](https://tracker.example/pixel.png)",
+    "![x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](data:text/html,<script>alert(1)</script>)",
+    '[x](https://example.org/"onmouseover="alert(1))',
+    '[x](https://example.org "title\\" onclick=alert(1)")',
+    "<https://example.org/'onclick='alert(1)>",
+    "```x onclick=alert(1)\n</code></pre><script>alert(1)</script>\n```",
+    "$$</div><script>alert(1)</script>$$",
+    "[x]: javascript:alert(1)\n\n[x]",
+    "<iframe src=https://example.org></iframe>",
+    "| <b onclick=a> |\n|--|\n| <svg/onload=alert(1)> |",
+    "- [ ] <input autofocus onfocus=alert(1)>",
+]
+
+
+def harmless(html: str) -> bool:
+    seen = Seen(html)
+    return seen.tags <= TAGS and all(
+        name in ("class", "rel", "style", "type", "disabled", "checked")
+        or (name == "href" and (value or "").startswith(("http://", "https://")))
+        for name, value in seen.attributes
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_html_lets_nothing_through(text: str) -> None:
+    assert harmless(to_html(transcript(text, text), notice=text))
+
+
+pieces = st.sampled_from([*HOSTILE, *"<>\"'&`*_~|[]()!#-$\\\n \t", "onclick=", "javascript:", "http://", "a", "```", "$$"])
+
+
+@given(st.lists(pieces, max_size=12).map("".join))
+def test_html_of_anything_is_harmless(text: str) -> None:
+    assert harmless(to_html(transcript("", text)))
+
+
+def test_only_the_turns_messages() -> None:
+    both = transcript("one?", "one", "two?", "two")
+    text = to_text(both, "t_1")
+    assert "two?" in text and "one" not in text
+
+
+def test_a_notice_comes_before_what_there_is() -> None:
+    assert to_text(None, None, "No server.") == "[No server.]"
+    assert to_text(transcript("a"), None, "No server.") == "[No server.]\n\nYou:\na"
+
+
+def test_text_of_a_message_in_parts() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "step-start"}, {"type": "text", "text": ""}]
+    assert text_of({"parts": [*parts, {"type": "text", "text": "b"}]}) == "a\n\nb"
+
+
+def test_a_large_conversation_is_cut_visibly() -> None:
+    long = transcript(*(f"{place} " + "x" * 1000 for place in range(20)))
+    kept = limited(long, None, limit=5000)
+    assert len(events.to_json(kept)) <= 5000 + len(',"omitted":16')
+    assert kept["messages"] == long["messages"][-len(kept["messages"]) :]
+    assert kept["omitted"] == 20 - len(kept["messages"]) > 0
+    assert to_text(kept).startswith(f"[{kept['omitted']} earlier messages are left out]\n\nYou:\n")
+    assert len(long["messages"]) == 20
+
+
+def test_one_message_left_out() -> None:
+    assert "1 earlier message is left out" in to_markdown(limited(transcript("x" * 900, "y"), None, limit=400))
+
+
+def test_a_turns_snapshot_has_its_messages_only() -> None:
+    kept = limited(transcript("one?", "one", "two?", "two"), "t_0")
+    assert [message["id"] for message in kept["messages"]] == ["m_0", "m_1"]
+    assert kept["omitted"] == 2
+    assert "left out" not in to_text(kept, "t_0")
+
+
+def test_a_small_conversation_is_whole() -> None:
+    assert limited(transcript("a", "b"), None) == transcript("a", "b")
+
+
+def test_a_bundle_without_a_session() -> None:
+    bundle = chat_bundle(None, session=None, notice="No server.")
+    assert bundle == {"session": None, "turn": None, "lsn": 0, "snapshot": None, "widget": None, "notice": "No server."}
+    assert output(bundle) == {
+        MIME_TYPE: bundle,
+        "text/html": '<div class="jdc-static">\n<p><em>No server.</em></p>\n</div>',
+        "text/markdown": "*No server.*",
+        "text/plain": "[No server.]",
+    }
