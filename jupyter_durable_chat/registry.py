@@ -23,8 +23,18 @@ from typing import Self
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import Agents
-from jupyter_durable_chat.log import Head, Lease, Log, LogError, LogUnavailable, StreamDeleted, UnknownStream
-from jupyter_durable_chat.session import Session, new_id, summary
+from jupyter_durable_chat.log import (
+    AheadOfLog,
+    Head,
+    Lease,
+    Log,
+    LogError,
+    LogUnavailable,
+    Record,
+    StreamDeleted,
+    UnknownStream,
+)
+from jupyter_durable_chat.session import Session, new_id, summary, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript
 
 logger = logging.getLogger(__name__)
@@ -141,18 +151,10 @@ class Registry:
     async def fork(self, session_id: str, lsn: int | None, by: e.Author | None) -> Transcript:
         """A new session whose log is this one's up to `lsn` (`None`: all of it), under the same LSNs.
 
-        A turn that runs there is `interrupted` in the fork; it runs on where it is. Raises `AheadOfLog`.
+        A turn that runs there is `interrupted` in the fork; it runs on where it is. The fork begins with the snapshot
+        of what it has in common, so it costs what is shown. Raises `AheadOfLog`, and `Compacted` where `lsn` is gone.
         """
-        head = await self.log.head(session_id)
-        through = head.lsn if lsn is None else lsn
-        await self.log.read(session_id, through, limit=1)
-        records: list[bytes] = []
-        transcript = Transcript()
-        while len(records) < through:
-            for record in await self.log.read(session_id, len(records), limit=min(1000, through - len(records))):
-                records.append(record.data)
-                transcript.apply(e.decode(e.number(*record)))
-        now = e.timestamp(self._clock())
+        transcript = await self._transcript_at(session_id, lsn)
         fact = e.SessionCreated(
             session=new_id("s"),
             notebook=transcript.notebook,
@@ -162,23 +164,42 @@ class Registry:
             forked_from=session_id,
             by=by,
         )
-        records[0] = e.encode(fact, at=now)
+        base = Record(transcript.lsn, e.to_json(transcript.to_json()))
+        now = e.timestamp(self._clock())
+        records = [e.encode(fact, at=now)]
         if transcript.turn:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
-        await self.log.create(
-            fact.session, records, labels={**head.labels, "status": "idle"}, summary=summary(transcript)
-        )
+        labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": ""}
+        await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
+        await self.log.append(fact.session, [], words=" ".join(text_of(m) for m in transcript.messages))
         async with self.acquire(fact.session) as session:
             return session.transcript
 
-    async def sessions(self, *, notebook: str | None, status: str | None, before: str | None, limit: int) -> list[JSON]:
-        """What a list of sessions shows, the last used first."""
+    async def _transcript_at(self, session_id: str, lsn: int | None) -> Transcript:
+        end = (await self.log.head(session_id)).lsn
+        if lsn is None:
+            lsn = end
+        if lsn > end:
+            raise AheadOfLog(session_id, lsn, end)
+        snapshot = await self.log.snapshot(session_id)
+        transcript = Transcript()
+        if snapshot and snapshot.lsn <= lsn:
+            transcript = Transcript.from_json(json.loads(snapshot.data))
+        while transcript.lsn < lsn:
+            for record in await self.log.read(session_id, transcript.lsn, limit=min(1000, lsn - transcript.lsn)):
+                transcript.apply(e.decode(e.number(*record)))
+        return transcript
+
+    async def sessions(
+        self, *, notebook: str | None, status: str | None, search: str | None, before: str | None, limit: int
+    ) -> list[JSON]:
+        """What a list of sessions shows, the last used first; `search` is for words of their messages."""
         labels = {}
         if notebook is not None:
             labels["notebook"] = notebook
         if status is not None:
             labels["status"] = status
-        heads = await self.log.streams(labels=labels, before=before, limit=limit)
+        heads = await self.log.streams(labels=labels, search=search, before=before, limit=limit)
         return [_listed(head) for head in heads]
 
     # Inside

@@ -22,7 +22,7 @@ from msgspec import Struct
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
-from jupyter_durable_chat.log import Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable
+from jupyter_durable_chat.log import Compacted, Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Turn
 
@@ -160,13 +160,30 @@ class Session:
     # Reading
 
     async def refresh(self) -> Transcript:
-        """Fold what the log has by now; returns the transcript."""
-        while records := await self._log.read(self.id, self.transcript.lsn):
+        """Fold what the log has by now, on top of its snapshot if that is further; returns the transcript."""
+        if self.transcript.lsn == 0:
+            await self._restore()
+        while True:
+            try:
+                records = await self._log.read(self.id, self.transcript.lsn)
+            except Compacted:
+                await self._restore()
+                continue
+            if not records:
+                return self.transcript
             # Between two chunks others have their turn on the event loop; who folds twice folds once.
             for record in records:
                 if record.lsn > self.transcript.lsn:
                     self.transcript.apply(e.decode(e.number(record.lsn, record.data)))
-        return self.transcript
+
+    async def _restore(self) -> None:
+        snapshot = await self._log.snapshot(self.id)
+        if snapshot and snapshot.lsn > self.transcript.lsn:
+            self.transcript = Transcript.from_json(msgspec.json.decode(snapshot.data))
+
+    async def save_snapshot(self) -> None:
+        """Keep the transcript as it is now, so that opening the session costs what is shown and not how it came."""
+        await self._log.save_snapshot(self.id, Record(self.transcript.lsn, e.to_json(self.transcript.to_json())))
 
     async def turn_ended(self, turn_id: str, timeout: float) -> bool:
         """Wait until the log has this turn's outcome; false when `timeout` seconds were not enough."""
@@ -542,6 +559,7 @@ class Session:
                 after=self.transcript.lsn,
                 labels={"status": "streaming", **self._queue_label(start.before)},
                 summary=summary(self.transcript, preview=question, more=2),
+                words=question or "",
             )
         except Conflict:
             await self._log.append(self.id, [], epoch=epoch, release=True)
@@ -638,9 +656,11 @@ class Session:
             epoch=epoch,
             labels={"status": status},
             summary=summary(self.transcript),
+            words=text_of(self._message(turn["message_id"])) if (turn := self.transcript.turn) else "",
             release=True,
         )
         await self.refresh()
+        await self.save_snapshot()
 
     def _encode(self, event: e.Event, turn: str | None = None) -> bytes:
         return e.encode(event, at=e.timestamp(self._clock()), turn=turn)
@@ -649,7 +669,7 @@ class Session:
 def summary(transcript: Transcript, *, preview: str | None = None, more: int = 0) -> bytes:
     """What a list of sessions shows of one, as JSON. `preview` and `more` speak of messages about to be stored."""
     if preview is None:
-        preview = next((text for m in reversed(transcript.messages) if (text := _text(m))), "")
+        preview = next((text for m in reversed(transcript.messages) if (text := text_of(m))), "")
     return e.to_json(
         {
             "title": transcript.title,
@@ -664,7 +684,8 @@ def summary(transcript: Transcript, *, preview: str | None = None, more: int = 0
     )
 
 
-def _text(message: JSON) -> str:
+def text_of(message: JSON) -> str:
+    """The words of a message, without its reasoning, tools and files."""
     return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
 
 

@@ -158,6 +158,8 @@ class Transcript:
         self.agent = event.agent
         self.model = event.model
         self.created_at = event.at
+        # A fork begins with what another session amounts to; what waits there waits there.
+        self.queue, self.held, self.removed = [], None, []
 
     def _session_updated(self, event: events.SessionUpdated) -> None:
         if event.title is not UNSET:

@@ -47,12 +47,12 @@ class Lease(Struct, frozen=True):
 class Head(Struct, frozen=True):
     """A stream without its records. Times are Unix seconds; `updated` moves with the summary, not with every record.
 
-    `bytes` is the size of all records that it was ever given, compacted ones included.
+    `size` is how many bytes all records have that it was ever given, compacted ones included.
     """
 
     stream: str
     lsn: int
-    bytes: int
+    size: int
     epoch: int
     created: float
     updated: float
@@ -144,9 +144,11 @@ class Log(ABC):
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes = b"",
+        base: Record | None = None,
     ) -> Head:
         """A new stream with its first records, or the living stream that already has this `key`, untouched.
 
+        `base` is a snapshot to begin with: the stream is as if it had been compacted there, and the records follow it.
         Compare `head.stream` with `stream` to know which. A stream that exists, or existed, under this name without
         the key raises `ValueError`. Deleting a stream frees its key.
         """

@@ -100,6 +100,7 @@ class MemoryLog(Log):
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes = b"",
+        base: Record | None = None,
     ) -> Head:
         self._check_open()
         if key is not None and key in self._keys:
@@ -108,12 +109,14 @@ class MemoryLog(Log):
             raise ValueError(f"there is, or was, a stream {stream!r}")
         now = self._clock()
         created = _Stream(stream, len(self._streams), now, now, key, summary)
+        if base is not None:
+            created.snapshot, created.compacted = base, base.lsn
         created.add(records)
         created.label(labels or {})
         self._streams[stream] = created
         if key is not None:
             self._keys[key] = stream
-        self._waiters.tell(stream, len(records))
+        self._waiters.tell(stream, created.lsn)
         return created.head
 
     async def append(

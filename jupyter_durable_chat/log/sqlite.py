@@ -89,8 +89,9 @@ class SqliteLog(Log):
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes = b"",
+        base: Record | None = None,
     ) -> Head:
-        handed = tuple(records), key, dict(labels or {}), summary
+        handed = tuple(records), key, dict(labels or {}), summary, base
         return await self._write(
             lambda db: statements.create(db, self._clock(), stream, *handed),
             lambda head: self._waiters.tell(head.stream, head.lsn),

@@ -46,17 +46,21 @@ def create(
     key: str | None,
     labels: Mapping[str, str],
     summary: bytes,
+    base: Record | None,
 ) -> Head:
     if key is not None and (row := db.execute(HEAD + "key = ?", (key,)).fetchone()):
         return _head(row)
     if db.execute(STREAM, (stream,)).fetchone():
         raise ValueError(f"there is, or was, a stream {stream!r}")
+    start = base.lsn if base else 0
     inserted = db.execute(
         "INSERT INTO streams (name, lsn, bytes, key, created, updated, summary) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (stream, len(records), _size(records), key, now, now, summary),
+        (stream, start + len(records), _size(records), key, now, now, summary),
     )
     assert inserted.lastrowid is not None
-    _insert(db, inserted.lastrowid, 0, records)
+    if base:
+        db.execute("INSERT INTO snapshots (stream, lsn, data) VALUES (?, ?, ?)", (inserted.lastrowid, *base))
+    _insert(db, inserted.lastrowid, start, records)
     _label(db, inserted.lastrowid, labels)
     return head(db, stream)
 

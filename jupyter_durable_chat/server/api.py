@@ -3,6 +3,7 @@
 Shapes of bodies and answers: `docs/architecture.md`.
 """
 
+import contextlib
 import re
 from typing import Any
 
@@ -12,7 +13,7 @@ from tornado import web
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.log import Compacted, LogUnavailable
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
 from jupyter_durable_chat.server.stream import EventStream
@@ -87,12 +88,11 @@ class Sessions(ChatHandler):
     @route
     async def get(self) -> None:
         limit = number(self, "limit", default=100, most=MAX_PAGE)
-        if self.get_query_argument("q", None):
-            raise ApiError(400, "unsupported", "q (search in all messages) is not supported by this version.")
         notebook = self.get_query_argument("notebook", None)
         listed = await self.registry.sessions(
             notebook=None if notebook is None else self._key(notebook).partition("\n")[0],
             status=self.get_query_argument("status", None),
+            search=self.get_query_argument("q", None),
             before=self.get_query_argument("before", None),
             limit=limit,
         )
@@ -265,20 +265,28 @@ class SessionEvents(EventStream):
             await self._page(session_id, after)
             return
         # A position that cannot be read is an error of this request, not an event of its stream.
-        await self.registry.log.read(session_id, after, limit=1)
+        with contextlib.suppress(Compacted):
+            await self.registry.log.read(session_id, after, limit=1)
         await self.stream({session_id: after}, shared=False)
 
     async def _page(self, session_id: str, after: int) -> None:
         limit = number(self, "limit", default=MAX_PAGE, most=MAX_PAGE)
         log = self.registry.log
-        records = await log.read(session_id, after, limit=limit)
+        snapshot = b"null"
+        try:
+            records = await log.read(session_id, after, limit=limit)
+        except Compacted:
+            kept = await log.snapshot(session_id)
+            assert kept is not None
+            after, snapshot = kept
+            records = await log.read(session_id, after, limit=limit)
         if not records and (wait := self._seconds()):
             await log.wait({session_id: after}, wait)
             records = await log.read(session_id, after, limit=limit)
         last = (await log.head(session_id)).lsn
         page = b",".join(e.number(*record) for record in records)
         more = b"true" if last > (records[-1].lsn if records else after) else b"false"
-        self.reply(b'{"events":[%b],"lsn":%d,"more":%b}' % (page, last, more))
+        self.reply(b'{"events":[%b],"lsn":%d,"more":%b,"snapshot":%b}' % (page, last, more, snapshot))
 
     def _seconds(self) -> float:
         text = self.get_query_argument("wait", "0")

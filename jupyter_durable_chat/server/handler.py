@@ -23,7 +23,7 @@ from tornado import web
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import UnknownAgent
-from jupyter_durable_chat.log import AheadOfLog, LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.log import AheadOfLog, Compacted, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.session import (
     AgentUnavailable,
@@ -72,6 +72,8 @@ def translated(error: Exception, session_id: str) -> ApiError | None:
         return ApiError(404, "unknown-session", f"There is no session {session_id!r} on this server.")
     if isinstance(error, StreamDeleted):
         return ApiError(410, "deleted", f"Session {session_id!r} was deleted.")
+    if isinstance(error, Compacted):
+        return ApiError(409, "compacted", f"The events of session {session_id!r} up to there are no longer kept.")
     if isinstance(error, AheadOfLog):
         message = f"Session {session_id!r} ends at LSN {error.last_lsn}. Load it again and go on from there."
         return ApiError(409, "lsn-ahead", message, last_lsn=error.last_lsn)

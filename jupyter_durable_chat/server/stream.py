@@ -16,7 +16,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.log import AheadOfLog, Log, LogError, LogUnavailable, Record
+from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogError, LogUnavailable, Record
 from jupyter_durable_chat.server.handler import ChatHandler, translated
 
 CHUNK_BYTES = 1 << 16
@@ -30,6 +30,13 @@ class Records(NamedTuple):
 
     session: str
     records: list[Record]
+
+
+class Snapshot(NamedTuple):
+    """What the session amounts to at an LSN, in place of events that are no longer kept one by one."""
+
+    session: str
+    snapshot: Record
 
 
 class CaughtUp(NamedTuple):
@@ -46,9 +53,10 @@ class Lost(NamedTuple):
     error: LogError
 
 
-async def read(
-    log: Log, positions: dict[str, int], keep_alive: float
-) -> AsyncIterator[list[Records | CaughtUp | Lost]]:
+Item = Records | Snapshot | CaughtUp | Lost
+
+
+async def read(log: Log, positions: dict[str, int], keep_alive: float) -> AsyncIterator[list[Item]]:
     """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
 
     Ends when every session is lost.
@@ -56,10 +64,16 @@ async def read(
     behind = set(positions)
     readable = set(positions)
     while positions:
-        found: list[Records | CaughtUp | Lost] = []
+        found: list[Item] = []
         for session in sorted(readable):
             try:
                 records = await log.read(session, positions[session], max_bytes=CHUNK_BYTES)
+            except Compacted:
+                snapshot = await log.snapshot(session)
+                assert snapshot is not None
+                positions[session] = snapshot.lsn
+                found.append(Snapshot(session, snapshot))
+                continue
             except LogError as error:
                 del positions[session]
                 readable.discard(session)
@@ -130,12 +144,14 @@ class EventStream(ChatHandler):
             async for found in read(self.registry.log, positions, self.chat.keep_alive_seconds):
                 self.write(b"".join(_frames(found, positions, shared)) or b": keep-alive\n\n")
                 await self.flush()
-        except (StreamClosedError, LogUnavailable):
-            # Whoever reads this comes back with its position, when there is a network and a store again.
+        except StreamClosedError:
             return
+        except LogUnavailable as error:
+            # Whoever reads this comes back with its position, when there is a store again.
+            self.log.warning("A stream of events ends: %s", error)
 
 
-def _frames(found: list[Records | CaughtUp | Lost], positions: dict[str, int], shared: bool) -> Iterable[bytes]:
+def _frames(found: list[Item], positions: dict[str, int], shared: bool) -> Iterable[bytes]:
     """What was found as SSE.
 
     The position after a write stands on its last event: whoever is cut off inside of a write resumes before it, and
@@ -146,6 +162,8 @@ def _frames(found: list[Records | CaughtUp | Lost], positions: dict[str, int], s
         name: dict[str, Any] = {"session": item.session} if shared else {}
         if isinstance(item, CaughtUp):
             yield frame(e.to_json(name | {"lsn": item.lsn}), name="caught-up")
+        elif isinstance(item, Snapshot):
+            yield frame(item.snapshot.data, name="snapshot")
         elif isinstance(item, Lost):
             error = translated(item.error, item.session)
             status = error.status_code if error else 500

@@ -598,12 +598,20 @@ class LogContract:
         assert await log.append("s", [b"3"]) == 3
         assert await log.read("s", 2) == [Record(3, b"3")]
 
+    async def test_a_stream_may_begin_with_a_snapshot(self, log: Log) -> None:
+        assert (await log.create("s", [b"8"], base=Record(7, b"seven"))).lsn == 8
+        assert await log.snapshot("s") == Record(7, b"seven")
+        with pytest.raises(Compacted):
+            await log.read("s", 6)
+        assert await log.read("s", 7) == [Record(8, b"8")]
+        assert await log.append("s", [b"9"], after=8) == 9
+
     async def test_the_size_of_a_stream_counts_what_was_compacted(self, log: Log) -> None:
-        assert (await log.create("s", [b"123", b"45"])).bytes == 5
+        assert (await log.create("s", [b"123", b"45"])).size == 5
         await log.append("s", [b"6789"])
         await log.save_snapshot("s", Record(3, b""))
         await log.compact("s")
-        assert (await log.head("s")).bytes == 9
+        assert (await log.head("s")).size == 9
 
     async def test_search_finds_all_words_by_their_beginnings(self, log: Log) -> None:
         await log.create("a", [])
