@@ -85,7 +85,27 @@ class SessionUpdated(Event, frozen=True, tag="session-updated"):
 
 
 class UserMessage(Event, frozen=True, tag="user-message"):
-    """What a person said. `agent`, `model` and `tools` are as they were asked for, `None` meaning the session's."""
+    """What a person said. `agent`, `model` and `tools` are as they were asked for, `None` meaning the session's.
+
+    `parent` is the message that it answers or follows, `None` for a first one; absent, it is the last one shown.
+    Of one that waited, `queued` is the LSN that it had then, and `sent` what it was sent as if it was edited since.
+    """
+
+    message_id: str
+    client_id: str
+    text: str
+    parent: str | UnsetType | None = UNSET
+    parts: list[dict[str, Any]] = []
+    agent: str | None = None
+    model: str | None = None
+    tools: list[str] | None = None
+    author: Author | None = None
+    queued: int | None = None
+    sent: list[dict[str, Any]] | None = None
+
+
+class MessageQueued(Event, frozen=True, tag="message-queued"):
+    """A message that waits for its turn, with everything that it was sent with. `turn` is the id its turn will have."""
 
     message_id: str
     client_id: str
@@ -97,13 +117,58 @@ class UserMessage(Event, frozen=True, tag="user-message"):
     author: Author | None = None
 
 
+class MessageDequeued(Event, frozen=True, tag="message-dequeued"):
+    """It waits no longer: its turn starts (its `user-message` follows), or a person removed it."""
+
+    message_id: str
+    reason: Literal["started", "removed"]
+    by: Author | None = None
+
+
+class QueueEdited(Event, frozen=True, tag="queue-edited"):
+    """A waiting message says something else now."""
+
+    message_id: str
+    text: str
+    parts: list[dict[str, Any]] = []
+    by: Author | None = None
+
+
+class QueueReordered(Event, frozen=True, tag="queue-reordered"):
+    """The waiting messages in their new order; those not named come after them, as they were."""
+
+    message_ids: list[str]
+    by: Author | None = None
+
+
+class QueueHeld(Event, frozen=True, tag="queue-held"):
+    """What waits is not started by itself, for this reason. (A stop holds the queue without this.)"""
+
+    reason: str
+
+
+class QueueResumed(Event, frozen=True, tag="queue-resumed"):
+    by: Author | None = None
+
+
+class BranchSelected(Event, frozen=True, tag="branch-selected"):
+    """The branch that ends with this message is the one that is shown and gone on with."""
+
+    message_id: str
+    by: Author | None = None
+
+
 class TurnStarted(Event, frozen=True, tag="turn-started"):
-    """`message_id` is the answer's id, minted before its first token; `agent` and `model` are the ones that answer."""
+    """`message_id` is the answer's id, minted before its first token; `agent` and `model` are the ones that answer.
+
+    When there is a message of that id already, this turn goes on with it. `client_id` names the request, if it had one.
+    """
 
     user_message_id: str
     message_id: str
     agent: str
     model: str | None = None
+    client_id: str | None = None
 
 
 class StopRequested(Event, frozen=True, tag="stop-requested"):
@@ -288,7 +353,8 @@ class Unknown(Struct, frozen=True, kw_only=True):
 
 
 Known = (
-    SessionCreated | SessionUpdated | UserMessage | TurnStarted | StopRequested | TurnStopped
+    SessionCreated | SessionUpdated | UserMessage | TurnStarted | StopRequested | TurnStopped | BranchSelected
+    | MessageQueued | MessageDequeued | QueueEdited | QueueReordered | QueueHeld | QueueResumed
     | Start | StartStep | TextStart | TextDelta | TextEnd | ReasoningStart | ReasoningDelta | ReasoningEnd
     | ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolApprovalRequest
     | ToolOutputAvailable | ToolOutputError | ToolOutputDenied | SourceUrl | SourceDocument | File

@@ -79,6 +79,7 @@ class Registry:
         """Open the store and close what earlier writers left open; then keep doing so. Never raises for a bad store."""
         await self._open()
         await self._round()
+        await self._drain()
         self._ticking = asyncio.create_task(self._tick(), name="durable-chat registry")
         return self
 
@@ -172,7 +173,7 @@ class Registry:
         records = [e.encode(fact, at=now)]
         if transcript.turn:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
-        labels = {**(await self.log.head(session_id)).labels, "status": "idle"}
+        labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": ""}
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
         await self.log.append(fact.session, [], words=" ".join(text_of(m) for m in transcript.messages))
         async with self.acquire(fact.session) as session:
@@ -208,7 +209,7 @@ class Registry:
     # Inside
 
     def _unload(self) -> None:
-        idle = [i for i, session in self._sessions.items() if i not in self._users and not session.running]
+        idle = [i for i, session in self._sessions.items() if i not in self._users and not session.busy]
         for session_id in idle[: max(0, len(idle) - IDLE_SESSIONS)]:
             del self._sessions[session_id]
 
@@ -243,8 +244,20 @@ class Registry:
                 if ran_out or self._abandoned(lease):
                     async with self.acquire(lease.stream) as session:
                         await session.recover(None if ran_out else lease.epoch)
+                        await session.drain()
         except LogError as error:
             logger.warning("Leases could not be renewed or recovered: %s", error)
+
+    async def _drain(self) -> None:
+        """Start what waits in the queues of sessions that nobody writes: the last server went before it could."""
+        if self._log is None:
+            return
+        try:
+            for head in await self._log.streams(labels={"queue": "waiting"}):
+                async with self.acquire(head.stream) as session:
+                    await session.drain()
+        except LogError as error:
+            logger.warning("Waiting messages could not be started: %s", error)
 
     def _abandoned(self, lease: Lease) -> bool:
         """Whether nobody runs a turn under this lease, though it has not run out."""

@@ -6,6 +6,7 @@ transcript holds everything that the fold needs to go on. `js/src/transcript.ts`
 """
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, Self
 
 import msgspec
@@ -36,25 +37,64 @@ class Transcript:
         self.usage = Usage()
         self.created_at = ""
         self.updated_at = ""
-        self._messages: list[JSON] = []
+        self.queue: list[JSON] = []
+        self.held: str | None = None
+        self.removed: list[JSON] = []
+        self.leaf: str | None = None
+        # Every message of every branch by its id, in the order in which they came.
+        self._messages: dict[str, JSON] = {}
+        self._shown: list[JSON] | None = None
         # Deltas since the part was last looked at, so that a long answer costs its length and not its square.
         self._deltas: dict[int, tuple[JSON, str, list[str]]] = {}
 
     @property
     def messages(self) -> list[JSON]:
-        """AI SDK `UIMessage` objects, oldest first. They belong to the transcript: read, do not change."""
+        """AI SDK `UIMessage` objects of the chosen branch, oldest first. They belong to the transcript."""
+        self._settle()
+        if self._shown is None:
+            self._shown = self.branch(self.leaf)
+        return self._shown
+
+    @property
+    def others(self) -> list[JSON]:
+        """The messages that are on other branches only, in the order in which they came."""
+        shown = {message["id"] for message in self.messages}
+        return [message for message_id, message in self._messages.items() if message_id not in shown]
+
+    def branch(self, message_id: str | None) -> list[JSON]:
+        """The messages from the first one to this one."""
+        self._settle()
+        branch: list[JSON] = []
+        while message_id is not None:
+            branch.append(self._messages[message_id])
+            message_id = branch[-1]["metadata"]["parent"]
+        return branch[::-1]
+
+    def message(self, message_id: str) -> JSON | None:
+        """The message with this id, on whatever branch."""
+        self._settle()
+        return self._messages.get(message_id)
+
+    def newest_leaf(self, message_id: str) -> str:
+        """The end of the newest branch through this message."""
+        leaf, seen = message_id, {message_id}
+        for later, message in self._messages.items():
+            # Children come after their parents, so one pass follows the newest one down.
+            if message["metadata"]["parent"] in seen:
+                seen.add(later)
+                leaf = later
+        return leaf
+
+    def sent(self, client_id: str) -> JSON | None:
+        """What was sent with this client id: a message, one that waits, one that was removed, or an answer."""
+        self._settle()
+        everything = chain(self._messages.values(), self.queue, self.removed)
+        return next((m for m in everything if any(r.get("client_id") == client_id for r in requests(m))), None)
+
+    def _settle(self) -> None:
         for part, field, pieces in self._deltas.values():
             part[field] = part.get(field, "") + "".join(pieces)
         self._deltas.clear()
-        return self._messages
-
-    def message(self, message_id: str) -> JSON | None:
-        """The message with this id."""
-        return next((m for m in reversed(self.messages) if m["id"] == message_id), None)
-
-    def sent(self, client_id: str) -> JSON | None:
-        """The user's message that was sent with this client id."""
-        return next((m for m in self.messages if m["metadata"].get("client_id") == client_id), None)
 
     def apply(self, event: AnyEvent) -> None:
         """Fold one event in. An event that is already folded changes nothing."""
@@ -81,8 +121,11 @@ class Transcript:
             "muted": self.muted,
             "status": self.status,
             "messages": self.messages,
+            "others": self.others,
             "turn": self.turn,
-            "queue": [],
+            "queue": self.queue,
+            "held": self.held,
+            "removed": self.removed,
             "approvals": [],
             "usage": msgspec.to_builtins(self.usage),
             "created_at": self.created_at,
@@ -98,7 +141,16 @@ class Transcript:
         transcript.created_at = data["created_at"]
         transcript.updated_at = data["updated_at"]
         transcript.usage = msgspec.convert(data["usage"], Usage)
-        transcript._messages = data["messages"]
+        for name in ("queue", "held", "removed"):
+            setattr(transcript, name, data.get(name, getattr(transcript, name)))
+        above = None
+        for message in data["messages"]:
+            # Before there were branches, each message followed the one above it.
+            message["metadata"].setdefault("parent", above)
+            above = message["id"]
+        everything = sorted(data["messages"] + data.get("others", []), key=lambda message: message["metadata"]["lsn"])
+        transcript._messages = {message["id"]: message for message in everything}
+        transcript.leaf = data["messages"][-1]["id"] if data["messages"] else None
         return transcript
 
     # Session facts
@@ -111,6 +163,8 @@ class Transcript:
         self.agent = event.agent
         self.model = event.model
         self.created_at = event.at
+        # A fork begins with what another session amounts to; what waits there waits there.
+        self.queue, self.held, self.removed = [], None, []
 
     def _session_updated(self, event: events.SessionUpdated) -> None:
         if event.title is not UNSET:
@@ -123,20 +177,70 @@ class Transcript:
             self.muted = event.muted
 
     def _user_message(self, event: events.UserMessage) -> None:
-        metadata: JSON = {"at": event.at, "lsn": event.lsn, "client_id": event.client_id, "turn": None}
-        for name in ("agent", "model", "tools", "author"):
-            if (value := getattr(event, name)) is not None:
-                metadata[name] = msgspec.to_builtins(value)
-        parts = [{"type": "text", "text": event.text, "state": "done"}, *event.parts]
-        self._messages.append({"id": event.message_id, "role": "user", "parts": parts, "metadata": metadata})
+        if event.message_id in self._messages:
+            return
+        known = event.parent is None or event.parent in self._messages
+        parent = event.parent if known else self.leaf
+        self._add_message(_said(event, parent=parent, turn=None))
+
+    def _add_message(self, message: JSON) -> None:
+        self._messages[message["id"]] = message
+        self.leaf, self._shown = message["id"], None
+
+    def _branch_selected(self, event: events.BranchSelected) -> None:
+        if event.message_id in self._messages:
+            self.leaf, self._shown = event.message_id, None
+
+    def _message_queued(self, event: events.MessageQueued) -> None:
+        self.queue.append(_said(event, turn=event.turn, queued=event.lsn))
+
+    def _message_dequeued(self, event: events.MessageDequeued) -> None:
+        gone = [m for m in self.queue if m["id"] == event.message_id]
+        self.queue = [m for m in self.queue if m["id"] != event.message_id]
+        if event.reason == "removed":
+            self.removed += gone
+        if not self.queue:
+            self.held = None
+
+    def _queue_edited(self, event: events.QueueEdited) -> None:
+        for message in self.queue:
+            if message["id"] == event.message_id:
+                message["metadata"].setdefault("sent", message["parts"])
+                message["parts"] = _parts(event)
+
+    def _queue_reordered(self, event: events.QueueReordered) -> None:
+        places = {message_id: place for place, message_id in enumerate(event.message_ids)}
+        self.queue.sort(key=lambda message: places.get(message["id"], len(places)))
+
+    def _queue_held(self, event: events.QueueHeld) -> None:
+        if self.queue:
+            self.held = event.reason
+
+    def _queue_resumed(self, event: events.QueueResumed) -> None:
+        self.held = None
 
     def _turn_started(self, event: events.TurnStarted) -> None:
-        if asked := self.message(event.user_message_id):
+        asked = self._messages.get(event.user_message_id)
+        if asked and asked["metadata"]["turn"] is None:
             asked["metadata"]["turn"] = event.turn
-        metadata: JSON = {"at": event.at, "lsn": event.lsn, "turn": event.turn, "agent": event.agent}
-        if event.model is not None:
-            metadata["model"] = event.model
-        self._messages.append({"id": event.message_id, "role": "assistant", "parts": [], "metadata": metadata})
+        metadata: JSON = {
+            "at": event.at,
+            "lsn": event.lsn,
+            "parent": event.user_message_id if asked else self.leaf,
+            "turn": event.turn,
+            "agent": event.agent,
+        }
+        for name in ("model", "client_id"):
+            if (value := getattr(event, name)) is not None:
+                metadata[name] = value
+        answer = self._messages.get(event.message_id)
+        if answer:
+            before = answer["metadata"]
+            kept = {name: before[name] for name in ("at", "lsn", "parent", "usage") if name in before}
+            answer["metadata"] = metadata | kept | {"continued": requests(answer), "continued_lsn": event.lsn}
+            self.leaf, self._shown = event.message_id, None
+        else:
+            self._add_message({"id": event.message_id, "role": "assistant", "parts": [], "metadata": metadata})
         self.turn = {
             "id": event.turn,
             "user_message_id": event.user_message_id,
@@ -145,6 +249,7 @@ class Transcript:
             "model": event.model,
             "started_at": event.at,
             "stopping": False,
+            "continues": answer is not None,
         }
         self.status = "streaming"
 
@@ -165,12 +270,16 @@ class Transcript:
         metadata = answer["metadata"]
         metadata["outcome"] = event.outcome
         metadata["finished_at"] = event.at
+        metadata["finished_lsn"] = event.lsn
         if event.error is not None:
             metadata["error"] = msgspec.to_builtins(event.error)
         if event.usage is not None:
-            metadata["usage"] = msgspec.to_builtins(event.usage)
+            before = msgspec.convert(metadata.get("usage", {}), Usage)
+            metadata["usage"] = msgspec.to_builtins(before + event.usage)
             self.usage += event.usage
         self.turn = None
+        if event.outcome == "stopped" and self.queue:
+            self.held = "stopped"
         self.status = "failed" if event.outcome == "failed" else "idle"
 
     # Assistant output
@@ -178,8 +287,7 @@ class Transcript:
     def _answer(self) -> JSON:
         """The running turn's message. Its open parts may lack their last deltas."""
         assert self.turn is not None
-        message_id = self.turn["message_id"]
-        return next(m for m in reversed(self._messages) if m["id"] == message_id)
+        return self._messages[self.turn["message_id"]]
 
     def _metadata(self, event: events.Start | events.MessageMetadata | events.Finish) -> None:
         self._answer()["metadata"].update(event.message_metadata or {})
@@ -189,9 +297,21 @@ class Transcript:
 
     def _part_start(self, event: events.TextStart | events.ReasoningStart) -> None:
         kind = "text" if isinstance(event, events.TextStart) else "reasoning"
-        part = {"type": kind, "id": event.id, "text": "", "state": "streaming"}
-        self._answer()["parts"].append(part)
+        part = self._text_to_continue() if kind == "text" else None
+        if part:
+            part |= {"id": event.id, "state": "streaming"}
+        else:
+            part = {"type": kind, "id": event.id, "text": "", "state": "streaming"}
+            self._answer()["parts"].append(part)
         _keep_provider_metadata(part, event)
+
+    def _text_to_continue(self) -> JSON | None:
+        """The first text of a continuation goes on in the last text that there is, in the middle of a word if need be."""
+        assert self.turn is not None
+        if not self.turn.get("continues"):
+            return None
+        self.turn["continues"] = False
+        return next((part for part in reversed(self._answer()["parts"]) if part["type"] == "text"), None)
 
     def _open_part(self, kind: str, part_id: str) -> JSON | None:
         """A part has its stream id for as long as it is open."""
@@ -308,6 +428,26 @@ def fold(stream: Iterable[AnyEvent], start: Transcript | None = None) -> Transcr
     return transcript
 
 
+def requests(message: JSON) -> list[JSON]:
+    """What was asked for with this message: `turn`, `lsn`, `client_id`, `outcome`; several for a continued answer."""
+    metadata = message["metadata"]
+    last = {name: metadata[name] for name in ("turn", "client_id", "outcome") if name in metadata}
+    return [*metadata.get("continued", []), last | {"lsn": metadata.get("continued_lsn", metadata["lsn"])}]
+
+
+def _said(event: events.UserMessage | events.MessageQueued, **more: Any) -> JSON:
+    """A person's message as `UIMessage`."""
+    metadata: JSON = {"at": event.at, "lsn": event.lsn, **more, "client_id": event.client_id}
+    for name in ("agent", "model", "tools", "author", "queued", "sent"):
+        if (value := getattr(event, name, None)) is not None:
+            metadata[name] = msgspec.to_builtins(value)
+    return {"id": event.message_id, "role": "user", "parts": _parts(event), "metadata": metadata}
+
+
+def _parts(event: events.UserMessage | events.MessageQueued | events.QueueEdited) -> list[JSON]:
+    return [{"type": "text", "text": event.text, "state": "done"}, *event.parts]
+
+
 def _close(part: JSON) -> None:
     part["state"] = "done"
     part.pop("id", None)
@@ -332,6 +472,13 @@ _FACTS: dict[type, _Handler] = {
     events.SessionCreated: Transcript._session_created,
     events.SessionUpdated: Transcript._session_updated,
     events.UserMessage: Transcript._user_message,
+    events.BranchSelected: Transcript._branch_selected,
+    events.MessageQueued: Transcript._message_queued,
+    events.MessageDequeued: Transcript._message_dequeued,
+    events.QueueEdited: Transcript._queue_edited,
+    events.QueueReordered: Transcript._queue_reordered,
+    events.QueueHeld: Transcript._queue_held,
+    events.QueueResumed: Transcript._queue_resumed,
     events.TurnStarted: Transcript._turn_started,
     events.StopRequested: Transcript._stop_requested,
     events.TurnStopped: Transcript._turn_stopped,

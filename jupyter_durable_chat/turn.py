@@ -37,11 +37,12 @@ SHUTDOWN = e.Error("internal", "The server shut down while this was being answer
 
 
 class Limits(Struct, frozen=True):
-    """How long an answer may take, in seconds. A wait for a person does not count."""
+    """How long an answer may take, in seconds, and how fast it may grow. A wait for a person does not count."""
 
     first_token: float = math.inf
     inactivity: float = math.inf
     total: float = math.inf
+    events_per_second: float = math.inf
 
 
 Append = Callable[[Sequence[e.Event]], Awaitable[object]]
@@ -129,7 +130,8 @@ class Turn:
                 await self._append(events)
             if over:
                 return
-            await asyncio.wait({self._agent}, timeout=self._interval)
+            pause = max(self._interval, len(events) / self._limits.events_per_second)
+            await asyncio.wait({self._agent}, timeout=pause)
 
     async def _give_up(self) -> None:
         """Make the agent's task end; one that ignores its cancellation is left behind."""

@@ -22,6 +22,10 @@ class Scripted(Agent):
         self.script: asyncio.Queue[e.Chunk | Exception | None] = asyncio.Queue()
         self.closed = asyncio.Event()
         self.started = asyncio.Event()
+        self.refuses: str | None = None
+
+    def unavailable(self, model: str | None = None) -> str | None:
+        return self.refuses
 
     async def run(self, request: Request) -> AsyncGenerator[e.Chunk]:
         self.requests.append(request)

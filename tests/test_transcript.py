@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.transcript import Transcript, fold
@@ -42,11 +43,19 @@ ids = st.sampled_from(["1", "2", "3"])
 texts = st.text(max_size=8)
 turns = st.sampled_from(["t_1", "t_2", None])
 objects = st.dictionaries(texts, st.integers() | texts, max_size=2)
+parents = st.just(UNSET) | st.none() | ids.map("u".__add__) | ids.map("a".__add__)
 chunks = st.one_of(
     st.builds(e.SessionUpdated, title=texts),
-    st.builds(e.UserMessage, message_id=ids.map("u".__add__), client_id=ids, text=texts),
+    st.builds(e.UserMessage, message_id=ids.map("u".__add__), client_id=ids, text=texts, parent=parents),
     st.builds(e.TurnStarted, user_message_id=ids.map("u".__add__), message_id=ids.map("a".__add__), agent=texts),
     st.builds(e.StopRequested),
+    st.builds(e.BranchSelected, message_id=ids.map("a".__add__) | ids.map("u".__add__)),
+    st.builds(e.MessageQueued, message_id=ids.map("q".__add__), client_id=ids, text=texts),
+    st.builds(e.MessageDequeued, message_id=ids.map("q".__add__), reason=st.sampled_from(["started", "removed"])),
+    st.builds(e.QueueEdited, message_id=ids.map("q".__add__), text=texts),
+    st.builds(e.QueueReordered, message_ids=st.lists(ids.map("q".__add__))),
+    st.builds(e.QueueHeld, reason=texts),
+    st.builds(e.QueueResumed),
     st.builds(
         e.TurnStopped,
         outcome=st.sampled_from(["completed", "stopped", "failed", "truncated", "interrupted"]),

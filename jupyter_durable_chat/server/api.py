@@ -17,7 +17,7 @@ from jupyter_durable_chat.log import Compacted, LogUnavailable
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
 from jupyter_durable_chat.server.stream import EventStream
-from jupyter_durable_chat.session import Message, new_id
+from jupyter_durable_chat.session import Edit, Message, new_id
 
 MAX_PAGE = 1000
 """Events, or sessions, in one JSON page."""
@@ -44,6 +44,32 @@ class Change(Struct):
 
 class StopBody(Struct):
     turn_id: str | None = None
+
+
+class RetryBody(Struct):
+    message_id: str
+    text: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    client_id: str | None = None
+
+
+class ContinueBody(Struct):
+    message_id: str | None = None
+    client_id: str | None = None
+
+
+class BranchBody(Struct):
+    message_id: str
+
+
+class QueueBody(Struct):
+    message_ids: list[str]
+
+
+class QueuedBody(Struct):
+    text: str
+    parts: list[dict[str, Any]] | None = None
 
 
 class ForkBody(Struct):
@@ -167,6 +193,65 @@ class Fork(ChatHandler):
         self.created(await self.registry.fork(session_id, through, self.author))
 
 
+class Retry(ChatHandler):
+    """Answer again; with a `text`, that of a new branch."""
+
+    @route
+    async def post(self, session_id: str) -> None:
+        body = self.body(RetryBody)
+        edit = Edit(text=body.text, agent=body.agent, model=body.model, client_id=body.client_id)
+        async with self.registry.acquire(session_id) as session:
+            self.reply(await session.retry(body.message_id, edit, self.author), 202)
+
+
+class Continue(ChatHandler):
+    @route
+    async def post(self, session_id: str) -> None:
+        body = self.body(ContinueBody)
+        async with self.registry.acquire(session_id) as session:
+            self.reply(await session.go_on(body.message_id, body.client_id), 202)
+
+
+class Branch(ChatHandler):
+    @route
+    async def post(self, session_id: str) -> None:
+        body = self.body(BranchBody)
+        async with self.registry.acquire(session_id) as session:
+            self.reply((await session.select_branch(body.message_id, self.author)).to_json())
+
+
+class Queue(ChatHandler):
+    """All that waits: its order."""
+
+    @route
+    async def patch(self, session_id: str) -> None:
+        body = self.body(QueueBody)
+        async with self.registry.acquire(session_id) as session:
+            self.reply((await session.reorder_queue(body.message_ids, self.author)).to_json())
+
+
+class ResumeQueue(ChatHandler):
+    @route
+    async def post(self, session_id: str) -> None:
+        async with self.registry.acquire(session_id) as session:
+            self.reply((await session.resume_queue(self.author)).to_json())
+
+
+class Queued(ChatHandler):
+    """One message that waits."""
+
+    @route
+    async def patch(self, session_id: str, message_id: str) -> None:
+        body = self.body(QueuedBody)
+        async with self.registry.acquire(session_id) as session:
+            self.reply((await session.edit_queued(message_id, body.text, body.parts, self.author)).to_json())
+
+    @route
+    async def delete(self, session_id: str, message_id: str) -> None:
+        async with self.registry.acquire(session_id) as session:
+            self.reply({"removed": await session.remove_queued(message_id, self.author)})
+
+
 class SessionEvents(EventStream):
     """Events of one session: as SSE, or in JSON pages for whoever accepts only JSON."""
 
@@ -277,6 +362,12 @@ ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}/messages", Messages),
     (rf"durable-chat/api/sessions/{_ID}/stop", Stop),
     (rf"durable-chat/api/sessions/{_ID}/fork", Fork),
+    (rf"durable-chat/api/sessions/{_ID}/retry", Retry),
+    (rf"durable-chat/api/sessions/{_ID}/continue", Continue),
+    (rf"durable-chat/api/sessions/{_ID}/branch", Branch),
+    (rf"durable-chat/api/sessions/{_ID}/queue", Queue),
+    (rf"durable-chat/api/sessions/{_ID}/queue/resume", ResumeQueue),
+    (rf"durable-chat/api/sessions/{_ID}/queue/{_ID}", Queued),
     (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
     (r"durable-chat/api/events", SharedEvents),
     (r"durable-chat/api/agents", Agents),

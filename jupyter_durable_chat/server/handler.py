@@ -25,7 +25,15 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.log import AheadOfLog, Compacted, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.registry import Registry
-from jupyter_durable_chat.session import AgentUnavailable, Busy, ClientIdReused, TurnRunning, UnknownMessage
+from jupyter_durable_chat.session import (
+    AgentUnavailable,
+    Busy,
+    ClientIdReused,
+    NothingToContinue,
+    NotWaiting,
+    TurnRunning,
+    UnknownMessage,
+)
 from jupyter_durable_chat.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -48,7 +56,9 @@ class ApiError(web.HTTPError):
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     TurnRunning: (409, "turn-running"),
     ClientIdReused: (409, "client-id-reused"),
-    UnknownMessage: (400, "unknown-message"),
+    NothingToContinue: (409, "nothing-to-continue"),
+    NotWaiting: (409, "not-waiting"),
+    UnknownMessage: (404, "unknown-message"),
     UnknownAgent: (400, "unknown-agent"),
     AgentUnavailable: (503, "agent-unavailable"),
     Busy: (503, "busy"),

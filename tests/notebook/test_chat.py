@@ -65,11 +65,13 @@ def test_send_returns_while_the_answer_runs(kernel: Kernel) -> None:
     assert kernel.value("chat.stop()") is False
 
 
-def test_a_second_message_while_one_is_answered(kernel: Kernel) -> None:
-    kernel.run("turn = chat.send('wait')")
-    with pytest.raises(CellError, match="still answering"):
-        kernel.run("chat.send('and now?')")
-    kernel.run("turn.stop()")
+def test_a_second_message_waits_for_its_turn(kernel: Kernel) -> None:
+    kernel.run("turn = chat.send('first'); second = chat.send('and now?')")
+    assert kernel.value("(turn.text, second.text)") == ("first ", "and now? ")
+    assert kernel.value("[m['parts'][0]['text'] for m in chat.messages if m['role'] == 'user']") == [
+        "first",
+        "and now?",
+    ]
 
 
 def test_traits_move_with_the_answer(kernel: Kernel) -> None:

@@ -45,6 +45,10 @@ def stop(turn: str, outcome: e.Outcome, **more) -> tuple[str, e.TurnStopped]:
     return (turn, e.TurnStopped(outcome=outcome, **more))
 
 
+def queued(message: str, turn: str, said: str, **more) -> tuple[str, e.MessageQueued]:
+    return (turn, e.MessageQueued(message_id=message, client_id=f"c_{message}", text=said, **more))
+
+
 VECTORS = {
     "empty-session": log(CREATED),
     "completed-answer": log(
@@ -137,6 +141,58 @@ VECTORS = {
         (None, e.SessionUpdated(title="First", by=ME)),
         (None, e.SessionUpdated(model="openai:gpt-5", agent="assistant")),
         (None, e.SessionUpdated(title=None, muted=True)),
+    ),
+    "queue": log(
+        *HEAD,
+        queued("q_1", "t_2", "first", agent="demo", model="demo", tools=["f"], author=ME),
+        queued("q_2", "t_3", "second"),
+        queued("q_3", "t_4", "third"),
+        (None, e.QueueEdited(message_id="q_2", text="second, edited", by=ME)),
+        (None, e.QueueReordered(message_ids=["q_3", "q_1"], by=ME)),
+        (None, e.MessageDequeued(message_id="q_1", reason="removed", by=ME)),
+        stop("t_1", "stopped"),
+    ),
+    "queue-drains": log(
+        *HEAD,
+        queued("q_1", "t_2", "first"),
+        stop("t_1", "stopped"),
+        (None, e.QueueResumed(by=ME)),
+        (None, e.MessageDequeued(message_id="q_1", reason="started")),
+        (None, e.UserMessage(message_id="q_1", parent="m_2", client_id="c_q_1", text="first")),
+        ("t_2", e.TurnStarted(user_message_id="q_1", message_id="m_3", agent="demo")),
+        queued("q_2", "t_3", "next"),
+        (None, e.QueueHeld(reason="There is no agent 'x'.")),
+        *text("t_2", "x1", "answer"),
+        stop("t_2", "completed"),
+    ),
+    "branches": log(
+        *HEAD,
+        *text("t_1", "x1", "one"),
+        stop("t_1", "completed"),
+        ("t_2", e.TurnStarted(user_message_id="m_1", message_id="m_3", agent="demo", model="demo", client_id="r_1")),
+        *text("t_2", "x1", "again"),
+        stop("t_2", "completed"),
+        (None, e.UserMessage(message_id="m_4", parent=None, client_id="c_4", text="Why not?")),
+        ("t_3", e.TurnStarted(user_message_id="m_4", message_id="m_5", agent="demo")),
+        *text("t_3", "x1", "edited"),
+        stop("t_3", "completed"),
+        (None, e.UserMessage(message_id="m_6", parent="m_2", client_id="c_6", text="More")),
+        (None, e.BranchSelected(message_id="m_3", by=ME)),
+        (None, e.BranchSelected(message_id="m_unknown", by=ME)),
+    ),
+    "continue": log(
+        *HEAD,
+        ("t_1", e.TextStart(id="x1")),
+        ("t_1", e.TextDelta(id="x1", delta="half")),
+        stop("t_1", "truncated", error=e.Error("network", "cut", True)),
+        ("t_2", e.TurnStarted(user_message_id="m_1", message_id="m_2", agent="demo", client_id="c_7")),
+        ("t_2", e.StartStep()),
+        *text("t_2", "r1", " and half"),
+        *text("t_2", "x2", "another"),
+        stop("t_2", "stopped", usage=e.Usage(output_tokens=2)),
+        ("t_3", e.TurnStarted(user_message_id="m_1", message_id="m_2", agent="demo", model="openai:gpt-5")),
+        *text("t_3", "x1", ", whole"),
+        stop("t_3", "completed", usage=e.Usage(output_tokens=1)),
     ),
     "two-turns": log(
         *HEAD,
