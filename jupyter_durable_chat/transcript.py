@@ -306,7 +306,7 @@ class Transcript:
         _keep_provider_metadata(part, event)
 
     def _text_to_continue(self) -> JSON | None:
-        """The first text of a continuation goes on in the last text that there is, in the middle of a word if need be."""
+        """The first text of a continuation goes on in the last text that there is, even inside a word."""
         assert self.turn is not None
         if not self.turn.get("continues"):
             return None
