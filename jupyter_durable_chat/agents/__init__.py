@@ -12,16 +12,18 @@ from typing import Any
 
 from msgspec import Struct
 
+from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.events import Category, Chunk
 
 __all__ = ["Agent", "AgentError", "Request"]
 
 
 class Request(Struct, frozen=True):
-    """What an agent is asked: the messages a person sees, oldest first, the last one being the person's.
+    """What an agent is asked: the messages a person sees, oldest first.
 
-    `messages` are AI SDK `UIMessage` objects (`id`, `role`, `parts`, `metadata`). `model` is named as pydantic-ai names
-    it (`openai:gpt-5`), or `None` for the agent's own.
+    The last one is the person's; or it is the assistant's own unfinished answer, and then what is wanted is its
+    continuation, from where its text ends, even inside a word. `messages` are AI SDK `UIMessage` objects (`id`, `role`,
+    `parts`, `metadata`). `model` is named as pydantic-ai names it (`openai:gpt-5`), or `None` for the agent's own.
     """
 
     messages: list[dict[str, Any]]
@@ -58,3 +60,10 @@ class Agent(ABC):
         `Finish.message_metadata["usage"]` with the fields of `events.Usage`. An iteration that ends without a `Finish`
         was truncated. Raises `AgentError`, and nothing else on purpose.
         """
+
+    async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
+        """What to call the conversation, in one short line; `None` when it says nothing to be called by.
+
+        Without a title of its own an agent takes it from the text. Raises nothing on purpose; it may take long.
+        """
+        return title_of(messages)

@@ -49,14 +49,20 @@ FINISH_REASONS: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "
 
 
 async def run(
-    messages: Messages, model: str, instructions: str, api_keys: Mapping[str, str], base_urls: Mapping[str, str]
+    messages: Messages,
+    model: str,
+    instructions: str,
+    api_keys: Mapping[str, str],
+    base_urls: Mapping[str, str],
+    *,
+    thinking: bool | None = None,
 ) -> AsyncGenerator[e.Chunk]:
-    """The answer to these UI messages. Raises `AgentError`."""
+    """The answer to these UI messages. With `thinking` unsaid, it is as the model has it. Raises `AgentError`."""
     provider = model.partition(":")[0]
     asked = Asked(model, instructions, secrets(provider, api_keys))
     began = False
     try:
-        agent, opened = await asyncio.to_thread(_open, model, instructions, api_keys, base_urls)
+        agent, opened = await asyncio.to_thread(_open, model, instructions, api_keys, base_urls, thinking)
         asked = msgspec.structs.replace(asked, url=opened.base_url)
         async with opened, agent.run_stream_events(message_history=history(messages), model=opened) as run_events:
             stream = EventStream(sdk_version=6).transform_stream(run_events)
@@ -137,7 +143,11 @@ class EventStream(VercelAIEventStream):
 
 
 def _open(
-    model: str, instructions: str, api_keys: Mapping[str, str], base_urls: Mapping[str, str]
+    model: str,
+    instructions: str,
+    api_keys: Mapping[str, str],
+    base_urls: Mapping[str, str],
+    thinking: bool | None,
 ) -> tuple[Agent[None, str | None], Model]:
     """Runs in a thread: SDKs are imported, certificates are read."""
 
@@ -150,9 +160,10 @@ def _open(
 
     opened = infer_model(model, provider)
     # One attempt, and one request per step: who runs the turn decides what is worth another.
-    settable = "max_retries" not in opened.unsupported_settings
-    once = ModelSettings(max_retries=0) if settable else ModelSettings()
-    agent = Agent(instructions=instructions or None, output_type=[str, type(None)], retries=0, model_settings=once)
+    settings = ModelSettings() if "max_retries" in opened.unsupported_settings else ModelSettings(max_retries=0)
+    if thinking is not None:
+        settings["thinking"] = thinking
+    agent = Agent(instructions=instructions or None, output_type=[str, type(None)], retries=0, model_settings=settings)
     return agent, opened
 
 

@@ -7,7 +7,7 @@ are; nothing is chosen silently in its place.
 import asyncio
 import importlib
 import importlib.util
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -93,11 +93,18 @@ class LazyAgent(Agent):
         return None
 
     async def run(self, request: Request) -> AsyncGenerator[Chunk]:
-        if self._loaded is None:
-            self._loaded = await asyncio.to_thread(self._load)
-        async with aclosing(self._loaded.run(request)) as chunks:
+        agent = await self._agent()
+        async with aclosing(agent.run(request)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
+        return await (await self._agent()).title(messages, model)
+
+    async def _agent(self) -> Agent:
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(self._load)
+        return self._loaded
 
     def _load(self) -> Agent:
         where = f"{self._module}:{self._attribute}"
