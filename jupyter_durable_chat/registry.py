@@ -21,8 +21,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Self
 
+from msgspec import Struct
+
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.commands import new_id
 from jupyter_durable_chat.log import (
     AheadOfLog,
     Head,
@@ -34,7 +38,8 @@ from jupyter_durable_chat.log import (
     StreamDeleted,
     UnknownStream,
 )
-from jupyter_durable_chat.session import Session, new_id, summary, text_of
+from jupyter_durable_chat.replica import KEPT, summary, text_of
+from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits
 
@@ -44,7 +49,28 @@ TICK = 1.0
 """Seconds between two rounds of renewing leases and looking for turns to recover."""
 
 IDLE_SESSIONS = 64
-"""Sessions that stay loaded though nobody uses them."""
+"""Sessions that stay loaded for a while though nobody uses them."""
+
+IDLE_SECONDS = 60.0
+"""How long."""
+
+TIDY_SECONDS = 60.0
+"""Between two rounds of compacting and deleting what is old, and of looking for forgotten messages."""
+
+TIDY_SESSIONS = 100
+"""Sessions that one such round compacts, or deletes: it shares the store with everybody."""
+
+DAY = 24 * 3600.0
+
+
+class Retention(Struct, frozen=True):
+    """What is kept for how long; 0 is for ever, or any number. Nothing that runs or waits is touched."""
+
+    compact_after_days: float = 0
+    compact_after_events: int = 0
+    delete_after_days: float = 0
+    sessions: int = 0
+
 
 SHUTDOWN_SECONDS = 5.0
 
@@ -60,6 +86,8 @@ class Registry:
         lease_seconds: float = 10.0,
         clock: Callable[[], float] = time.time,
         limits: Limits = Limits(),  # noqa: B008 (it is frozen)
+        retention: Retention = Retention(),  # noqa: B008
+        admission: Admission | None = None,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.agents = agents
@@ -67,12 +95,16 @@ class Registry:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._limits = limits
+        self._retention = retention
+        self._admission = admission or Admission()
         self._on_tick = on_tick
         self._holder = f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._log: Log | None = None
         self._why = "The store is being opened; try again in a moment."
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._users: dict[str, int] = {}
+        self._left: dict[str, float] = {}
+        self._tidied = clock()
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -120,7 +152,11 @@ class Registry:
         transcript = Transcript()
         transcript.apply(e.decode(e.number(1, record)))
         head = await self.log.create(
-            fact.session, [record], key=key, labels={"status": "idle"} | _notebook(key), summary=summary(transcript)
+            fact.session,
+            [record],
+            key=key,
+            labels={"status": "idle"} | KEPT | _notebook(key),
+            summary=summary(transcript),
         )
         async with self.acquire(head.stream) as session:
             return session.transcript, head.stream == fact.session
@@ -136,6 +172,8 @@ class Registry:
             lease_seconds=self._lease_seconds,
             clock=self._clock,
             limits=self._limits,
+            admission=self._admission,
+            compact_after=self._retention.compact_after_events,
         )
         self._sessions[session_id] = session
         self._sessions.move_to_end(session_id)
@@ -150,6 +188,7 @@ class Registry:
             self._users[session_id] -= 1
             if not self._users[session_id]:
                 del self._users[session_id]
+                self._left[session_id] = asyncio.get_running_loop().time()
             self._unload()
 
     async def fork(self, session_id: str, lsn: int | None, by: e.Author | None) -> Transcript:
@@ -209,9 +248,14 @@ class Registry:
     # Inside
 
     def _unload(self) -> None:
+        """Let go of what nobody uses: all of it after a while, the longest unused of too many at once."""
+        now = asyncio.get_running_loop().time()
         idle = [i for i, session in self._sessions.items() if i not in self._users and not session.busy]
-        for session_id in idle[: max(0, len(idle) - IDLE_SESSIONS)]:
-            del self._sessions[session_id]
+        too_many = len(idle) - IDLE_SESSIONS
+        for place, session_id in enumerate(idle):
+            if place < too_many or self._left.get(session_id, now) <= now - IDLE_SECONDS:
+                del self._sessions[session_id]
+                self._left.pop(session_id, None)
 
     async def _tick(self) -> None:
         while True:
@@ -220,9 +264,14 @@ class Registry:
                 if self._log is None:
                     await self._open()
                 await self._round()
+                if abs(self._clock() - self._tidied) >= TIDY_SECONDS:
+                    self._tidied = self._clock()
+                    await self._drain()
+                    await self._tidy()
             except Exception:
                 # One session that cannot be recovered must not cost the others their leases.
                 logger.exception("A round of the registry failed")
+            self._unload()
             self._on_tick()
 
     async def _open(self) -> None:
@@ -244,7 +293,7 @@ class Registry:
                 if ran_out or self._abandoned(lease):
                     async with self.acquire(lease.stream) as session:
                         await session.recover(None if ran_out else lease.epoch)
-                        await session.drain()
+                        session.drain()
         except LogError as error:
             logger.warning("Leases could not be renewed or recovered: %s", error)
 
@@ -255,9 +304,38 @@ class Registry:
         try:
             for head in await self._log.streams(labels={"queue": "waiting"}):
                 async with self.acquire(head.stream) as session:
-                    await session.drain()
+                    session.drain()
         except LogError as error:
             logger.warning("Waiting messages could not be started: %s", error)
+
+    async def _tidy(self) -> None:
+        """Compact and delete what is older, or more, than is kept."""
+        if self._log is None:
+            return
+        try:
+            await self._compact()
+            await self._delete()
+        except LogError as error:
+            logger.warning("Old sessions could not be compacted or deleted: %s", error)
+
+    async def _compact(self) -> None:
+        if days := self._retention.compact_after_days:
+            for head in await self._older_than(days, KEPT):
+                async with self.acquire(head.stream) as session:
+                    await session.compact()
+
+    async def _delete(self) -> None:
+        kept = self._retention
+        surplus = await self._older_than(kept.delete_after_days, {}) if kept.delete_after_days else []
+        if kept.sessions and len(newest := await self.log.streams(limit=kept.sessions)) == kept.sessions:
+            surplus += await self.log.streams(before=newest[-1].stream, limit=TIDY_SESSIONS)
+        for head in surplus:
+            if head.labels.get("status") != "streaming" and not head.labels.get("queue"):
+                logger.info("Session %s is deleted, as the retention settings say", head.stream)
+                await self.log.delete(head.stream)
+
+    async def _older_than(self, days: float, labels: dict[str, str]) -> list[Head]:
+        return await self.log.streams(labels=labels, updated_before=self._clock() - days * DAY, limit=TIDY_SESSIONS)
 
     def _abandoned(self, lease: Lease) -> bool:
         """Whether nobody runs a turn under this lease, though it has not run out."""

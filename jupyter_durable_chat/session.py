@@ -1,28 +1,48 @@
-"""Commands in, one at a time.
+"""Commands in, one at a time, and the turns that answer.
 
-A session is itself a reader of its log: it folds what is there, decides, and appends on the condition that nothing was
-added meanwhile (compare-and-append). So a command sees everything that was acknowledged before it, from whichever
-process, and two servers on one store never contradict each other.
+A session is a replica of its log: it folds what is there, decides, and appends on the condition that nothing was added
+meanwhile. So a command sees everything that was acknowledged before it, from whichever process, and two servers on one
+store never contradict each other.
 
 While a turn runs, this process holds the session's lease; every event of the turn carries the lease's epoch, and the
 turn's end gives the lease back in the transaction that stores the outcome. Only the lease's holder runs a turn, whoever
 asks for one; anybody may ask for a stop, by an event that the holder heeds.
+
+After a turn: everything is stored, the turn is closed, and then what waits in the queue is started.
 """
 
 import asyncio
 import contextlib
+import copy
 import logging
-import secrets
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents import Agent, Request
+from jupyter_durable_chat.admission import Admission, Place
+from jupyter_durable_chat.agents import Agent, AgentError, Request
 from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
-from jupyter_durable_chat.log import Compacted, Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable, Record
+from jupyter_durable_chat.agents.title import title_of
+from jupyter_durable_chat.commands import (
+    AgentUnavailable,
+    Busy,
+    ClientIdReused,
+    Edit,
+    Message,
+    NothingToContinue,
+    NotWaiting,
+    Sent,
+    SessionFull,
+    TooManyTurns,
+    TurnRunning,
+    UnknownMessage,
+    new_id,
+)
+from jupyter_durable_chat.log import Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable
+from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
 from jupyter_durable_chat.turn import Limits, Turn
 
@@ -34,94 +54,24 @@ STOP_TIMEOUT = 5.0
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at what others appended while a turn runs here."""
 
-PREVIEW_CHARACTERS = 120
-
-
-class CommandError(Exception):
-    """A command that cannot be done now; its text is for a person."""
-
-
-class TurnRunning(CommandError):
-    """One turn at a time."""
-
-
-class ClientIdReused(CommandError):
-    """The same client id came with another body."""
-
-
-class AgentUnavailable(CommandError):
-    """Whom the message is for cannot answer."""
-
-
-class NothingToContinue(CommandError):
-    """The answer is complete, or none."""
-
-
-class NotWaiting(CommandError):
-    """A message that does not wait in the queue."""
-
-
-class Busy(CommandError):
-    """Another server is just starting or ending a turn of this session; try again."""
-
-
-class UnknownMessage(CommandError):
-    """A message id that this session does not have."""
-
-
-class Message(Struct, frozen=True):
-    """What a person sends. The same `client_id` with the same body is one message for ever."""
-
-    client_id: str
-    text: str
-    parts: list[JSON] = []
-    agent: str | None = None
-    model: str | None = None
-    tools: list[str] | None = None
-
-
-class Sent(Struct, frozen=True):
-    """The answer to a send; the same for every repetition of it. `lsn` is the message's, and the first event's."""
-
-    message_id: str
-    turn_id: str
-    lsn: int
-    status: Literal["started", "queued"] = "started"
+TITLE_SECONDS = 20.0
+"""How long an agent may think about a title; then it is made from the text."""
 
 
 class Start(Struct, frozen=True):
-    """A turn to be: the events that come before its own, and what it answers with."""
+    """A turn to be: who asks for it, the events that come before its own, and what it answers with."""
 
     turn_id: str
     user_message_id: str
     message_id: str
     agent: str | None
     model: str | None
+    user: str
     before: list[e.Event] = []
     client_id: str | None = None
 
 
-class Edit(Struct, frozen=True):
-    """How to answer again; with `text`, to that instead. With a `client_id`, a repetition is the same request."""
-
-    text: str | None = None
-    agent: str | None = None
-    model: str | None = None
-    client_id: str | None = None
-
-
-Numbered = tuple[str | None, e.Event]
-"""A turn, or none, and an event that will get its number."""
-
-Decision = TypeVar("Decision", bound=Sent | Start | Sequence[Numbered])
-
-
-def new_id(kind: str) -> str:
-    """A name that is never used twice: 80 random bits behind a letter that says what it names."""
-    return f"{kind}_{secrets.token_hex(10)}"
-
-
-class Session:
+class Session(Replica):
     """One conversation, loaded. Several may exist for one log, here and elsewhere; the log keeps them honest."""
 
     def __init__(
@@ -134,20 +84,23 @@ class Session:
         lease_seconds: float,
         clock: Callable[[], float],
         limits: Limits,
+        admission: Admission,
+        compact_after: int,
     ) -> None:
-        self.id = session_id
-        self.transcript = Transcript()
-        self._log = log
+        super().__init__(log, session_id, clock, compact_after)
         self._agents = agents
         self._holder = holder
         self._lease_seconds = lease_seconds
-        self._clock = clock
         self._limits = limits
+        self._admission = admission
         self._commands = asyncio.Lock()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._titling: asyncio.Task[None] | None = None
         self._closing = False
+        self._size = 0
+        """Bytes that the log had when it was last looked at."""
 
     @property
     def running(self) -> bool:
@@ -157,45 +110,7 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether something goes on here by itself, so that this object must stay."""
-        return self.running or self._draining is not None
-
-    # Reading
-
-    async def refresh(self) -> Transcript:
-        """Fold what the log has by now, on top of its snapshot if that is further; returns the transcript."""
-        if self.transcript.lsn == 0:
-            await self._restore()
-        while True:
-            try:
-                records = await self._log.read(self.id, self.transcript.lsn)
-            except Compacted:
-                await self._restore()
-                continue
-            if not records:
-                return self.transcript
-            # Between two chunks others have their turn on the event loop; who folds twice folds once.
-            for record in records:
-                if record.lsn > self.transcript.lsn:
-                    self.transcript.apply(e.decode(e.number(record.lsn, record.data)))
-
-    async def _restore(self) -> None:
-        snapshot = await self._log.snapshot(self.id)
-        if snapshot and snapshot.lsn > self.transcript.lsn:
-            self.transcript = Transcript.from_json(msgspec.json.decode(snapshot.data))
-
-    async def save_snapshot(self) -> None:
-        """Keep the transcript as it is now, so that opening the session costs what is shown and not how it came."""
-        await self._log.save_snapshot(self.id, Record(self.transcript.lsn, e.to_json(self.transcript.to_json())))
-
-    async def turn_ended(self, turn_id: str, timeout: float) -> bool:
-        """Wait until the log has this turn's outcome; false when `timeout` seconds were not enough."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while self.transcript.turn and self.transcript.turn["id"] == turn_id:
-                    await self._log.wait({self.id: self.transcript.lsn})
-                    await self.refresh()
-                return True
-        return False
+        return any((self._running, self._draining, self._titling))
 
     def through(self, message_id: str) -> int:
         """The LSN at which this message's answer is over, or where the log ends now: where a fork there ends."""
@@ -206,41 +121,31 @@ class Session:
         answer = next((m for m in messages[place:] if m["role"] == "assistant"), messages[place])
         return answer["metadata"].get("finished_lsn", self.transcript.lsn)
 
-    # Commands
+    # Asking
 
     async def send(self, message: Message, author: e.Author | None) -> Sent:
         """Store a message, and start the turn that answers it, or queue it behind what runs or waits.
 
-        Raises `ClientIdReused`, `AgentUnavailable`, `Busy`, and `UnknownAgent` of the catalog.
+        Raises `ClientIdReused`, `AgentUnavailable`, `Busy`, `TooManyTurns`, `TooManyMessages`, `SessionFull`, and
+        `UnknownAgent` of the catalog.
         """
-        ids = {"message_id": new_id("m"), "turn_id": new_id("t")}
+        message_id, turn_id, answer_id = new_id("m"), new_id("t"), new_id("m")
 
-        def decide() -> Sent | Start | list[Numbered]:
-            if before := self.transcript.sent(message.client_id):
-                return _sent_before(before, message)
+        def decide() -> Start | list[Numbered]:
             self._whom(message.agent, message.model)
+            content = _content(message)
             if self.transcript.turn or self.transcript.queue:
-                queued = e.MessageQueued(message_id=ids["message_id"], author=author, **_content(message))
-                return [(ids["turn_id"], queued)]
-            said = e.UserMessage(
-                message_id=ids["message_id"], parent=self.transcript.leaf, author=author, **_content(message)
-            )
-            return Start(
-                turn_id=ids["turn_id"],
-                user_message_id=ids["message_id"],
-                message_id=new_id("m"),
-                agent=message.agent,
-                model=message.model,
-                before=[said],
-            )
+                return [(turn_id, e.MessageQueued(message_id=message_id, author=author, **content))]
+            said = e.UserMessage(message_id=message_id, parent=self.transcript.leaf, author=author, **content)
+            return Start(turn_id, message_id, answer_id, message.agent, message.model, _user(author), [said])
 
-        async with self._commands:
-            done = await self._decide(decide)
-            if isinstance(done, Sent):
-                return done
-            said = self.transcript.sent(message.client_id)
-            assert said is not None
-            return _sent_before(said, message)
+        said = await self._ask(message.client_id, author, decide)
+        if not _is_same(said, message):
+            raise ClientIdReused(
+                f"client_id {message.client_id!r} was already used for another message. "
+                "Give every message a client_id of its own."
+            )
+        return _reply(said, message.client_id)
 
     async def retry(self, message_id: str, edit: Edit, author: e.Author | None) -> Sent:
         """Answer again: this message, or the one that this answer is for; with another `text` it is a new branch.
@@ -248,56 +153,50 @@ class Session:
         Nothing is rewritten: the new answer, or message, stands beside the old one. Raises what `send` raises, and
         `TurnRunning`, `UnknownMessage`.
         """
+        client_id = edit.client_id or new_id("c")
+        turn_id, edited_id, answer_id = new_id("t"), new_id("m"), new_id("m")
 
-        def decide() -> Sent | Start:
-            if edit.client_id and (said := self.transcript.sent(edit.client_id)):
-                return _reply(said, edit.client_id)
+        def decide() -> Start:
             asked = self._asked(message_id)
             self._idle()
             metadata = asked["metadata"]
             agent = edit.agent or metadata.get("agent")
             model = edit.model or metadata.get("model")
-            before: list[e.Event] = []
-            asked_id = asked["id"]
-            if edit.text is not None:
-                asked_id = new_id("m")
-                before.append(
-                    e.UserMessage(
-                        message_id=asked_id,
-                        client_id=edit.client_id or new_id("c"),
-                        text=edit.text,
-                        parent=metadata["parent"],
-                        parts=asked["parts"][1:],
-                        agent=agent,
-                        model=model,
-                        tools=metadata.get("tools"),
-                        author=author,
-                    )
-                )
-            client_id = edit.client_id if edit.text is None else None
-            return Start(new_id("t"), asked_id, new_id("m"), agent, model, before, client_id)
+            if edit.text is None:
+                return Start(turn_id, asked["id"], answer_id, agent, model, _user(author), [], client_id)
+            edited = e.UserMessage(
+                message_id=edited_id,
+                client_id=client_id,
+                text=edit.text,
+                parent=metadata["parent"],
+                parts=asked["parts"][1:],
+                agent=agent,
+                model=model,
+                tools=metadata.get("tools"),
+                author=author,
+            )
+            return Start(turn_id, edited_id, answer_id, agent, model, _user(author), [edited])
 
-        return await self._answer_again(decide)
+        return _reply(await self._ask(client_id, author, decide), client_id)
 
-    async def go_on(self, message_id: str | None, client_id: str | None) -> Sent:
+    async def go_on(self, message_id: str | None, client_id: str | None, author: e.Author | None) -> Sent:
         """Go on from an answer that was stopped, cut off or interrupted, the last one by default, keeping its text.
 
         Raises what `retry` raises, and `NothingToContinue`.
         """
+        asked_as = client_id or new_id("c")
+        turn_id = new_id("t")
 
-        def decide() -> Sent | Start:
-            if client_id and (said := self.transcript.sent(client_id)):
-                return _reply(said, client_id)
+        def decide() -> Start:
             self._idle()
             answer = self._message(message_id or self.transcript.leaf or "")
             metadata = answer["metadata"]
             if answer["role"] != "assistant" or metadata.get("outcome") == "completed":
                 raise NothingToContinue("Only an answer that was stopped, cut off or interrupted can be continued.")
-            asked = self._message(metadata["parent"])
             agent, model = metadata["agent"], metadata.get("model")
-            return Start(new_id("t"), asked["id"], answer["id"], agent, model, [], client_id)
+            return Start(turn_id, metadata["parent"], answer["id"], agent, model, _user(author), [], asked_as)
 
-        return await self._answer_again(decide)
+        return _reply(await self._ask(asked_as, author, decide), asked_as)
 
     async def select_branch(self, message_id: str, by: e.Author | None) -> Transcript:
         """Show the newest branch through this message, and go on from there. Raises `UnknownMessage`, `TurnRunning`."""
@@ -308,9 +207,7 @@ class Session:
             leaf = self.transcript.newest_leaf(message_id)
             return [] if leaf == self.transcript.leaf else [(None, e.BranchSelected(message_id=leaf, by=by))]
 
-        async with self._commands:
-            await self._decide(decide)
-            return self.transcript
+        return await self._change(decide)
 
     # The queue
 
@@ -322,12 +219,10 @@ class Session:
                 return []
             return [(None, e.MessageDequeued(message_id=message_id, reason="removed", by=by))]
 
-        async with self._commands:
-            await self._decide(decide)
+        await self._change(decide)
         if any(m["id"] == message_id for m in self.transcript.removed):
             return True
-        if self.transcript.message(message_id) is None:
-            raise UnknownMessage(f"This session has no message {message_id!r}.")
+        self._message(message_id)
         return False
 
     async def edit_queued(
@@ -340,9 +235,7 @@ class Session:
             kept = waiting["parts"][1:] if parts is None else parts
             return [(None, e.QueueEdited(message_id=message_id, text=text, parts=kept, by=by))]
 
-        async with self._commands:
-            await self._decide(decide)
-            return self.transcript
+        return await self._change(decide)
 
     async def reorder_queue(self, message_ids: list[str], by: e.Author | None) -> Transcript:
         """Put these waiting messages first, in this order. Raises `NotWaiting`."""
@@ -352,62 +245,20 @@ class Session:
                 self._must_wait(message_id)
             return [(None, e.QueueReordered(message_ids=message_ids, by=by))]
 
-        async with self._commands:
-            await self._decide(decide)
-            return self.transcript
+        return await self._change(decide)
 
     async def resume_queue(self, by: e.Author | None) -> Transcript:
         """Let a held queue go on. Idempotent."""
-        async with self._commands:
-            await self._decide(lambda: [(None, e.QueueResumed(by=by))] if self.transcript.held is not None else [])
-        await self.drain()
+        await self._change(lambda: [(None, e.QueueResumed(by=by))] if self.transcript.held is not None else [])
+        self.drain()
         return self.transcript
 
-    async def drain(self) -> None:
-        """Start the first message that waits, unless a turn runs or the queue is held.
+    def drain(self) -> None:
+        """Start what waits, unless a turn runs or the queue is held; it happens in the background. Idempotent."""
+        if self._draining is None and not self._closing:
+            self._draining = asyncio.create_task(self._drain(), name=f"queue of {self.id}")
 
-        One that cannot be started stays where it is, and the queue is held with the reason.
-        """
-
-        def decide() -> Start | list[Numbered]:
-            if not self.transcript.queue or self.transcript.turn or self.transcript.held is not None:
-                return []
-            first = self.transcript.queue[0]
-            metadata = first["metadata"]
-            try:
-                self._whom(metadata.get("agent"), metadata.get("model"))
-            except (AgentUnavailable, UnknownAgent) as error:
-                return [(None, e.QueueHeld(reason=str(error)))]
-            said = e.UserMessage(
-                message_id=first["id"],
-                client_id=metadata["client_id"],
-                text=first["parts"][0]["text"],
-                parent=self.transcript.leaf,
-                parts=first["parts"][1:],
-                agent=metadata.get("agent"),
-                model=metadata.get("model"),
-                tools=metadata.get("tools"),
-                author=msgspec.convert(metadata["author"], e.Author) if "author" in metadata else None,
-                queued=first["metadata"]["lsn"],
-                sent=_sent_parts(first),
-            )
-            return Start(
-                turn_id=metadata["turn"],
-                user_message_id=first["id"],
-                message_id=new_id("m"),
-                agent=said.agent,
-                model=said.model,
-                before=[e.MessageDequeued(message_id=first["id"], reason="started"), said],
-            )
-
-        async with self._commands:
-            if self._closing:
-                return
-            try:
-                await self._decide(decide)
-            except Busy:
-                # Another server has the session: it drains the queue.
-                return
+    # Other commands
 
     async def stop(self, turn_id: str | None, by: e.Author | None) -> bool:
         """Stop the running turn (or only `turn_id`), wherever it runs; false when there is nothing to stop.
@@ -427,16 +278,18 @@ class Session:
 
     async def update(self, change: e.SessionUpdated) -> Transcript:
         """Rename, mute, or choose another agent or model for what is sent from now on."""
-        async with self._commands:
+
+        def decide() -> list[Numbered]:
             if change.agent or change.model:
-                await self.refresh()
                 agent = self.transcript.agent if change.agent is e.UNSET else change.agent
                 model = self.transcript.model if change.model is e.UNSET else change.model
                 self._agents.resolve(agent, model)
-            await self._decide(lambda: [(None, change)])
-            # The list of sessions shows titles: the summary follows the fact that is stored already.
-            await self._log.append(self.id, [], summary=summary(self.transcript))
-            return self.transcript
+            return [(None, change)]
+
+        await self._change(decide)
+        # The list of sessions shows titles: the summary follows the fact that is stored already.
+        await self.summarise()
+        return self.transcript
 
     async def delete(self) -> None:
         """Stop what runs and remove the session for good; every reader is told."""
@@ -469,37 +322,54 @@ class Session:
         self._closing = True
         if self._turn:
             self._turn.interrupt()
-        if going := {task for task in (self._running, self._draining) if task}:
+        async with self._commands:
+            # What was being started has started; nobody else begins now.
+            for waiting in (self._draining, self._titling):
+                if waiting:
+                    waiting.cancel()
+        if self._turn:
+            self._turn.interrupt()
+        if going := {task for task in (self._running, self._draining, self._titling) if task}:
             await asyncio.wait(going)
 
-    # Inside
+    # Inside: deciding
 
-    async def _answer_again(self, decide: Callable[[], Sent | Start]) -> Sent:
+    async def _change(self, decide: Callable[[], Sequence[Numbered]]) -> Transcript:
         async with self._commands:
-            done = await self._decide(decide)
-        if isinstance(done, Sent):
-            return done
-        return _reply(self._message(done.message_id))
+            await self.decide(decide, self.add)
+            return self.transcript
 
-    async def _decide(self, decide: Callable[[], Decision]) -> Decision:
-        """Do what `decide` wants once it has seen everything that is stored; returns what it wanted.
+    async def _ask(self, client_id: str, author: e.Author | None, decide: Callable[[], Start | list[Numbered]]) -> JSON:
+        """What was sent, or asked for, with this client id: now, as `decide` wants, or before."""
+        counted = False
 
-        Whatever is appended meanwhile, by whomever, makes it decide again.
-        """
-        while True:
-            await self.refresh()
+        def once() -> Start | list[Numbered]:
+            nonlocal counted
+            if self.transcript.sent(client_id):
+                return []
+            self._must_have_room()
             decided = decide()
-            try:
-                if isinstance(decided, Start):
-                    await self._start(decided)
-                elif not isinstance(decided, Sent) and decided:
-                    records = [self._encode(event, turn) for turn, event in decided]
-                    labels = self._queue_label(event for _, event in decided)
-                    await self._log.append(self.id, records, after=self.transcript.lsn, labels=labels)
-                    await self.refresh()
-                return decided
-            except Conflict:
-                continue
+            if not counted:
+                self._admission.message(_user(author))
+                counted = True
+            return decided
+
+        async with self._commands:
+            await self._act(once)
+            said = self.transcript.sent(client_id)
+            assert said is not None
+            return said
+
+    async def _act(self, decide: Callable[[], Start | list[Numbered]]) -> None:
+        self._size = (await self._log.head(self.id)).size
+        await self.decide(decide, self._commit)
+
+    async def _commit(self, decided: Start | list[Numbered]) -> None:
+        await (self._start(decided) if isinstance(decided, Start) else self.add(decided))
+
+    def _must_have_room(self) -> None:
+        if self._size >= self._limits.session_bytes:
+            raise SessionFull(_full(self._limits))
 
     def _whom(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
         """Who answers a message that names these, or nobody. Raises `UnknownAgent`, `AgentUnavailable`."""
@@ -531,15 +401,85 @@ class Session:
             return waiting
         raise NotWaiting(f"No message {message_id!r} waits in this session: it was started, removed, or never there.")
 
+    # Inside: the queue
+
+    async def _drain(self) -> None:
+        """Start the first message that waits, when there is a place for its turn."""
+        try:
+            while True:
+                try:
+                    await self._start_next()
+                    return
+                except TooManyTurns:
+                    await self._admission.place_left()
+        except Busy:
+            # Another server has the session: it drains the queue.
+            pass
+        except LogError as error:
+            # What waits is stored, and found by its label.
+            logger.error("Session %s: what waits could not be started: %s", self.id, error)
+        finally:
+            self._draining = None
+
+    async def _start_next(self) -> None:
+        """Start the first message that waits. One that cannot be started stays, and holds the queue with the reason."""
+        answer_id = new_id("m")
+
+        def decide() -> Start | list[Numbered]:
+            if self._closing or not self.transcript.queue or self.transcript.turn or self.transcript.held is not None:
+                return []
+            first = self.transcript.queue[0]
+            metadata = first["metadata"]
+            agent, model = metadata.get("agent"), metadata.get("model")
+            try:
+                self._must_have_room()
+                self._whom(agent, model)
+            except (AgentUnavailable, SessionFull, UnknownAgent) as error:
+                return [(None, e.QueueHeld(reason=str(error)))]
+            author = msgspec.convert(metadata["author"], e.Author) if "author" in metadata else None
+            said = e.UserMessage(
+                message_id=first["id"],
+                client_id=metadata["client_id"],
+                text=first["parts"][0]["text"],
+                parent=self.transcript.leaf,
+                parts=first["parts"][1:],
+                agent=agent,
+                model=model,
+                tools=metadata.get("tools"),
+                author=author,
+                queued=metadata["lsn"],
+                sent=metadata.get("sent"),
+            )
+            before = [e.MessageDequeued(message_id=first["id"], reason="started"), said]
+            return Start(metadata["turn"], first["id"], answer_id, agent, model, _user(author), before)
+
+        async with self._commands:
+            await self._act(decide)
+
+    # Inside: a turn
+
     async def _start(self, start: Start) -> None:
+        """Store that a turn begins, and run it."""
         agent, model = self._whom(start.agent, start.model)
         if self._running:
             # Its outcome is stored; what is left of it is to clear up.
             await asyncio.wait({self._running})
+        place = self._admission.turn(start.user)
+        try:
+            epoch = await self._begin(start, agent, model)
+        except BaseException:
+            place.give_back()
+            raise
+        request = Request(messages=self._shown_to_agent(start.message_id), model=model)
+        self._run(start.turn_id, epoch, agent, request, place)
+
+    async def _begin(self, start: Start, agent: Agent, model: str | None) -> int:
+        """Store the beginning of a turn under a new lease; returns its epoch. Raises `Conflict`, `Busy`."""
         try:
             epoch = await self._log.lease(self.id, self._holder, self._lease_seconds)
         except LeaseHeld as held:
-            raise Busy("Another Jupyter server is just using this chat. Send the message again.") from held
+            text = "Another Jupyter server is just using this chat. Send the message again."
+            raise Busy(text, retry_after=1) from held
         started = e.TurnStarted(
             user_message_id=start.user_message_id,
             message_id=start.message_id,
@@ -548,9 +488,9 @@ class Session:
             client_id=start.client_id,
         )
         records = [
-            *(self._encode(event) for event in start.before),
-            self._encode(started, start.turn_id),
-            self._encode(e.Start(message_id=start.message_id), start.turn_id),
+            *(self.encode(event) for event in start.before),
+            self.encode(started, start.turn_id),
+            self.encode(e.Start(message_id=start.message_id), start.turn_id),
         ]
         question = next((event.text for event in start.before if isinstance(event, e.UserMessage)), None)
         try:
@@ -559,7 +499,7 @@ class Session:
                 records,
                 epoch=epoch,
                 after=self.transcript.lsn,
-                labels={"status": "streaming", **self._queue_label(start.before)},
+                labels={"status": "streaming"} | KEPT | self.queue_label(start.before),
                 summary=summary(self.transcript, preview=question, more=2),
                 words=question or "",
             )
@@ -567,34 +507,38 @@ class Session:
             await self._log.append(self.id, [], epoch=epoch, release=True)
             raise
         await self.refresh()
-        request = Request(messages=self._shown_to_agent(start.message_id), model=model)
-        self._run(start.turn_id, epoch, agent, request)
-
-    def _queue_label(self, decided: Iterable[e.Event]) -> dict[str, str]:
-        """A label for sessions in which messages wait, so that a server finds them when it starts."""
-        waiting = len(self.transcript.queue)
-        after = waiting
-        for event in decided:
-            after += isinstance(event, e.MessageQueued) - isinstance(event, e.MessageDequeued)
-        return {} if after == waiting else {"queue": "waiting" if after else ""}
+        return epoch
 
     def _shown_to_agent(self, message_id: str) -> list[JSON]:
         """What a person sees is what the model is sent: the branch, with the answer to go on with when it has begun."""
-        branch = self.transcript.branch(message_id)
-        return branch if branch[-1]["parts"] else branch[:-1]
+        *before, answer = self.transcript.branch(message_id)
+        # The answer goes on changing while the agent has it.
+        return [*before, copy.deepcopy(answer)] if answer["parts"] else before
 
-    def _run(self, turn_id: str, epoch: int, agent: Agent, request: Request) -> None:
+    def _run(self, turn_id: str, epoch: int, agent: Agent, request: Request, place: Place) -> None:
+        room = self._limits.session_bytes - self._size
+
         async def append(events: Sequence[e.Event]) -> None:
-            await self._log.append(self.id, [self._encode(event, turn_id) for event in events], epoch=epoch)
+            nonlocal room
+            records = [self.encode(event, turn_id) for event in events]
+            await self._log.append(self.id, records, epoch=epoch)
+            room -= sum(map(len, records))
+            if room < 0:
+                turn.fail(e.Error("too-long", _full(self._limits)))
 
-        self._turn = Turn(agent.run(request), append, limits=self._limits)
-        self._running = asyncio.create_task(self._attend(self._turn, turn_id, epoch), name=f"turn {turn_id}")
+        turn = self._turn = Turn(agent.run(request), append, limits=self._limits)
+        attending = self._attend(turn, turn_id, epoch, agent, request.model, place)
+        self._running = asyncio.create_task(attending, name=f"turn {turn_id}")
 
-    async def _attend(self, turn: Turn, turn_id: str, epoch: int) -> None:
+    async def _attend(
+        self, turn: Turn, turn_id: str, epoch: int, agent: Agent, model: str | None, place: Place
+    ) -> None:
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
         looking = asyncio.create_task(self._look(turn_id))
         try:
-            await self._close_turn(turn_id, epoch, await turn.run())
+            title = await self._close_turn(turn_id, epoch, await turn.run())
+            if title and not self._closing:
+                self._titling = asyncio.create_task(self._title(agent, model, title), name=f"title of {self.id}")
         except Fenced:
             logger.warning("Session %s: turn %s was taken over by another writer", self.id, turn_id)
         except LogError as error:
@@ -603,21 +547,13 @@ class Session:
         finally:
             looking.cancel()
             await asyncio.wait({looking})
+            place.give_back()
             self._turn = self._running = None
-        self._draining = asyncio.create_task(self._drain(), name=f"queue of {self.id}")
-
-    async def _drain(self) -> None:
-        try:
-            await self.drain()
-        except LogError as error:
-            # What waits is stored, and found by its label.
-            logger.error("Session %s: what waits could not be started: %s", self.id, error)
-        finally:
-            self._draining = None
+        self.drain()
 
     async def _look(self, turn_id: str) -> None:
         while True:
-            await self._log.wait({self.id: self.transcript.lsn})
+            await self.wait()
             with contextlib.suppress(LogError):
                 await self.refresh()
             self._heed()
@@ -637,7 +573,7 @@ class Session:
             return []
 
         try:
-            await self._decide(request)
+            await self.decide(request, self.add)
         except LogUnavailable:
             # Stop always stops, even when nobody can write down who asked for it.
             if self._turn:
@@ -647,81 +583,85 @@ class Session:
         turn = self.transcript.turn
         return turn["id"] if turn and turn_id in (None, turn["id"]) else None
 
-    async def _close_turn(self, turn_id: str, epoch: int, events: Sequence[e.Event]) -> None:
+    async def _close_turn(self, turn_id: str, epoch: int, ending: Sequence[e.Event]) -> str | None:
+        """Store how the turn ended; returns the title that the session got with it, if it had none."""
         await self.refresh()
-        stopped = events[-1]
+        stopped = ending[-1]
         assert isinstance(stopped, e.TurnStopped)
-        status = "failed" if stopped.outcome == "failed" else "idle"
+        answer = self._message(turn["message_id"]) if (turn := self.transcript.turn) else None
+        named = self.transcript.title is not None or stopped.outcome != "completed"
+        title = None if named else title_of(self.transcript.messages)
+        records = [self.encode(event, turn_id) for event in ending]
+        if title:
+            records.insert(0, self.encode(e.SessionUpdated(title=title)))
         await self._log.append(
             self.id,
-            [self._encode(event, turn_id) for event in events],
+            records,
             epoch=epoch,
-            labels={"status": status},
-            summary=summary(self.transcript),
-            words=text_of(self._message(turn["message_id"])) if (turn := self.transcript.turn) else "",
+            labels={"status": "failed" if stopped.outcome == "failed" else "idle"} | self.queue_label(ending),
+            summary=summary(self.transcript, title=title),
+            words=text_of(answer) if answer else "",
             release=True,
         )
         await self.refresh()
-        await self.save_snapshot()
+        try:
+            await self.keep(since=answer["metadata"]["lsn"] if answer else 0)
+        except LogError as error:
+            # The outcome is stored; without a snapshot, opening the session costs more.
+            logger.warning("Session %s: no snapshot after turn %s: %s", self.id, turn_id, error)
+        return title
 
-    def _encode(self, event: e.Event, turn: str | None = None) -> bytes:
-        return e.encode(event, at=e.timestamp(self._clock()), turn=turn)
+    async def _title(self, agent: Agent, model: str | None, made: str) -> None:
+        """Let the agent find a better title than the one that was made from the text. A person's own stays."""
+
+        def decide() -> list[Numbered]:
+            wanted = title is not None and title != made and self.transcript.title == made
+            return [(None, e.SessionUpdated(title=title))] if wanted else []
+
+        try:
+            async with asyncio.timeout(TITLE_SECONDS):
+                title = await agent.title(list(self.transcript.messages), model)
+            await self._change(decide)
+            await self.summarise()
+        except (AgentError, LogError, TimeoutError) as error:
+            logger.info("Session %s keeps the title from its text: %s", self.id, error)
+        except Exception as error:
+            # The text of a foreign exception may hold a key or a prompt.
+            logger.error("Agent %s has no title for session %s: %s", agent.name, self.id, type(error).__name__)
+        finally:
+            self._titling = None
 
 
-def summary(transcript: Transcript, *, preview: str | None = None, more: int = 0) -> bytes:
-    """What a list of sessions shows of one, as JSON. `preview` and `more` speak of messages about to be stored."""
-    if preview is None:
-        preview = next((text for m in reversed(transcript.messages) if (text := text_of(m))), "")
-    return e.to_json(
-        {
-            "title": transcript.title,
-            "name": transcript.name,
-            "notebook": transcript.notebook,
-            "agent": transcript.agent,
-            "model": transcript.model,
-            "messages": len(transcript.messages) + more,
-            "preview": " ".join(preview[: 4 * PREVIEW_CHARACTERS].split())[:PREVIEW_CHARACTERS],
-            "created_at": transcript.created_at,
-        }
-    )
+def _user(author: e.Author | None) -> str:
+    return author.username if author else ""
 
 
-def text_of(message: JSON) -> str:
-    """The words of a message, without its reasoning, tools and files."""
-    return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
+def _full(limits: Limits) -> str:
+    size = f"{limits.session_bytes:,.0f} bytes, as much as c.DurableChat.max_session_bytes allows"
+    return f"This chat has {size}. Fork it, or begin a new one."
 
 
 def _content(message: Message) -> dict[str, Any]:
     return {name: getattr(message, name) for name in message.__struct_fields__}
 
 
-def _sent_parts(said: JSON) -> list[JSON] | None:
-    """What it was sent as, if it was edited since."""
-    return said["metadata"].get("sent")
-
-
-def _sent_before(said: JSON, message: Message) -> Sent:
-    parts = _sent_parts(said) or said["parts"]
+def _is_same(said: JSON, message: Message) -> bool:
+    """Whether this is what the message says, as it was sent."""
     metadata: JSON = said["metadata"]
-    same = (
-        parts[0]["text"] == message.text
+    parts = metadata.get("sent") or said["parts"]
+    return (
+        said["role"] == "user"
+        and parts[0]["text"] == message.text
         and parts[1:] == message.parts
         and all(metadata.get(name) == getattr(message, name) for name in ("agent", "model", "tools"))
     )
-    if not same:
-        raise ClientIdReused(
-            f"client_id {message.client_id!r} was already used for another message. "
-            "Give every message a client_id of its own."
-        )
-    return _reply(said)
 
 
-def _reply(said: JSON, client_id: str | None = None) -> Sent:
-    """The answer to the request that this message, or this answer to it, came with; the last one by default."""
+def _reply(said: JSON, client_id: str) -> Sent:
+    """The answer to the request that this message, or this answer, came with."""
     metadata: JSON = said["metadata"]
     message_id = said["id"] if said["role"] == "user" else metadata["parent"]
     if "queued" in metadata:
         return Sent(message_id, metadata["turn"], metadata["queued"], "queued")
-    asked = requests(said)
-    request = next((r for r in asked if client_id is not None and r.get("client_id") == client_id), asked[-1])
+    request = next(request for request in requests(said) if request.get("client_id") == client_id)
     return Sent(message_id, request["turn"], request["lsn"])

@@ -37,12 +37,16 @@ SHUTDOWN = e.Error("internal", "The server shut down while this was being answer
 
 
 class Limits(Struct, frozen=True):
-    """How long an answer may take, in seconds, and how fast it may grow. A wait for a person does not count."""
+    """How long an answer may take, in seconds, how fast it may grow, and how large its session's log, in bytes.
+
+    A wait for a person does not count.
+    """
 
     first_token: float = math.inf
     inactivity: float = math.inf
     total: float = math.inf
     events_per_second: float = math.inf
+    session_bytes: float = math.inf
 
 
 Append = Callable[[Sequence[e.Event]], Awaitable[object]]
@@ -80,6 +84,10 @@ class Turn:
     def interrupt(self) -> None:
         """End as `interrupted`, because this process goes away. Idempotent."""
         self._end_by("interrupted", SHUTDOWN)
+
+    def fail(self, error: e.Error) -> None:
+        """End as `failed` for this reason. Idempotent."""
+        self._end_by("failed", error)
 
     def _end_by(self, outcome: e.Outcome, error: e.Error | None) -> None:
         if self._ended_by is None and not (self._agent and self._agent.done()):

@@ -13,10 +13,10 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.commands import Message, new_id
 from jupyter_durable_chat.log import Log
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import IDLE_SESSIONS, Registry, alive, machine
-from jupyter_durable_chat.session import Message, new_id
 from jupyter_durable_chat.transcript import fold
 from tests.scripted import Scripted
 from tests.waiting import eventually
@@ -178,7 +178,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry
-from jupyter_durable_chat.session import Message
+from jupyter_durable_chat.commands import Message
 from tests.scripted import Scripted
 
 async def main():

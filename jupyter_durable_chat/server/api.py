@@ -13,14 +13,17 @@ from tornado import web
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.commands import Edit, Message, new_id
 from jupyter_durable_chat.log import Compacted, LogUnavailable
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
 from jupyter_durable_chat.server.stream import EventStream
-from jupyter_durable_chat.session import Edit, Message, new_id
 
 MAX_PAGE = 1000
 """Events, or sessions, in one JSON page."""
+
+MAX_FOLLOWED = 64
+"""Sessions on one shared stream."""
 
 _LSN = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CLIENT_ID = 200
@@ -209,7 +212,7 @@ class Continue(ChatHandler):
     async def post(self, session_id: str) -> None:
         body = self.body(ContinueBody)
         async with self.registry.acquire(session_id) as session:
-            self.reply(await session.go_on(body.message_id, body.client_id), 202)
+            self.reply(await session.go_on(body.message_id, body.client_id, self.author), 202)
 
 
 class Branch(ChatHandler):
@@ -311,6 +314,9 @@ class SharedEvents(EventStream):
             positions |= self._position(text, "Last-Event-ID")
         if not positions:
             raise ApiError(400, "malformed", "after is missing: name at least one session as after=ID:LSN.")
+        if len(positions) > MAX_FOLLOWED:
+            text = f"after names {len(positions)} sessions; one stream follows at most {MAX_FOLLOWED}."
+            raise ApiError(400, "too-many", text)
         await self.stream(positions, shared=True)
 
     def _position(self, text: str, name: str) -> dict[str, int]:

@@ -20,11 +20,12 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Dict, Float, Int, List, Unicode, default
 
+from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.log.sqlite import SqliteLog
-from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.stream import EventStream
 from jupyter_durable_chat.turn import Limits
@@ -95,6 +96,43 @@ class DurableChat(ExtensionApp):
     total_seconds = Float(
         0.0, config=True, help="How long a whole answer may take; then it fails, with its text kept. 0: for ever."
     )
+    events_per_second = Float(
+        200.0,
+        config=True,
+        help="How many events one answer may add per second; a faster agent has to wait. 0: no limit. (Pieces of text "
+        "that come close together share one event, so this is no limit for text.)",
+    )
+    max_session_bytes = Int(
+        64 << 20,
+        config=True,
+        help="Size limit of one session's log in bytes: an answer that reaches it fails with its text kept, and new "
+        "messages are refused with 413. 0: no limit.",
+    )
+    max_turns = Int(0, config=True, help="How many answers may run at once on this server; more get 503. 0: no limit.")
+    max_turns_per_user = Int(
+        0, config=True, help="How many answers of one user may run at once on this server; more get 503. 0: no limit."
+    )
+    max_messages_per_minute = Int(
+        60, config=True, help="How many messages a user may send in a minute; more get 429. 0: no limit."
+    )
+    compact_after_days = Float(
+        30.0,
+        config=True,
+        help="Days after which the events of an unused session are replaced by what they amount to: everything said is "
+        "kept, but no longer how it came piece by piece, and a fork can only be made of the whole. 0: never.",
+    )
+    compact_after_events = Int(
+        100_000, config=True, help="The same for a session in use, each time that it has so many more events. 0: never."
+    )
+    delete_after_days = Float(0.0, config=True, help="Days after which an unused session is deleted. 0: never.")
+    max_sessions = Int(
+        0, config=True, help="How many sessions are kept; the longest unused of more are deleted. 0: no limit."
+    )
+    stalled_seconds = Float(
+        600.0,
+        config=True,
+        help="Seconds after which a reader that takes nothing is disconnected; it may come back. 0: never.",
+    )
     lease_seconds = Float(
         10.0,
         config=True,
@@ -123,6 +161,19 @@ class DurableChat(ExtensionApp):
                 first_token=self.first_token_seconds or math.inf,
                 inactivity=self.inactivity_seconds or math.inf,
                 total=self.total_seconds or math.inf,
+                events_per_second=self.events_per_second or math.inf,
+                session_bytes=self.max_session_bytes or math.inf,
+            ),
+            retention=Retention(
+                compact_after_days=self.compact_after_days,
+                compact_after_events=self.compact_after_events,
+                delete_after_days=self.delete_after_days,
+                sessions=self.max_sessions,
+            ),
+            admission=Admission(
+                turns=self.max_turns,
+                turns_per_user=self.max_turns_per_user,
+                messages_per_minute=self.max_messages_per_minute,
             ),
             on_tick=self._note_activity,
         )

@@ -23,17 +23,20 @@ from tornado import web
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import UnknownAgent
-from jupyter_durable_chat.log import AheadOfLog, Compacted, LogUnavailable, StreamDeleted, UnknownStream
-from jupyter_durable_chat.registry import Registry
-from jupyter_durable_chat.session import (
+from jupyter_durable_chat.commands import (
     AgentUnavailable,
     Busy,
     ClientIdReused,
     NothingToContinue,
     NotWaiting,
+    SessionFull,
+    TooManyMessages,
+    TooManyTurns,
     TurnRunning,
     UnknownMessage,
 )
+from jupyter_durable_chat.log import AheadOfLog, Compacted, LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -62,6 +65,9 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     UnknownAgent: (400, "unknown-agent"),
     AgentUnavailable: (503, "agent-unavailable"),
     Busy: (503, "busy"),
+    TooManyTurns: (503, "too-many-turns"),
+    TooManyMessages: (429, "too-many-messages"),
+    SessionFull: (413, "session-full"),
     LogUnavailable: (503, "store-unavailable"),
 }
 
@@ -79,7 +85,7 @@ def translated(error: Exception, session_id: str) -> ApiError | None:
         return ApiError(409, "lsn-ahead", message, last_lsn=error.last_lsn)
     for kind, (status, code) in _STATUS.items():
         if isinstance(error, kind):
-            return ApiError(status, code, str(error), retry_after=1 if isinstance(error, Busy) else None)
+            return ApiError(status, code, str(error), retry_after=getattr(error, "retry_after", None))
     return None
 
 

@@ -9,9 +9,11 @@ Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import __version__
@@ -20,7 +22,7 @@ from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable,
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
 
 CHUNK_BYTES = 1 << 16
-"""About how much of one session is read, and held, at a time."""
+"""About how much a reader is given, and holds, at a time."""
 
 RETRY_MILLISECONDS = 1000
 
@@ -62,37 +64,42 @@ async def read(log: Log, positions: dict[str, int], keep_alive: float) -> AsyncI
     Ends when every session is lost. Raises `LogUnavailable`.
     """
     behind = set(positions)
-    readable = set(positions)
+    readable = deque(positions)
     while positions:
         found: list[Item] = []
-        for session in sorted(readable):
+        size = 0
+        for _ in range(len(readable)):
+            if size >= CHUNK_BYTES:
+                break
+            session = readable.popleft()
             try:
-                records = await log.read(session, positions[session], max_bytes=CHUNK_BYTES)
+                records = await log.read(session, positions[session], max_bytes=CHUNK_BYTES - size)
             except Compacted:
                 snapshot = await log.snapshot(session)
                 assert snapshot is not None
                 positions[session] = snapshot.lsn
+                size += len(snapshot.data)
                 found.append(Snapshot(session, snapshot))
+                readable.append(session)
                 continue
             except (UnknownStream, StreamDeleted, AheadOfLog) as error:
                 del positions[session]
-                readable.discard(session)
                 answer = translated(error, session)
                 assert answer is not None
                 found.append(Lost(session, answer))
                 continue
             if records:
                 positions[session] = records[-1].lsn
+                size += sum(len(record.data) for record in records)
                 found.append(Records(session, records))
-                continue
-            readable.discard(session)
-            if session in behind:
+                readable.append(session)
+            elif session in behind:
                 behind.discard(session)
                 found.append(CaughtUp(session, positions[session]))
         if found:
             yield found
         if not readable and positions:
-            readable = set(await log.wait(positions, keep_alive))
+            readable.extend(await log.wait(positions, keep_alive))
             if not readable:
                 yield []
 
@@ -138,6 +145,12 @@ class EventStream(ChatHandler):
             self._following.cancel()
             self.chat.streams.discard(self)
 
+    def _hang_up(self) -> None:
+        """Close the connection with what it still holds. Whoever comes back has a position."""
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection) and connection.stream
+        connection.stream.close()
+
     async def _follow(self, positions: dict[str, int], shared: bool) -> None:
         hello = e.to_json({"version": __version__, "sessions": sorted(positions)})
         try:
@@ -145,9 +158,13 @@ class EventStream(ChatHandler):
             await self.flush()
             async for found in read(self.registry.log, positions, self.chat.keep_alive_seconds):
                 self.write(b"".join(_frames(found, positions, shared)) or b": keep-alive\n\n")
-                await self.flush()
+                async with asyncio.timeout(self.chat.stalled_seconds or None):
+                    await self.flush()
         except StreamClosedError:
             return
+        except TimeoutError:
+            self.log.info("A reader has taken nothing for %g s: its connection is closed", self.chat.stalled_seconds)
+            self._hang_up()
         except LogUnavailable as error:
             # Whoever reads this comes back with its position, when there is a store again.
             self.log.warning("A stream of events ends: %s", error)
