@@ -5,7 +5,7 @@
  */
 
 import { isRecord, restoreTranscript } from './restore'
-import type { Transcript } from './transcript'
+import { isOfTurn, type Transcript } from './transcript'
 import { toHtml, toMarkdown, toText } from './view'
 
 export const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
@@ -41,7 +41,8 @@ export function restoreBundle(data: unknown): ChatBundle {
 /** Whether a cell that has `bundle` lacks something of what the transcript shows it, now that nothing of it moves. */
 export function isOutdated(bundle: ChatBundle, transcript: Transcript): boolean {
   if (bundle.turn === null) return !isMoving(transcript) && bundle.lsn !== transcript.lsn
-  return hasEnded(transcript, bundle.turn) && !(bundle.snapshot && hasEnded(bundle.snapshot, bundle.turn))
+  const ended = end(transcript, bundle.turn)
+  return ended !== null && ended !== (bundle.snapshot && end(bundle.snapshot, bundle.turn))
 }
 
 /** What the cell's output is to hold from now on, by MIME type. */
@@ -55,13 +56,17 @@ export function output(bundle: ChatBundle, transcript: Transcript): Record<strin
   }
 }
 
-/** The transcript with the turn's messages only, and without its oldest ones as far as it is larger than `limit`. */
+/**
+ * The transcript as it is kept, for drawing only: the turn's messages, those of the chosen branch, and without the oldest
+ * ones as far as it is larger than `limit`.
+ */
 export function limited(transcript: Transcript, turn: string | null, limit = SNAPSHOT_BYTES): Transcript {
-  const messages = transcript.messages.filter(({ metadata }) => turn === null || metadata.turn === turn)
-  let size = jsonBytes({ ...transcript, messages })
+  const messages = transcript.messages.filter((message) => turn === null || isOfTurn(message, turn))
+  const kept = { ...transcript, messages, others: [], removed: [] }
+  let size = jsonBytes(kept)
   while (size > limit && messages.length > 0) size -= jsonBytes(messages.shift()) + 1
   const omitted = transcript.messages.length - messages.length
-  return { ...transcript, messages, ...(omitted > 0 ? { omitted } : {}) }
+  return { ...kept, ...(omitted > 0 ? { omitted } : {}) }
 }
 
 /** A turn runs, or is about to: its question is there already. */
@@ -69,8 +74,10 @@ function isMoving({ turn, messages }: Transcript): boolean {
   return turn !== null || messages.at(-1)?.metadata.turn === null
 }
 
-function hasEnded(transcript: Transcript, turn: string): boolean {
-  return transcript.messages.some(({ metadata }) => metadata.turn === turn && metadata.outcome !== undefined)
+/** When what there is of the turn ended, which is more than once when its answer is gone on with; `null`: it runs. */
+function end(transcript: Transcript, turn: string): string | null {
+  const ofTurn = transcript.messages.filter((message) => isOfTurn(message, turn))
+  return ofTurn.findLast(({ metadata }) => metadata.outcome !== undefined)?.metadata.finished_at ?? null
 }
 
 function jsonBytes(value: unknown): number {

@@ -29,6 +29,18 @@ export interface Envelope {
   turn?: string | null
 }
 
+/** What a person said, with everything that it was sent with. */
+export interface Said {
+  message_id: string
+  client_id: string
+  text: string
+  parts?: unknown[]
+  agent?: string | null
+  model?: string | null
+  tools?: string[] | null
+  author?: Author | null
+}
+
 export type SessionFact =
   | {
       type: 'session-created'
@@ -49,18 +61,29 @@ export type SessionFact =
       muted?: boolean
       by?: Author | null
     }
-  | {
+  | ({
       type: 'user-message'
+      /** `null`: none, it is a first message; absent: the last message shown. */
+      parent?: string | null
+      queued?: number | null
+      sent?: unknown[] | null
+    } & Said)
+  | ({ type: 'message-queued' } & Said)
+  | { type: 'message-dequeued'; message_id: string; reason: 'started' | 'removed'; by?: Author | null }
+  | { type: 'queue-edited'; message_id: string; text: string; parts?: unknown[]; by?: Author | null }
+  | { type: 'queue-reordered'; message_ids: string[]; by?: Author | null }
+  | { type: 'queue-held'; reason: string }
+  | { type: 'queue-resumed'; by?: Author | null }
+  | { type: 'branch-selected'; message_id: string; by?: Author | null }
+  | {
+      type: 'turn-started'
+      user_message_id: string
+      /** Of a message that is there already: this turn goes on with it. */
       message_id: string
-      client_id: string
-      text: string
-      parts?: unknown[]
-      agent?: string | null
+      agent: string
       model?: string | null
-      tools?: string[] | null
-      author?: Author | null
+      client_id?: string | null
     }
-  | { type: 'turn-started'; user_message_id: string; message_id: string; agent: string; model?: string | null }
   | { type: 'stop-requested'; by?: Author | null }
   | { type: 'turn-stopped'; outcome: Outcome; error?: TurnError | null; usage?: Usage | null }
 

@@ -3,7 +3,7 @@
  * what has not is left out. Nothing is said about the texts; they are a stranger's.
  */
 
-import type { Metadata, Part, Transcript, Turn, UIMessage } from './transcript'
+import { emptyTranscript, type Metadata, type Part, type Transcript, type Turn, type UIMessage } from './transcript'
 
 type Check = (value: unknown) => boolean
 type Checks<T = object> = Partial<Record<keyof T, Check>>
@@ -18,35 +18,41 @@ const isOneOf =
   (...values: unknown[]) =>
   (value: unknown) =>
     values.includes(value)
+const optionally =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value)
 const anything = () => true
 
+/** A saved transcript. It is for drawing: what is not on the chosen branch, and what was removed, is not in it. */
 export function restoreTranscript(data: unknown): Transcript | null {
   if (!isRecord(data) || !isString(data.id) || !Array.isArray(data.messages)) return null
-  const defaults = {
-    lsn: 0,
-    title: null,
-    name: '',
-    notebook: null,
-    agent: null,
-    model: null,
-    muted: false,
-    status: 'idle',
-    created_at: '',
-    updated_at: '',
-  } as const
-  return {
-    ...defaults,
+  return withDefaults({
+    ...emptyTranscript(),
     ...pick(data, TRANSCRIPT),
     id: data.id as string,
     messages: data.messages.flatMap(restoreMessage),
     turn: isRecord(data.turn) && isWhole(data.turn, TURN) ? (data.turn as unknown as Turn) : null,
-    queue: [],
-    approvals: [],
+    queue: Array.isArray(data.queue) ? data.queue.flatMap(restoreMessage) : [],
     usage: isRecord(data.usage) && Object.values(data.usage).every(isNumber) ? (data.usage as Transcript['usage']) : {},
+  })
+}
+
+/** The transcript with what one from before there were queues and branches does not say: each message followed the one above. */
+export function withDefaults(transcript: Transcript): Transcript {
+  const { messages, turn } = transcript
+  return {
+    ...emptyTranscript(),
+    ...transcript,
+    turn: turn && { ...turn, continues: turn.continues ?? false },
+    messages: messages.map((message, index) => {
+      const { parent = messages[index - 1]?.id ?? null } = message.metadata
+      return { ...message, metadata: { ...message.metadata, parent } }
+    }),
   }
 }
 
-const TRANSCRIPT: Checks<Transcript> = {
+const TRANSCRIPT: Checks<Omit<Transcript, 'others' | 'removed'>> = {
   lsn: isNumber,
   title: isText,
   name: isString,
@@ -57,6 +63,7 @@ const TRANSCRIPT: Checks<Transcript> = {
   status: isOneOf('idle', 'streaming', 'failed'),
   created_at: isString,
   updated_at: isString,
+  held: isText,
   omitted: isNumber,
 }
 
@@ -68,17 +75,23 @@ const TURN: Record<keyof Turn, Check> = {
   model: isText,
   started_at: isString,
   stopping: isFlag,
+  continues: optionally(isFlag),
 }
 
 const METADATA: Checks<Metadata> = {
   at: isString,
   lsn: isNumber,
+  parent: isText,
   turn: isText,
   client_id: isString,
   agent: isText,
   model: isText,
   outcome: isOneOf('completed', 'stopped', 'failed', 'truncated', 'interrupted'),
   finished_at: isString,
+  finished_lsn: isNumber,
+  continued: (value) => Array.isArray(value) && value.every(isRecord),
+  continued_lsn: isNumber,
+  queued: isNumber,
   author: (value) => isRecord(value) && isString(value.username) && isString(value.name ?? '') && isText(value.color ?? null),
   error: (value) => isRecord(value) && isString(value.category) && isString(value.text),
   usage: (value) => isRecord(value) && Object.values(value).every(isNumber),
@@ -92,11 +105,6 @@ function restoreMessage(data: unknown): UIMessage[] {
 }
 
 const TEXT = { text: isString, state: isOneOf('streaming', 'done', undefined) }
-
-const optionally =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value)
 
 const PARTS = new Map<string, Record<string, Check>>([
   ['text', TEXT],

@@ -7,7 +7,7 @@
  * number of its events plus the number of messages, never the length of the texts.
  */
 
-import type { Author, Chunk, Envelope, Event, Outcome, TurnError, Usage, WireEvent } from './events'
+import type { Author, Chunk, Envelope, Event, Outcome, Said, TurnError, Usage, WireEvent } from './events'
 
 export interface TextPart {
   type: 'text' | 'reasoning'
@@ -73,10 +73,20 @@ export interface DataPart {
 
 export type Part = TextPart | StepStartPart | ToolPart | SourceUrlPart | SourceDocumentPart | FilePart | DataPart
 
+/** One of the turns that an answer was made in before it was gone on with. */
+export interface Continued {
+  turn?: string
+  lsn?: number
+  outcome?: Outcome
+  client_id?: string
+}
+
 export interface Metadata {
   at?: string
   /** The event that this message came with. */
   lsn?: number
+  /** The message that it follows or answers; `null`: none, it is a first one. */
+  parent?: string | null
   turn?: string | null
   client_id?: string
   agent?: string | null
@@ -87,6 +97,14 @@ export interface Metadata {
   error?: TurnError
   usage?: Usage
   finished_at?: string
+  finished_lsn?: number
+  /** The turns before `turn`, and the event that `turn` went on with. */
+  continued?: Continued[]
+  continued_lsn?: number
+  /** The event with which it was queued. */
+  queued?: number
+  /** What it was sent as, when it was edited while it waited. */
+  sent?: Part[]
   [more: string]: unknown
 }
 
@@ -105,6 +123,8 @@ export interface Turn {
   model: string | null
   started_at: string
   stopping: boolean
+  /** The answer was there already, and its next text goes on in its last one. */
+  continues: boolean
 }
 
 export interface Transcript {
@@ -117,9 +137,17 @@ export interface Transcript {
   model: string | null
   muted: boolean
   status: 'idle' | 'streaming' | 'failed'
+  /** The chosen branch, oldest first. */
   messages: UIMessage[]
+  /** What is on other branches only, in the order in which it came. */
+  others: UIMessage[]
   turn: Turn | null
-  queue: unknown[]
+  /** What waits for its turn, first one first. */
+  queue: UIMessage[]
+  /** Why the queue does not go on by itself: `stopped`, or words for a person. */
+  held: string | null
+  /** What was removed from the queue: its client ids stay used. */
+  removed: UIMessage[]
   approvals: unknown[]
   usage: Usage
   created_at: string
@@ -140,8 +168,11 @@ export function emptyTranscript(): Transcript {
     muted: false,
     status: 'idle',
     messages: [],
+    others: [],
     turn: null,
     queue: [],
+    held: null,
+    removed: [],
     approvals: [],
     usage: {},
     created_at: '',
@@ -153,29 +184,62 @@ export function emptyTranscript(): Transcript {
 export function fold(transcript: Transcript, events: Iterable<WireEvent>): Transcript {
   const draft = new Draft(transcript)
   for (const event of events) draft.apply(event)
-  return draft.transcript
+  return draft.finish()
+}
+
+/** The versions of a message, oldest first, itself among them: those that follow the same message in the same role. */
+export function versions({ messages, others }: Transcript, message: UIMessage): UIMessage[] {
+  const isVersion = ({ role, metadata }: UIMessage) =>
+    role === message.role && metadata.parent === message.metadata.parent
+  const elsewhere = others.filter(isVersion)
+  // A branch has one of them.
+  if (elsewhere.length === 0) return [message]
+  return inOrder([...messages.filter(isVersion), ...elsewhere])
+}
+
+/** Whether the answer has ended and may be gone on with. */
+export function canContinue({ role, metadata: { outcome } }: UIMessage): boolean {
+  return role === 'assistant' && outcome !== undefined && outcome !== 'completed'
+}
+
+/** Whether the message was said or answered in this turn. */
+export function isOfTurn({ metadata }: UIMessage, turn: string): boolean {
+  return metadata.turn === turn || (metadata.continued ?? []).some((before) => before.turn === turn)
+}
+
+/** In the order in which they came. */
+function inOrder(messages: UIMessage[]): UIMessage[] {
+  return messages.sort((one, other) => (one.metadata.lsn ?? 0) - (other.metadata.lsn ?? 0))
 }
 
 const TOOL_ENDS = new Set(['output-available', 'output-error', 'output-denied'])
 
 type EventOf<T extends Event['type']> = Extract<Event, { type: T }>
 
-/** A transcript being moved on: each object is copied before its first change and owned from then on. */
+/**
+ * A transcript being moved on: each object is copied before its first change and owned from then on. Messages are looked
+ * up by id while events come, and laid out as branches once at the end.
+ */
 class Draft {
-  transcript: Transcript
+  readonly #before: Transcript
+  #transcript: Transcript
   readonly #owned = new Set<object>()
+  /** Every message of every branch in the order in which they came, from the first event on that asks for one. */
+  #messages: Map<string, UIMessage> | null = null
+  /** The last message of the chosen branch. */
+  #leaf: string | null
 
   constructor(transcript: Transcript) {
-    this.transcript = transcript
+    this.#before = transcript
+    this.#transcript = transcript
+    this.#leaf = transcript.messages.at(-1)?.id ?? null
   }
 
   apply(wire: WireEvent): void {
-    if (wire.lsn <= this.transcript.lsn) return
-    if (!this.#owned.has(this.transcript)) {
-      this.transcript = this.#own({ ...this.transcript })
-    }
-    this.transcript.lsn = wire.lsn
-    this.transcript.updated_at = wire.at
+    if (wire.lsn <= this.#transcript.lsn) return
+    if (this.#transcript === this.#before) this.#transcript = { ...this.#before }
+    this.#transcript.lsn = wire.lsn
+    this.#transcript.updated_at = wire.at
     const event = wire as Event
     switch (event.type) {
       case 'session-created':
@@ -184,13 +248,31 @@ class Draft {
         return this.#updated(event)
       case 'user-message':
         return this.#asked(event)
+      case 'branch-selected':
+        if (this.#all().has(event.message_id)) this.#leaf = event.message_id
+        return
+      case 'message-queued':
+        this.#transcript.queue = [...this.#transcript.queue, said(event, { turn: event.turn ?? null, queued: event.lsn })]
+        return
+      case 'message-dequeued':
+        return this.#dequeued(event)
+      case 'queue-edited':
+        return this.#edited(event)
+      case 'queue-reordered':
+        return this.#reordered(event)
+      case 'queue-held':
+        if (this.#transcript.queue.length > 0) this.#transcript.held = event.reason
+        return
+      case 'queue-resumed':
+        this.#transcript.held = null
+        return
       case 'turn-started':
         return this.#started(event)
     }
-    if (!this.transcript.turn || event.turn !== this.transcript.turn.id) return
+    if (!this.#transcript.turn || event.turn !== this.#transcript.turn.id) return
     switch (event.type) {
       case 'stop-requested':
-        this.transcript.turn = { ...this.transcript.turn, stopping: true }
+        this.#transcript.turn = { ...this.#transcript.turn, stopping: true }
         return
       case 'turn-stopped':
         return this.#stopped(event)
@@ -199,10 +281,23 @@ class Draft {
     }
   }
 
+  /** The transcript after what was applied. */
+  finish(): Transcript {
+    const { messages, others } = this.#before
+    const all = this.#messages
+    if (all) {
+      const shown = branch(all, this.#leaf)
+      const isShown = new Set(shown)
+      this.#transcript.messages = unlessSame(messages, shown)
+      this.#transcript.others = unlessSame(others, [...all.values()].filter((message) => !isShown.has(message)))
+    }
+    return this.#transcript
+  }
+
   // Session facts
 
   #created(event: EventOf<'session-created'>): void {
-    Object.assign(this.transcript, {
+    Object.assign(this.#transcript, {
       id: event.session,
       name: event.name ?? '',
       notebook: event.notebook ?? null,
@@ -210,55 +305,89 @@ class Draft {
       agent: event.agent ?? null,
       model: event.model ?? null,
       created_at: event.at,
+      // A fork begins with what another session amounts to; what waits there waits there.
+      queue: [],
+      held: null,
+      removed: [],
     })
   }
 
   #updated(event: EventOf<'session-updated'>): void {
-    if (event.title !== undefined) this.transcript.title = event.title
-    if (event.agent !== undefined) this.transcript.agent = event.agent
-    if (event.model !== undefined) this.transcript.model = event.model
-    if (event.muted !== undefined) this.transcript.muted = event.muted
+    if (event.title !== undefined) this.#transcript.title = event.title
+    if (event.agent !== undefined) this.#transcript.agent = event.agent
+    if (event.model !== undefined) this.#transcript.model = event.model
+    if (event.muted !== undefined) this.#transcript.muted = event.muted
   }
 
-  #asked(event: EventOf<'user-message'>): void {
-    const metadata: Metadata = { at: event.at, lsn: event.lsn, client_id: event.client_id, turn: null }
-    for (const name of ['agent', 'model', 'tools', 'author'] as const) {
-      if (event[name] != null) Object.assign(metadata, { [name]: event[name] })
+  #asked(event: Envelope & EventOf<'user-message'>): void {
+    const { parent } = event
+    if (this.#all().has(event.message_id)) return
+    const isKnown = parent === null || (parent !== undefined && this.#all().has(parent))
+    this.#say(said(event, { parent: isKnown ? parent : this.#leaf, turn: null }))
+  }
+
+  #dequeued({ message_id, reason }: EventOf<'message-dequeued'>): void {
+    const { queue, removed } = this.#transcript
+    if (reason === 'removed') {
+      this.#transcript.removed = [...removed, ...queue.filter(({ id }) => id === message_id)]
     }
-    const parts: Part[] = [{ type: 'text', text: event.text, state: 'done' }, ...((event.parts ?? []) as Part[])]
-    this.#messages().push({ id: event.message_id, role: 'user', parts, metadata })
+    this.#transcript.queue = queue.filter(({ id }) => id !== message_id)
+    if (this.#transcript.queue.length === 0) this.#transcript.held = null
   }
 
-  #started(event: EventOf<'turn-started'>): void {
-    const turn = event.turn ?? ''
-    this.#changeMessage(event.user_message_id, (asked) => {
-      asked.metadata = { ...asked.metadata, turn }
+  #edited(event: EventOf<'queue-edited'>): void {
+    this.#transcript.queue = this.#transcript.queue.map((message) => {
+      if (message.id !== event.message_id) return message
+      const { metadata, parts } = message
+      return { ...message, parts: partsOf(event), metadata: { ...metadata, sent: metadata.sent ?? parts } }
     })
-    const metadata: Metadata = { at: event.at, lsn: event.lsn, turn, agent: event.agent }
+  }
+
+  #reordered({ message_ids }: EventOf<'queue-reordered'>): void {
+    const places = new Map(message_ids.map((id, place) => [id, place]))
+    const place = ({ id }: UIMessage) => places.get(id) ?? places.size
+    this.#transcript.queue = this.#transcript.queue.toSorted((one, other) => place(one) - place(other))
+  }
+
+  #started(event: Envelope & EventOf<'turn-started'>): void {
+    const { at, lsn, agent, user_message_id, message_id } = event
+    const turn = event.turn as string
+    const asked = this.#all().get(user_message_id)
+    if (asked && asked.metadata.turn == null) {
+      this.#change(user_message_id, (message) => {
+        message.metadata = { ...message.metadata, turn }
+      })
+    }
+    const metadata: Metadata = { at, lsn, parent: asked ? user_message_id : this.#leaf, turn, agent }
     if (event.model != null) metadata.model = event.model
-    this.#messages().push({ id: event.message_id, role: 'assistant', parts: [], metadata })
-    this.transcript.turn = {
-      id: turn,
-      user_message_id: event.user_message_id,
-      message_id: event.message_id,
-      agent: event.agent,
-      model: event.model ?? null,
-      started_at: event.at,
-      stopping: false,
+    if (event.client_id != null) metadata.client_id = event.client_id
+    const continues = this.#all().has(message_id)
+    if (continues) {
+      this.#change(message_id, (answer) => {
+        answer.metadata = { ...metadata, ...kept(answer), continued_lsn: lsn }
+      })
+      this.#leaf = message_id
+    } else {
+      this.#say({ id: message_id, role: 'assistant', parts: [], metadata })
     }
-    this.transcript.status = 'streaming'
+    const model = event.model ?? null
+    const stopping = false
+    this.#transcript.turn = { id: turn, user_message_id, message_id, agent, model, started_at: at, stopping, continues }
+    this.#transcript.status = 'streaming'
   }
 
-  #stopped(event: EventOf<'turn-stopped'>): void {
+  #stopped(event: Envelope & EventOf<'turn-stopped'>): void {
+    const { outcome, at, lsn, error, usage } = event
     this.#changeAnswer((answer) => {
-      answer.parts = answer.parts.map((part) => ended(part, event.outcome))
-      answer.metadata = { ...answer.metadata, outcome: event.outcome, finished_at: event.at }
-      if (event.error != null) answer.metadata.error = event.error
-      if (event.usage != null) answer.metadata.usage = event.usage
+      answer.parts = answer.parts.map((part) => ended(part, outcome))
+      answer.metadata = { ...answer.metadata, outcome, finished_at: at, finished_lsn: lsn }
+      if (error != null) answer.metadata.error = error
+      if (usage != null) answer.metadata.usage = sum(answer.metadata.usage ?? {}, usage)
     })
-    if (event.usage != null) this.transcript.usage = sum(this.transcript.usage, event.usage)
-    this.transcript.turn = null
-    this.transcript.status = event.outcome === 'failed' ? 'failed' : 'idle'
+    if (usage != null) this.#transcript.usage = sum(this.#transcript.usage, usage)
+    this.#transcript.turn = null
+    if (outcome === 'stopped' && this.#transcript.queue.length > 0) this.#transcript.held = 'stopped'
+    this.#transcript.status = outcome === 'failed' ? 'failed' : 'idle'
   }
 
   // Assistant output
@@ -275,13 +404,7 @@ class Draft {
         return this.#add({ type: 'step-start' })
       case 'text-start':
       case 'reasoning-start':
-        return this.#add({
-          type: kindOf(event.type),
-          id: event.id,
-          text: '',
-          state: 'streaming',
-          ...providerMetadata(event),
-        })
+        return this.#open(event)
       case 'text-delta':
       case 'reasoning-delta':
         return this.#changeOpen(event, (part) => ({
@@ -354,9 +477,30 @@ class Draft {
     if (!found) this.#add({ type, data, id })
   }
 
+  #open(event: EventOf<'text-start' | 'reasoning-start'>): void {
+    const type = kindOf(event.type)
+    const opened = { id: event.id, state: 'streaming', ...providerMetadata(event) } as const
+    const goesOn =
+      type === 'text' &&
+      this.#continues() &&
+      this.#changePart(
+        (part) => part.type === 'text',
+        (part) => ({ ...part, ...opened }) as Part,
+      )
+    if (!goesOn) this.#add({ type, text: '', ...opened })
+  }
+
+  /** The first text of a continuation goes on in the last text that there is, even inside a word. */
+  #continues(): boolean {
+    const { turn } = this.#transcript
+    if (!turn?.continues) return false
+    this.#transcript.turn = { ...turn, continues: false }
+    return true
+  }
+
   #add(part: Part): void {
     this.#changeAnswer((answer) => {
-      answer.parts.push(this.#own(part))
+      answer.parts.push(part)
     })
   }
 
@@ -391,36 +535,80 @@ class Draft {
   }
 
   #answer(): UIMessage | undefined {
-    const id = this.transcript.turn?.message_id
-    return this.transcript.messages.findLast((message) => message.id === id)
+    return this.#all().get(this.#transcript.turn?.message_id ?? '')
   }
 
   #changeAnswer(change: (answer: UIMessage) => void): void {
-    this.#changeMessage(this.transcript.turn?.message_id ?? '', change)
+    this.#change(this.#transcript.turn?.message_id ?? '', change)
   }
 
-  #changeMessage(id: string, change: (message: UIMessage) => void): void {
-    const index = this.transcript.messages.findLastIndex((message) => message.id === id)
-    let message = this.transcript.messages[index]
+  #change(id: string, change: (message: UIMessage) => void): void {
+    let message = this.#all().get(id)
     if (!message) return
     if (!this.#owned.has(message)) {
-      message = this.#own({ ...message, parts: [...message.parts] })
-      this.#messages()[index] = message
+      message = { ...message, parts: [...message.parts] }
+      this.#owned.add(message)
+      this.#all().set(id, message)
     }
     change(message)
   }
 
-  #messages(): UIMessage[] {
-    if (!this.#owned.has(this.transcript.messages)) {
-      this.transcript.messages = this.#own([...this.transcript.messages])
-    }
-    return this.transcript.messages
+  /** A new message is the leaf. */
+  #say(message: UIMessage): void {
+    this.#owned.add(message)
+    this.#all().set(message.id, message)
+    this.#leaf = message.id
   }
 
-  #own<T extends object>(value: T): T {
-    this.#owned.add(value)
-    return value
+  #all(): Map<string, UIMessage> {
+    if (!this.#messages) {
+      const { messages, others } = this.#before
+      const all = others.length > 0 ? inOrder([...messages, ...others]) : messages
+      this.#messages = new Map(all.map((message) => [message.id, message]))
+    }
+    return this.#messages
   }
+}
+
+/** The messages from the first one to the leaf. */
+function branch(all: Map<string, UIMessage>, leaf: string | null): UIMessage[] {
+  const shown: UIMessage[] = []
+  let message = all.get(leaf ?? '')
+  while (message) {
+    shown.push(message)
+    message = all.get(message.metadata.parent ?? '')
+  }
+  return shown.reverse()
+}
+
+function unlessSame<T>(before: T[], after: T[]): T[] {
+  const isSame = before.length === after.length && before.every((value, index) => value === after[index])
+  return isSame ? before : after
+}
+
+/** A person's message. */
+function said(event: Envelope & Said & { queued?: number | null; sent?: unknown[] | null }, more: Metadata): UIMessage {
+  const metadata: Metadata = { at: event.at, lsn: event.lsn, ...more, client_id: event.client_id }
+  for (const name of ['agent', 'model', 'tools', 'author', 'queued', 'sent'] as const) {
+    if (event[name] != null) Object.assign(metadata, { [name]: event[name] })
+  }
+  return { id: event.message_id, role: 'user', parts: partsOf(event), metadata }
+}
+
+function partsOf({ text, parts }: { text: string; parts?: unknown[] }): Part[] {
+  return [{ type: 'text', text, state: 'done' }, ...((parts ?? []) as Part[])]
+}
+
+/** What an answer that is gone on with keeps of its metadata, and the turns that it was made in. */
+function kept({ metadata }: UIMessage): Metadata {
+  const { at, lsn, parent, usage, turn, client_id, outcome, continued, continued_lsn } = metadata
+  const last = present({ turn, lsn: continued_lsn ?? lsn, outcome, client_id }) as Continued
+  return { ...present({ at, lsn, parent, usage }), continued: [...(continued ?? []), last] }
+}
+
+/** The fields that there are. */
+function present(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 
 function isData(event: Event): event is Envelope & EventOf<`data-${string}`> {
@@ -444,8 +632,8 @@ function toolPart(event: EventOf<'tool-input-start' | 'tool-input-available' | '
     toolCallId: event.toolCallId,
     state: 'input-available',
   }
-  if (event.title !== undefined) part.title = event.title
-  if (event.providerExecuted !== undefined) part.providerExecuted = event.providerExecuted
+  if (event.title != null) part.title = event.title
+  if (event.providerExecuted != null) part.providerExecuted = event.providerExecuted
   return part
 }
 

@@ -8,30 +8,53 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { restoreBundle } from '../src/bundle'
-import { restoreTranscript } from '../src/restore'
-import { fold, type Transcript } from '../src/transcript'
+import type { WireEvent } from '../src/events'
+import { restoreTranscript, withDefaults } from '../src/restore'
+import { emptyTranscript, fold, type Transcript, type Turn, type UIMessage } from '../src/transcript'
 import { toMarkdown, toText } from '../src/view'
 
 const VECTORS = join(import.meta.dirname, '../../tests/vectors')
 
-const transcripts = readdirSync(VECTORS)
-  .filter((file) => file.endsWith('.json'))
-  .map((file) => (JSON.parse(readFileSync(join(VECTORS, file), 'utf8')) as { transcript: Transcript }).transcript)
+const names = readdirSync(VECTORS).flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -5)] : []))
+const transcripts = names.map((name) => vector(name).transcript)
+
+function vector(name: string): { events: WireEvent[]; transcript: Transcript } {
+  return JSON.parse(readFileSync(join(VECTORS, `${name}.json`), 'utf8')) as { events: WireEvent[]; transcript: Transcript }
+}
 
 test.each(transcripts)('what the fold gives comes back as it was', (transcript) => {
   expect(restoreTranscript(JSON.parse(JSON.stringify(transcript)))).toEqual(withoutExtras(transcript))
 })
 
-/** Metadata that nobody here knows is not drawn, so it is not restored. */
+/** What is not drawn is not restored: other branches, what was removed, metadata that nobody here knows. */
 function withoutExtras(transcript: Transcript): Transcript {
+  const drawn = (message: UIMessage): UIMessage => {
+    const { k: _k, z: _z, tools: _tools, sent: _sent, ...metadata } = message.metadata
+    return { ...message, metadata }
+  }
   return {
     ...transcript,
-    messages: transcript.messages.map((message) => {
-      const { k: _k, z: _z, tools: _tools, ...metadata } = message.metadata
-      return { ...message, metadata }
-    }),
+    messages: transcript.messages.map(drawn),
+    others: [],
+    queue: transcript.queue.map(drawn),
+    removed: [],
   }
 }
+
+test('a transcript from before there were queues and branches is one branch, and nothing waits', () => {
+  const { events, transcript } = vector('two-turns')
+  const { others: _others, queue: _queue, held: _held, removed: _removed, ...old } = fold(emptyTranscript(), events.slice(0, 12))
+  const withoutParents = old.messages.map((message) => {
+    const { parent: _parent, ...metadata } = message.metadata
+    return { ...message, metadata }
+  })
+  const { continues: _continues, ...turn } = old.turn as Turn
+  const read = withDefaults({ ...old, messages: withoutParents, turn } as unknown as Transcript)
+  expect(fold(read, events)).toEqual(transcript)
+  expect(restoreTranscript({ ...old, messages: withoutParents, turn })?.messages.map(({ metadata }) => metadata.parent)).toEqual(
+    read.messages.map(({ metadata }) => metadata.parent),
+  )
+})
 
 const strange = fc.oneof(
   fc.jsonValue(),

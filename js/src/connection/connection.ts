@@ -69,7 +69,7 @@ export class Connection implements Line {
 
   retry(): void {
     this.send({ type: 'retry' })
-    for (const { session } of this.#sessions.values()) session.retry()
+    for (const { session } of this.#sessions.values()) session.hurry()
   }
 
   // What a session needs

@@ -26,10 +26,12 @@ export class HttpError extends Error {
   }
 }
 
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+
 export interface Request {
   accept: 'application/json' | 'text/event-stream'
   xsrf: string
-  method?: 'GET' | 'POST'
+  method?: Method
   body?: unknown
   signal?: AbortSignal
 }

@@ -2,15 +2,17 @@
  * One session as this page has it: the transcript, how it is connected, and what the person asked for.
  *
  * The transcript is read whole and then moved on by events, each exactly once and in order: what comes while it is read
- * waits, what it holds already is dropped, and where something is missing it is read again. A message that was sent stays
- * in the outbox until the transcript has it; its `client_id` makes sending it again safe.
+ * waits, what it holds already is dropped, and where something is missing it is read again. What a person wrote stays in
+ * the outbox until the transcript has it, and goes to the server in the order in which it was written. Whatever makes
+ * something carries a `client_id`, which makes asking again safe.
  */
 
 import type { WireEvent } from '../events'
+import { withDefaults } from '../restore'
 import { fold, type Transcript } from '../transcript'
 import type { Actions, ConnectionState, Outgoing } from '../view/types'
 import { Backoff } from './backoff'
-import { HttpError, json, request, xsrfToken } from './http'
+import { HttpError, json, type Method, request, xsrfToken } from './http'
 import type { FromHub, LinkState, ToHub } from './protocol'
 
 /** What a session needs of the page's connection. */
@@ -23,6 +25,18 @@ export interface Line {
   /** The session has changed. */
   changed(session: Session): void
   backoff(): Backoff
+}
+
+/** One request below the session's address. */
+interface Command {
+  method: Method
+  path: string
+  body?: unknown
+}
+
+/** What was written, and how to ask for it. */
+interface Written extends Outgoing {
+  command: Command
 }
 
 type Phase =
@@ -43,12 +57,16 @@ export class Session implements Actions {
   transcript: Transcript | null = null
   /** How often events were missing and read again. */
   gaps = 0
-  outbox: readonly Outgoing[] = []
+  outbox: readonly Written[] = []
   readonly #line: Line
   readonly #backoff: Backoff
   #phase: Phase = { is: 'resting' }
   #waiting: WireEvent[] = []
   #problem: string | null = null
+  /** What was written before is there, or refused. */
+  #posted: Promise<void> = Promise.resolve()
+  /** A new answer was asked for, and that has not come to the server yet. */
+  #answering = false
 
   constructor(id: string, line: Line) {
     this.id = id
@@ -122,7 +140,7 @@ export class Session implements Actions {
   }
 
   /** Do not wait for the next attempt. */
-  retry(): void {
+  hurry(): void {
     if (this.#phase.is === 'waiting') this.#phase.again()
   }
 
@@ -135,21 +153,19 @@ export class Session implements Actions {
 
   readonly reconnect = (): void => {
     this.#line.send({ type: 'retry' })
-    this.retry()
+    this.hurry()
   }
 
   readonly send = (text: string): void => {
     const clientId = newClientId()
-    this.outbox = [...this.outbox, { clientId, text, error: null }]
-    this.#line.changed(this)
-    void this.#post(clientId, text)
+    this.#write({ clientId, text, error: null, edits: null, command: message(clientId, text) })
   }
 
   readonly resend = (clientId: string): void => {
-    const text = this.outbox.find((outgoing) => outgoing.clientId === clientId)?.text
-    if (text === undefined) return
-    this.#outgoing(clientId, null)
-    void this.#post(clientId, text)
+    const written = this.outbox.find((outgoing) => outgoing.clientId === clientId)
+    if (!written?.error) return
+    this.#rewrite(clientId, { error: null })
+    this.#postNext(clientId)
   }
 
   readonly discard = (clientId: string): void => {
@@ -159,7 +175,42 @@ export class Session implements Actions {
 
   readonly stop = (): void => {
     const turn = this.transcript?.turn?.id
-    if (turn !== undefined) void this.#stop(turn)
+    if (turn === undefined) return
+    const wanted = () => this.transcript?.turn?.id === turn
+    void this.#do(() => this.#insist({ method: 'POST', path: '/stop', body: { turn_id: turn } }, wanted))
+  }
+
+  readonly retry = (messageId: string, { text, model }: { text?: string; model?: string } = {}): void => {
+    const clientId = newClientId()
+    const body = { message_id: messageId, client_id: clientId, text, model }
+    const command: Command = { method: 'POST', path: '/retry', body }
+    if (text === undefined) return this.#answer(command)
+    this.#write({ clientId, text, error: null, edits: messageId, command })
+  }
+
+  readonly continueAnswer = (messageId: string): void => {
+    this.#answer({ method: 'POST', path: '/continue', body: { message_id: messageId, client_id: newClientId() } })
+  }
+
+  readonly selectBranch = (messageId: string): void => {
+    void this.#do(() => this.#ask({ method: 'POST', path: '/branch', body: { message_id: messageId } }))
+  }
+
+  readonly removeQueued = (messageId: string): void => {
+    void this.#do(() => this.#ask({ method: 'DELETE', path: queued(messageId) }))
+  }
+
+  readonly editQueued = (messageId: string, text: string): void => {
+    const command: Command = { method: 'PATCH', path: queued(messageId), body: { text } }
+    this.#write({ clientId: newClientId(), text, error: null, edits: messageId, command })
+  }
+
+  readonly reorderQueue = (messageIds: string[]): void => {
+    void this.#do(() => this.#ask({ method: 'PATCH', path: '/queue', body: { message_ids: messageIds } }))
+  }
+
+  readonly resumeQueue = (): void => {
+    void this.#do(() => this.#ask({ method: 'POST', path: '/queue/resume' }))
   }
 
   // Reading
@@ -169,10 +220,10 @@ export class Session implements Actions {
     this.#waiting = []
     this.#enter(phase)
     try {
-      const transcript = await this.#ask<Transcript>('')
+      const transcript = await this.#ask<Transcript>({ method: 'GET', path: '' })
       if (this.#phase !== phase) return
       this.#backoff.succeeded()
-      this.#moveTo(transcript)
+      this.#moveTo(withDefaults(transcript))
       if (!this.#line.awake) return this.#rest()
       if (!phase.attached) return this.#attach()
       this.#enter({ is: 'following' })
@@ -223,14 +274,15 @@ export class Session implements Actions {
   }
 
   #replace(transcript: Transcript): void {
-    if (transcript.lsn > (this.transcript?.lsn ?? 0)) this.#moveTo(transcript)
+    if (transcript.lsn > (this.transcript?.lsn ?? 0)) this.#moveTo(withDefaults(transcript))
   }
 
   #moveTo(transcript: Transcript): void {
     if (this.transcript?.turn && !transcript.turn) this.#problem = null
     this.transcript = transcript
     if (this.outbox.length > 0) {
-      const arrived = new Set(transcript.messages.map(({ metadata }) => metadata.client_id))
+      const { messages, others, queue, removed } = transcript
+      const arrived = new Set([...messages, ...others, ...queue, ...removed].map(({ metadata }) => metadata.client_id))
       this.outbox = this.outbox.filter(({ clientId }) => !arrived.has(clientId))
     }
     this.#line.changed(this)
@@ -243,14 +295,9 @@ export class Session implements Actions {
 
   // Asking
 
-  async #ask<T>(path: string, body?: unknown): Promise<T> {
+  async #ask<T>({ method, path, body }: Command): Promise<T> {
     const url = new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
-    const ask = () =>
-      request(url, {
-        accept: 'application/json',
-        xsrf: xsrfToken(),
-        ...(body === undefined ? {} : { method: 'POST', body }),
-      })
+    const ask = () => request(url, { accept: 'application/json', xsrf: xsrfToken(), method, body })
     const response = await ask().catch((error: unknown) => {
       // The token in the cookie may have been renewed meanwhile, by this very answer too.
       if (error instanceof HttpError && error.login) return ask()
@@ -260,11 +307,11 @@ export class Session implements Actions {
   }
 
   /** Ask until there is an answer, for as long as it is `wanted`; raises what the server refuses. */
-  async #insist(path: string, body: unknown, wanted: () => boolean): Promise<void> {
+  async #insist(command: Command, wanted: () => boolean): Promise<void> {
     const backoff = this.#line.backoff()
     while (wanted()) {
       try {
-        await this.#ask(path, body)
+        await this.#ask(command)
         return
       } catch (error) {
         if (!(error instanceof HttpError && error.unreachable)) throw error
@@ -273,20 +320,12 @@ export class Session implements Actions {
     }
   }
 
-  async #post(clientId: string, text: string): Promise<void> {
+  /** A command that is over when it is answered; a refusal is said. */
+  async #do(command: () => Promise<unknown>): Promise<void> {
     try {
-      const wanted = () => this.outbox.some((outgoing) => outgoing.clientId === clientId)
-      await this.#insist('/messages', { client_id: clientId, text }, wanted)
-      if (this.#phase.is === 'resting') void this.#read(false)
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error
-      this.#outgoing(clientId, error.message)
-    }
-  }
-
-  async #stop(turn: string): Promise<void> {
-    try {
-      await this.#insist('/stop', { turn_id: turn }, () => this.transcript?.turn?.id === turn)
+      this.#problem = null
+      await command()
+      this.#catchUp()
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
       this.#problem = error.message
@@ -294,8 +333,51 @@ export class Session implements Actions {
     }
   }
 
-  #outgoing(clientId: string, error: string | null): void {
-    this.outbox = this.outbox.map((outgoing) => (outgoing.clientId === clientId ? { ...outgoing, error } : outgoing))
+  /** One new answer at a time: pressed twice is asked once. */
+  #answer(command: Command): void {
+    if (this.#answering) return
+    this.#answering = true
+    const wanted = () => this.#phase.is !== 'gone' && this.#phase.is !== 'closed'
+    void this.#do(() => this.#insist(command, wanted)).finally(() => {
+      this.#answering = false
+    })
+  }
+
+  #write(written: Written): void {
+    this.outbox = [...this.outbox, written]
+    this.#line.changed(this)
+    this.#postNext(written.clientId)
+  }
+
+  #postNext(clientId: string): void {
+    this.#posted = this.#posted.then(() => this.#post(clientId))
+  }
+
+  async #post(clientId: string): Promise<void> {
+    const find = () => this.outbox.find((outgoing) => outgoing.clientId === clientId)
+    const written = find()
+    if (!written) return
+    try {
+      await this.#insist(written.command, () => find() !== undefined)
+      // No event says which request a waiting message was changed by.
+      if (written.command.method === 'PATCH') this.discard(clientId)
+      this.#catchUp()
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      const { message: text, code } = error
+      // There is nothing left to change: what was written can still be said.
+      const lost = code === 'not-waiting' || code === 'unknown-message'
+      this.#rewrite(clientId, { error: text, ...(lost ? { edits: null, command: message(clientId, written.text) } : {}) })
+    }
+  }
+
+  /** Where no events come, what was asked for is read. */
+  #catchUp(): void {
+    if (this.#phase.is === 'resting') void this.#read(false)
+  }
+
+  #rewrite(clientId: string, change: Partial<Written>): void {
+    this.outbox = this.outbox.map((written) => (written.clientId === clientId ? { ...written, ...change } : written))
     this.#line.changed(this)
   }
 
@@ -306,6 +388,14 @@ export class Session implements Actions {
 
 function isGone(error: HttpError): boolean {
   return error.status === 410 || error.code === 'unknown-session'
+}
+
+function message(clientId: string, text: string): Command {
+  return { method: 'POST', path: '/messages', body: { client_id: clientId, text } }
+}
+
+function queued(messageId: string): string {
+  return `/queue/${encodeURIComponent(messageId)}`
 }
 
 /** 128 random bits. (`crypto.randomUUID` exists in secure contexts only.) */

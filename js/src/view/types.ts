@@ -20,19 +20,36 @@ import type { Transcript } from '../transcript'
  */
 export type ConnectionState = 'connecting' | 'live' | 'idle' | 'offline' | 'gone' | 'static'
 
-/** A message that the person sent and that the transcript does not have yet. `error` set: not sent; resend or discard. */
+/**
+ * What the person wrote and the transcript does not have yet. `error` set: it has not come there, and waits to be sent again
+ * or discarded.
+ */
 export interface Outgoing {
   clientId: string
   text: string
   error: string | null
+  /** The message, asked or waiting, that is to say this instead; `null`: it is a message of its own. */
+  edits: string | null
 }
 
+/** None of these throws. What the person wrote is in `outbox` until the transcript has it; any other failure is the `notice`. */
 export interface Actions {
-  /** Never throws and never loses the text: it is in `outbox` until the transcript has it. */
   send(text: string): void
   resend(clientId: string): void
   discard(clientId: string): void
   stop(): void
+  /** Answer again, beside the old answer; with `text`, to that, which becomes a message beside the old one. */
+  retry(messageId: string, options?: { text?: string; model?: string }): void
+  /** Go on from an answer of which `canContinue` is true. */
+  continueAnswer(messageId: string): void
+  /** Show the newest branch through this message. */
+  selectBranch(messageId: string): void
+  removeQueued(messageId: string): void
+  /** If it does not wait any more, the text stays in the outbox, to be sent as a message of its own. */
+  editQueued(messageId: string, text: string): void
+  /** These first, in this order. */
+  reorderQueue(messageIds: string[]): void
+  resumeQueue(): void
   /** Try now instead of when the back-off is over. */
   reconnect(): void
 }
