@@ -1,0 +1,9 @@
+// Arrays of events come in as JSON lines, and their transcripts go out: for tests that hold this fold and Python's together.
+
+import { createInterface } from 'node:readline'
+
+import { emptyTranscript, fold } from '../src/transcript.ts'
+
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${JSON.stringify(fold(emptyTranscript(), JSON.parse(line)))}\n`)
+}
