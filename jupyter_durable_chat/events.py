@@ -105,7 +105,10 @@ class UserMessage(Event, frozen=True, tag="user-message"):
 
 
 class MessageQueued(Event, frozen=True, tag="message-queued"):
-    """A message that waits for its turn, with everything that it was sent with. `turn` is the id its turn will have."""
+    """A message that waits for its turn, with everything that it was sent with. `turn` is the id its turn will have.
+
+    `default_agent` and `default_model` are what the session had then, for a message that names none.
+    """
 
     message_id: str
     client_id: str
@@ -115,6 +118,8 @@ class MessageQueued(Event, frozen=True, tag="message-queued"):
     model: str | None = None
     tools: list[str] | None = None
     author: Author | None = None
+    default_agent: str | None = None
+    default_model: str | None = None
 
 
 class MessageDequeued(Event, frozen=True, tag="message-dequeued"):

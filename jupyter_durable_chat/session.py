@@ -135,7 +135,8 @@ class Session(Replica):
             self._whom(message.agent, message.model)
             content = _content(message)
             if self.transcript.turn or self.transcript.queue:
-                return [(turn_id, e.MessageQueued(message_id=message_id, author=author, **content))]
+                default = {"default_agent": self.transcript.agent, "default_model": self.transcript.model}
+                return [(turn_id, e.MessageQueued(message_id=message_id, author=author, **content, **default))]
             said = e.UserMessage(message_id=message_id, parent=self.transcript.leaf, author=author, **content)
             return Start(turn_id, message_id, answer_id, message.agent, message.model, _user(author), [said])
 
@@ -430,7 +431,8 @@ class Session(Replica):
                 return []
             first = self.transcript.queue[0]
             metadata = first["metadata"]
-            agent, model = metadata.get("agent"), metadata.get("model")
+            agent = metadata.get("agent") or metadata.get("default_agent")
+            model = metadata.get("model") or metadata.get("default_model")
             try:
                 self._must_have_room()
                 self._whom(agent, model)
@@ -443,8 +445,8 @@ class Session(Replica):
                 text=first["parts"][0]["text"],
                 parent=self.transcript.leaf,
                 parts=first["parts"][1:],
-                agent=agent,
-                model=model,
+                agent=metadata.get("agent"),
+                model=metadata.get("model"),
                 tools=metadata.get("tools"),
                 author=author,
                 queued=metadata["lsn"],

@@ -261,3 +261,30 @@ def test_coalesce_joins_only_neighbours_of_one_part() -> None:
     marked = e.TextDelta(id="a", delta="!", provider_metadata={"p": {"k": 1}})
     assert coalesce([a, marked, a]) == [a, marked, a]
     assert coalesce([a, e.ReasoningDelta(id="a", delta="r")]) == [a, e.ReasoningDelta(id="a", delta="r")]
+
+
+async def test_a_writer_faster_than_allowed_has_to_wait() -> None:
+    async def fast() -> AsyncGenerator[e.Chunk]:
+        for n in range(PENDING_CHUNKS * 2):
+            yield e.SourceUrl(source_id=str(n), url="https://example.org")
+        yield e.Finish()
+
+    stored = Stored()
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    ending = await Turn(fast(), stored.append, limits=Limits(events_per_second=PENDING_CHUNKS * 5)).run()
+    assert clock() - began >= 0.19, "the first half was allowed at once, the second after a fifth of a second"
+    assert stopped(ending).outcome == "completed"
+    stored_ids = [event.source_id for batch in stored.batches for event in batch if isinstance(event, e.SourceUrl)]
+    assert stored_ids == [str(n) for n in range(PENDING_CHUNKS * 2)]
+
+
+async def test_a_turn_that_is_made_to_fail_says_why() -> None:
+    agent, stored, turn = started()
+    agent.say_text("half")
+    running = asyncio.create_task(turn.run())
+    await stored.grown.wait()
+    turn.fail(e.Error("too-long", "full"))
+    turn.fail(e.Error("too-long", "again"))
+    end = stopped(await running)
+    assert end.outcome == "failed" and end.error == e.Error("too-long", "full") and stored.text == "half"

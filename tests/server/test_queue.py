@@ -45,6 +45,15 @@ async def test_a_message_sent_while_a_turn_runs_waits_and_then_starts_by_itself(
     assert await api.send(session, "second", "c_second") == second, "the same answer for ever"
 
 
+async def test_a_queued_message_keeps_the_model_that_its_session_had(api: Api, agent: Scripted) -> None:
+    session = await api.session(model="m:before")
+    await queued(api, session, "first", "second")
+    await api("PATCH", f"api/sessions/{session}", {"model": "m:after"})
+    agent.finish()
+    await eventually(lambda: len(agent.requests) == 2)
+    assert agent.requests[1].model == "m:before"
+
+
 async def test_a_queued_message_keeps_what_it_was_sent_with(api: Api, agent: Scripted) -> None:
     """Failure 18: a queued message ran with other permissions than it was sent with."""
     session = await api.session()
