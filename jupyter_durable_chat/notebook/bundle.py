@@ -6,7 +6,7 @@ many messages it leaves out. It holds no key, no prompt of the system and no cod
 
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.html import to_html
-from jupyter_durable_chat.notebook.render import to_markdown, to_text
+from jupyter_durable_chat.notebook.render import is_of_turn, messages_of, to_markdown, to_text
 from jupyter_durable_chat.transcript import JSON
 
 MIME_TYPE = "application/vnd.jupyter-durable-chat.v1+json"
@@ -45,11 +45,19 @@ def output(bundle: JSON) -> JSON:
 
 
 def limited(transcript: JSON, turn: str | None, limit: int = SNAPSHOT_BYTES) -> JSON:
-    """The transcript with the turn's messages only, and without its oldest ones as far as it is larger than `limit`."""
-    messages = transcript["messages"]
-    kept = [message for message in messages if turn is None or message["metadata"].get("turn") == turn]
-    size = len(events.to_json({**transcript, "messages": kept}))
+    """The transcript as an output keeps it, to be drawn: what the turn shows, or the shown branch and what waits.
+
+    As far as that is larger than `limit`, what is oldest is left out, and of what waits everything.
+    """
+    kept = list(messages_of(transcript, turn))
+    left = {**transcript, "messages": kept, "others": [], "removed": []}
+    if turn is not None:
+        left |= {name: [m for m in transcript[name] if is_of_turn(m, turn)] for name in ("queue", "removed")}
+    size = len(events.to_json(left))
     while size > limit and kept:
         size -= len(events.to_json(kept.pop(0))) + 1
-    omitted = {"omitted": len(messages) - len(kept)} if len(kept) < len(messages) else {}
-    return {**transcript, "messages": kept, **omitted}
+    if size > limit:
+        left |= {"queue": [], "removed": []}
+    shown = {message["id"] for message in kept}
+    omitted = sum(message["id"] not in shown for message in transcript["messages"])
+    return {**left, "omitted": omitted} if omitted else left

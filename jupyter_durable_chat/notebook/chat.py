@@ -16,7 +16,7 @@ from jupyter_durable_chat.notebook.follower import Reader
 from jupyter_durable_chat.notebook.render import text_of
 from jupyter_durable_chat.notebook.turn import Turn
 from jupyter_durable_chat.notebook.view import ChatView
-from jupyter_durable_chat.transcript import JSON, Transcript
+from jupyter_durable_chat.transcript import JSON, Transcript, requests
 
 
 class Chat(ChatView):
@@ -31,7 +31,7 @@ class Chat(ChatView):
     title = Unicode(read_only=True, help="The conversation's title; empty while it has none.")
 
     _reader: Reader | None = None
-    _newest: str | None = None
+    _started: int = 0
 
     def __init__(
         self,
@@ -62,18 +62,48 @@ class Chat(ChatView):
         self._conversation.refresh()
         return self._reader.snapshot()["messages"] if self._reader else []
 
+    @property
+    def queue(self) -> list[JSON]:
+        """The messages that wait for their turn, the next one first, as AI SDK `UIMessage` objects."""
+        self._conversation.refresh()
+        return self._reader.snapshot()["queue"] if self._reader else []
+
+    @property
+    def held(self) -> str | None:
+        """Why what waits does not go on by itself: `stopped`, or the reason in words; `None` when it does."""
+        self._conversation.refresh()
+        return self._reader.look(lambda transcript: transcript.held) if self._reader else None
+
     def send(self, text: str, *, agent: str | None = None, model: str | None = None) -> Turn:  # type: ignore[override]
         """Ask, and return as soon as the question is kept; the answer arrives by itself.
 
-        Raises `ChatError` (409, code `turn-running`) while another answer is running.
+        While another answer is running, or others wait, it waits for its turn in the queue.
         """
         sent = self._conversation.send(text, agent=agent, model=model)
         self._follow()
         return Turn(self._conversation, sent["turn_id"], sent["message_id"])
 
     def stop(self) -> bool:
-        """Stop the running answer, keep what there is of it; whether there was anything to stop."""
+        """Stop the running answer, keep what there is of it; whether there was anything to stop.
+
+        What waits is held until `resume`.
+        """
         return self._conversation.stop()
+
+    def resume(self) -> None:
+        """Let a queue that is held go on."""
+        self._conversation.resume()
+
+    def remove(self, message_id: str) -> bool:
+        """Take a message out of the queue; `False` when its turn has started."""
+        return self._conversation.remove(message_id)
+
+    def branch(self, message_id: str) -> None:
+        """Show the conversation that this message is in, and go on from there; what was shown is kept.
+
+        After `Turn.retry` there are two: `chat.branch(turn.message_id)` shows the newest with that message.
+        """
+        self._conversation.branch(message_id)
 
     def fork(self, *, lsn: int | None = None, message_id: str | None = None) -> "Chat":
         """A new conversation with the history up to an LSN or a message; without either, up to now."""
@@ -93,7 +123,7 @@ class Chat(ChatView):
         """Follow the conversation as soon as there is one."""
         if self._reader is None and (reader := self._conversation.reader):
             self._reader = reader
-            self._newest = reader.look(_seen).newest
+            self._started = reader.look(_seen).started
             self._update()
             reader.listen(self._update)
 
@@ -101,8 +131,8 @@ class Chat(ChatView):
         """Show in the traits what the conversation is now."""
         assert self._reader is not None
         seen = self._reader.look(_seen)
-        if seen.newest != self._newest:
-            self._newest = seen.newest
+        if seen.started > self._started:
+            self._started = seen.started
             # An answer that was over before this thread saw it was streaming all the same.
             self.set_trait("status", "streaming")
         self.set_trait("title", seen.title)
@@ -117,12 +147,13 @@ class _Seen(NamedTuple):
     lsn: int
     title: str
     status: str
-    newest: str | None
-    """The id of the newest answer."""
+    started: int
+    """The event with which the newest turn of this branch began."""
     text: str
 
 
 def _seen(transcript: Transcript) -> _Seen:
-    answers = (message for message in reversed(transcript.messages) if message["role"] == "assistant")
-    answer = next(answers, {"id": None, "parts": []})
-    return _Seen(transcript.lsn, transcript.title or "", transcript.status, answer["id"], text_of(answer))
+    answer = next((message for message in reversed(transcript.messages) if message["role"] == "assistant"), None)
+    started = requests(answer)[-1]["lsn"] if answer else 0
+    text = text_of(answer) if answer else ""
+    return _Seen(transcript.lsn, transcript.title or "", transcript.status, started, text)

@@ -100,8 +100,29 @@ class Client:
 
     def send(self, session: str, text: str, *, agent: str | None = None, model: str | None = None) -> JSON:
         """Returns `{message_id, turn_id, lsn, status}` once the message is durable."""
-        body = {"client_id": f"k_{uuid.uuid4().hex}", "text": text, "agent": agent, "model": model}
-        return self._call("POST", session_path(session, "messages"), {k: v for k, v in body.items() if v is not None})
+        return self._ask(session, "messages", text=text, agent=agent, model=model)
+
+    def retry(
+        self, session: str, message: str, *, text: str | None = None, agent: str | None = None, model: str | None = None
+    ) -> JSON:
+        """Answer this message again, or with `text` another one beside it. Returns what `send` returns."""
+        return self._ask(session, "retry", message_id=message, text=text, agent=agent, model=model)
+
+    def go_on(self, session: str, message: str) -> JSON:
+        """Continue this answer. Returns what `send` returns."""
+        return self._ask(session, "continue", message_id=message)
+
+    def branch(self, session: str, message: str) -> JSON:
+        """Show the newest branch through this message: the transcript."""
+        return self._call("POST", session_path(session, "branch"), {"message_id": message})
+
+    def resume(self, session: str) -> JSON:
+        """Let a held queue go on: the transcript."""
+        return self._call("POST", session_path(session, "queue/resume"), {})
+
+    def remove(self, session: str, message: str) -> bool:
+        """Take a waiting message out of the queue; false for one whose turn has started."""
+        return self._call("DELETE", session_path(session, "queue", quote(message, safe="")))["removed"]
 
     def stop(self, session: str, turn: str | None = None) -> bool:
         """Whether there was something to stop. Its outcome is in the log when this returns."""
@@ -110,6 +131,11 @@ class Client:
     def fork(self, session: str, **at: int | str) -> JSON:
         """A new session with the history up to `lsn` or `message_id`: its transcript."""
         return self._call("POST", session_path(session, "fork"), at, repeat=False)
+
+    def _ask(self, session: str, what: str, **about: str | None) -> JSON:
+        """A request for an answer, under a client id of its own, so that repeating it asks once."""
+        body = {"client_id": f"k_{uuid.uuid4().hex}", **about}
+        return self._call("POST", session_path(session, what), {k: v for k, v in body.items() if v is not None})
 
     @cached_property
     def _http(self) -> "httpx2.Client":

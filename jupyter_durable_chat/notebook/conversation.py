@@ -5,13 +5,16 @@ kernel belongs to. A kernel without a notebook keeps the sessions of its names i
 """
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.follower import Follower, Reader, connect
 from jupyter_durable_chat.transcript import JSON
+
+Answer = TypeVar("Answer")
 
 _GONE = (404, 410)
 
@@ -93,17 +96,33 @@ class Conversation:
 
     def send(self, text: str, *, agent: str | None = None, model: str | None = None) -> JSON:
         """What the server answered, once it is durable. `reader` has it too."""
+        return self._do(lambda client, session: client.send(session, text, agent=agent, model=model))
+
+    def retry(self, message: str, *, text: str | None, agent: str | None, model: str | None) -> JSON:
+        return self._do(lambda client, session: client.retry(session, message, text=text, agent=agent, model=model))
+
+    def go_on(self, message: str) -> JSON:
+        return self._do(lambda client, session: client.go_on(session, message))
+
+    def branch(self, message: str) -> None:
+        self._do(lambda client, session: client.branch(session, message))
+
+    def resume(self) -> None:
+        self._do(lambda client, session: client.resume(session))
+
+    def remove(self, message: str) -> bool:
+        return self._do(lambda client, session: client.remove(session, message))
+
+    def _do(self, command: Callable[[Client, str], Answer]) -> Answer:
+        """The server's answer to a command; `reader` has what it did, too."""
         reader = self.open()
-        assert self.session is not None
-        answer = self.client.send(self.session, text, agent=agent, model=model)
-        with suppress(ChatError):  # the message is kept, whatever the network does now
+        answer = command(self.client, reader.session)
+        with suppress(ChatError):  # it is done, whatever the network does now
             reader.refresh()
         return answer
 
     def stop(self, turn: str | None = None) -> bool:
-        self.open()
-        assert self.session is not None
-        return self.client.stop(self.session, turn)
+        return self._do(lambda client, session: client.stop(session, turn))
 
     def fork(self, **at: Any) -> str:
         """The id of a new session with the history up to `lsn` or `message_id`; without either, up to now."""

@@ -13,6 +13,9 @@ from jupyter_durable_chat.transcript import JSON
 
 EMPTY = "No messages yet."
 RUNNING = "still answering"
+WAITING = "waits for its turn"
+HELD = "waits for its turn: the queue is held"
+REMOVED = "removed from the queue"
 
 OUTCOMES = {
     "completed": "",
@@ -61,23 +64,47 @@ def text_of(message: JSON) -> str:
     return "\n\n".join(part["text"] for part in message["parts"] if part["type"] == "text" and part["text"])
 
 
+def messages_of(transcript: JSON, turn: str | None) -> list[JSON]:
+    """What there is to show: the shown branch; or one turn's answer with its question, on whatever branch they are."""
+    if turn is None:
+        return transcript["messages"]
+    everything = [*transcript["messages"], *transcript.get("others", [])]
+    own = {message["id"] for message in everything if is_of_turn(message, turn)}
+    asked = {m["metadata"].get("parent") for m in everything if m["id"] in own and m["role"] == "assistant"}
+    return [message for message in everything if message["id"] in own | asked]
+
+
+def waiting_of(transcript: JSON, turn: str | None) -> list[tuple[JSON, str]]:
+    """One turn's question that was not asked yet, and why."""
+    waiting = HELD if transcript.get("held") is not None else WAITING
+    asked = [(message, waiting) for message in transcript.get("queue", [])]
+    asked += [(message, REMOVED) for message in transcript.get("removed", [])]
+    return [(message, why) for message, why in asked if turn is not None and is_of_turn(message, turn)]
+
+
+def is_of_turn(message: JSON, turn: str) -> bool:
+    """Whether a message was said, or answered, in this turn; a continued answer is of several."""
+    metadata = message["metadata"]
+    return turn in (metadata.get("turn"), *(before["turn"] for before in metadata.get("continued", [])))
+
+
 def write(transcript: JSON | None, turn: str | None, notice: str | None, format: Format) -> str:
     """All of a transcript, or one turn of it, after a notice."""
     blocks = [format.aside(notice)] if notice else []
     if transcript:
-        messages = [m for m in transcript["messages"] if turn is None or m["metadata"].get("turn") == turn]
         omitted = transcript.get("omitted", 0) if turn is None else 0
         if omitted:
             blocks.append(format.aside(f"{omitted} earlier message{' is' if omitted == 1 else 's are'} left out"))
-        blocks += [_message(message, format) for message in messages]
+        blocks += [_message(message, format, _outcome(message)) for message in messages_of(transcript, turn)]
+        blocks += [_message(message, format, why) for message, why in waiting_of(transcript, turn)]
     return "\n\n".join(blocks) or format.aside(EMPTY)
 
 
-def _message(message: JSON, format: Format) -> str:
+def _message(message: JSON, format: Format, state: str) -> str:
     role = message["role"]
     blocks = [_part(part, role, format) for part in message["parts"]]
-    if outcome := _outcome(message):
-        blocks.append(format.aside(outcome))
+    if state:
+        blocks.append(format.aside(state))
     return format.message("You" if role == "user" else "Assistant", "\n\n".join(filter(None, blocks)))
 
 

@@ -4,21 +4,27 @@ A `Turn` is a reader: it may be waited for, iterated and shown as often as one l
 gives the whole answer from its first word. Dropping it, or interrupting a wait, stops nothing; `stop` does.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
-from jupyter_durable_chat.notebook.render import text_of
+from jupyter_durable_chat.notebook.render import is_of_turn, text_of
 from jupyter_durable_chat.notebook.view import ChatView
-from jupyter_durable_chat.transcript import JSON, Transcript
+from jupyter_durable_chat.transcript import JSON, Transcript, requests
 
 Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
+Status = Literal["queued", "running", "over", "removed"]
+Look = TypeVar("Look")
 
 
 class Turn:
-    """What `Chat.send` returns."""
+    """What `Chat.send` returns. `message_id` is the question's.
+
+    A question that came while another was answered waits in the queue, and whoever waits for its turn waits as long.
+    `status` tells; a queue that is held goes on after `Chat.resume`.
+    """
 
     def __init__(self, conversation: Conversation, turn_id: str, message_id: str) -> None:
         self._conversation = conversation
@@ -30,7 +36,8 @@ class Turn:
     def text(self) -> str:
         """The whole answer; waits for it. What there is of one that was stopped or broke off.
 
-        Raises `ChatError` for an answer that failed before its first word, and when the session is deleted.
+        Raises `ChatError` for an answer that failed before its first word, for a question that was removed from the
+        queue (code `removed`), and when the session is deleted.
         """
         self.wait()
         text = self._reader.look(lambda transcript: text_of(self._answer(transcript)))
@@ -40,22 +47,49 @@ class Turn:
         return text
 
     @property
+    def status(self) -> Status:
+        """`queued`, `running` or `over`; `removed` for a question that was taken out of the queue."""
+        return self._current(self._status)
+
+    @property
     def outcome(self) -> Outcome | None:
         """How it ended; `None` while it has not."""
-        return self._metadata("outcome")
+        return self._current(self._outcome)
 
     @property
     def error(self) -> JSON | None:
         """`{category, text, recoverable}` of an answer that did not end well."""
-        return self._metadata("error")
+        return self._current(self._error)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the outcome; whether it is known after `timeout` seconds."""
+        """Wait for the outcome; whether it is known after `timeout` seconds.
+
+        Raises `ChatError` for a question that was removed from the queue (code `removed`).
+        """
         return self._reader.wait(lambda: self._reader.look(self._is_over), timeout)
 
     def stop(self) -> bool:
-        """Stop the answer, keep what there is of it; whether there was anything to stop."""
+        """Stop the answer, keep what there is of it; whether there was anything to stop.
+
+        A question that waits is not stopped: `Chat.remove` takes it out of the queue.
+        """
         return self._conversation.stop(self.id)
+
+    def retry(self, text: str | None = None, *, agent: str | None = None, model: str | None = None) -> "Turn":
+        """Have it answered again, by another model if one is named; with `text`, ask that in its place.
+
+        What is there stays, on a branch of its own: `Chat.branch` shows it again. Raises `ChatError` (code
+        `turn-running`) while an answer is running.
+        """
+        return self._next(self._conversation.retry(self.message_id, text=text, agent=agent, model=model))
+
+    def go_on(self) -> "Turn":
+        """Continue an answer that was stopped, or broke off, where its text ends.
+
+        Raises `ChatError` when it is complete (code `nothing-to-continue`) or an answer is running (`turn-running`).
+        """
+        answer = self._reader.look(lambda transcript: self._answer(transcript).get("id"))
+        return self._next(self._conversation.go_on(answer or self.message_id))
 
     def __iter__(self) -> Iterator[str]:
         """The pieces of the text as they arrive."""
@@ -85,20 +119,47 @@ class Turn:
     def _view(self) -> ChatView:
         return ChatView(self._conversation, turn=self.id)
 
-    def _metadata(self, name: str) -> Any:
-        if not self._reader.look(self._is_over):
+    def _next(self, sent: JSON) -> "Turn":
+        return Turn(self._conversation, sent["turn_id"], sent["message_id"])
+
+    def _current(self, at: Callable[[Transcript], Look]) -> Look:
+        """What `at` makes of the transcript as the server has it now."""
+        if self._reader.look(self._status) in ("queued", "running"):
             self._conversation.refresh()
-        return self._reader.look(lambda transcript: self._answer(transcript)["metadata"].get(name))
+        return self._reader.look(at)
 
     def _answer(self, transcript: Transcript) -> JSON:
-        """The answer's message; an empty one until it has begun."""
-        for message in reversed(transcript.messages):
-            if message["role"] == "assistant" and message["metadata"].get("turn") == self.id:
-                return message
-        return {"parts": [], "metadata": {}}
+        """The answer's message, on whatever branch it is; an empty one until it has begun."""
+        answers = (message for message in _newest_first(transcript) if message["role"] == "assistant")
+        return next((answer for answer in answers if is_of_turn(answer, self.id)), {"parts": [], "metadata": {}})
+
+    def _status(self, transcript: Transcript) -> Status:
+        answer = self._answer(transcript)
+        if not answer["metadata"]:
+            return "removed" if any(is_of_turn(message, self.id) for message in transcript.removed) else "queued"
+        return "over" if self._outcome(transcript) else "running"
+
+    def _outcome(self, transcript: Transcript) -> Outcome | None:
+        """Its own, whatever became of the answer in a later turn."""
+        answer = self._answer(transcript)
+        turns = requests(answer) if answer["metadata"] else []
+        return next((turn.get("outcome") for turn in turns if turn["turn"] == self.id), None)
+
+    def _error(self, transcript: Transcript) -> JSON | None:
+        metadata = self._answer(transcript)["metadata"]
+        return metadata.get("error") if metadata.get("turn") == self.id else None
 
     def _is_over(self, transcript: Transcript) -> bool:
-        return "outcome" in self._answer(transcript)["metadata"]
+        status = self._status(transcript)
+        if status == "removed":
+            raise ChatError("This message was removed from the queue, so nobody answers it.", code="removed")
+        return status == "over"
+
+
+def _newest_first(transcript: Transcript) -> Iterator[JSON]:
+    """Every message, those of the shown branch first."""
+    yield from reversed(transcript.messages)
+    yield from reversed(transcript.others)
 
 
 class _Seen:

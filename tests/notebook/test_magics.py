@@ -28,6 +28,21 @@ def test_asks_and_shows(magic: Kernel) -> None:
     assert magic.value("_.stop()") is True
 
 
+def test_run_all_with_several_chat_cells(magic: Kernel) -> None:
+    """Each cell ends at once and shows its own turn, also the one that waits for the other."""
+    magic.run("%%chat --session several --agent obedient\nfirst | wait")
+    (output,) = magic.run("%%chat --session several --agent obedient\nsecond")
+    bundle = output["data"][MIME_TYPE]
+    assert output["data"]["text/plain"] == "You:\nsecond\n\n[waits for its turn]"
+    assert "waits for its turn" in output["data"]["text/html"]
+    assert bundle["turn"] == magic.value("_.id")
+    assert [message["id"] for message in bundle["snapshot"]["queue"]] == [magic.value("_.message_id")]
+    magic.run("second = _; chat = Chat('several'); chat.stop()")
+    assert magic.value("second.status") == "queued"
+    magic.run("chat.resume()")
+    assert magic.value("second.text") == "second "
+
+
 def test_values_in_the_question(magic: Kernel) -> None:
     magic.run("column = 'age'; ages = [1, 2, 3]")
     magic.run("%%chat --agent obedient\nMean of {column!r}: {sum(ages[1:]) / 2} of {{all}}")

@@ -53,7 +53,7 @@ def transcript(*texts: str, **more: Any) -> dict[str, Any]:
         }
         for place, text in enumerate(texts)
     ]
-    return {"id": "s_1", "lsn": 9, "messages": messages, **more}
+    return {"id": "s_1", "lsn": 9, "messages": messages, "others": [], "queue": [], "held": None, "removed": [], **more}
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -141,6 +141,63 @@ def test_html_shows_no_other_picture(url: str) -> None:
     conversation = transcript("look")
     conversation["messages"][0]["parts"].append({"type": "file", "mediaType": "image/png", "url": url})
     assert harmless(to_html(conversation))
+
+
+def question(text: str, turn: str) -> dict[str, Any]:
+    part = {"type": "text", "text": text, "state": "done"}
+    return {"id": f"m_{turn}", "role": "user", "parts": [part], "metadata": {"turn": turn, "queued": 8}}
+
+
+def test_a_question_that_waits_is_in_its_own_cell() -> None:
+    conversation = transcript("one?", "one", queue=[question("two?", "t_1")])
+    assert to_text(conversation, "t_1") == "You:\ntwo?\n\n[waits for its turn]"
+    assert "two?" not in to_text(conversation)
+    assert "queue is held" in to_text({**conversation, "held": "stopped"}, "t_1")
+    kept = limited(conversation, "t_1")
+    assert to_text(kept, "t_1") == to_text(conversation, "t_1")
+    assert (kept["messages"], len(limited(conversation, "t_0")["queue"])) == ([], 0)
+    assert "waits for its turn" in to_html(conversation, "t_1")
+
+
+def test_a_question_that_was_removed_says_so_in_its_own_cell() -> None:
+    conversation = transcript("one?", "one", removed=[question("two?", "t_1"), question("three?", "t_2")])
+    assert to_text(limited(conversation, "t_1"), "t_1") == "You:\ntwo?\n\n[removed from the queue]"
+
+
+def test_a_cell_keeps_its_turn_when_another_branch_is_shown() -> None:
+    everything = transcript("one?", "one", "other?", "other")["messages"]
+    conversation = transcript(others=everything[:2], messages=everything[2:])
+    assert to_text(conversation) == "You:\nother?\n\nAssistant:\nother"
+    assert to_text(conversation, "t_0") == "You:\none?\n\nAssistant:\none"
+    assert to_text(limited(conversation, "t_0"), "t_0") == to_text(conversation, "t_0")
+
+
+def test_a_second_answer_comes_with_its_question() -> None:
+    conversation = transcript("one?", "one")
+    question, first = conversation["messages"]
+    first["metadata"]["parent"] = question["id"]
+    again = {**first, "id": "m_again", "metadata": {**first["metadata"], "turn": "t_1"}}
+    conversation |= {"messages": [question, again], "others": [first]}
+    assert to_text(conversation, "t_0") == to_text(conversation, "t_1") == "You:\none?\n\nAssistant:\none"
+
+
+def test_a_continued_answer_is_of_all_its_turns() -> None:
+    conversation = transcript("one?", "one")
+    conversation["messages"][1]["metadata"] |= {
+        "turn": "t_9",
+        "parent": "m_0",
+        "continued": [{"turn": "t_0", "lsn": 3}],
+    }
+    assert to_text(conversation, "t_0") == to_text(conversation, "t_9") == to_text(conversation)
+
+
+def test_what_is_not_shown_is_not_saved() -> None:
+    everything = transcript("one?", "one", "other?", "other")["messages"]
+    waiting, removed = question("later", "t_2"), question("x" * 300_000, "t_3")
+    kept = limited(transcript(messages=everything[:2], others=everything[2:], queue=[waiting], removed=[removed]), None)
+    assert (kept["others"], kept["queue"], kept["removed"]) == ([], [waiting], [])
+    assert "omitted" not in kept
+    assert limited(transcript("one?", queue=[removed]), None)["queue"] == [], "small whatever waits"
 
 
 def test_only_the_turns_messages() -> None:

@@ -98,6 +98,103 @@ def test_a_turn_outlives_its_chat(kernel: Kernel) -> None:
     assert kernel.value("len(turn.text.split())") == 20
 
 
+def test_a_turn_that_waits_in_the_queue(kernel: Kernel) -> None:
+    kernel.run("first = chat.send('one | wait'); second = chat.send('two'); third = chat.send('three')")
+    assert kernel.value("[turn.status for turn in (first, second, third)]") == ["running", "queued", "queued"]
+    assert kernel.value("(second.outcome, second.error, second.wait(timeout=0.01))") == (None, None, False)
+    assert kernel.value("[m['id'] for m in chat.queue] == [second.message_id, third.message_id]")
+    kernel.run("first.stop()")
+    assert kernel.value("(chat.held, second.status, second.wait(timeout=0.01))") == ("stopped", "queued", False)
+    waiting = kernel.start("pieces = list(third)")
+    kernel.until_busy()
+    kernel.interrupt()
+    with pytest.raises(CellError, match="KeyboardInterrupt"):
+        kernel.outputs(waiting)
+    kernel.run("chat.resume(); pieces = list(third)")
+    assert kernel.value("(second.text, ''.join(pieces), chat.held, chat.queue)") == ("two ", "three ", None, [])
+    assert kernel.value("[turn.status for turn in (first, second, third)]") == ["over"] * 3
+
+
+def test_a_wait_for_a_message_that_is_removed_ends(kernel: Kernel) -> None:
+    kernel.run(
+        """
+        import asyncio, threading
+        from jupyter_durable_chat.notebook.client import ChatError
+
+        first, second = chat.send("one | wait"), chat.send("two")
+        errors = []
+
+        def waits():
+            for way in (lambda: second.text, lambda: list(second)):
+                try:
+                    way()
+                except ChatError as error:
+                    errors.append(error.code)
+
+        async def iterates():
+            try:
+                async for piece in second:
+                    raise AssertionError(piece)
+            except ChatError as error:
+                errors.append(error.code)
+
+        thread = threading.Thread(target=waits)
+        thread.start()
+        iterating = asyncio.ensure_future(iterates())
+        await asyncio.sleep(0)
+        removed = chat.remove(second.message_id)
+        await iterating
+        thread.join()
+        """
+    )
+    assert kernel.value("(removed, errors)") == (True, ["removed"] * 3)
+    assert kernel.value("(second.status, second.outcome, chat.queue)") == ("removed", None, [])
+    assert kernel.value("chat.remove(second.message_id)") is True
+    assert kernel.value("chat.remove(first.message_id)") is False
+    (output,) = kernel.run("second")
+    assert output["data"]["text/plain"] == "You:\ntwo\n\n[removed from the queue]"
+    kernel.run("first.stop()")
+
+
+def test_retry_and_branches(kernel: Kernel) -> None:
+    kernel.run("first = chat.send('2 words at 500 per second', agent='paced'); first.wait(); last = chat.send('last')")
+    kernel.run("last.wait(); again = first.retry(agent='obedient'); other = None")
+    assert kernel.value("(again.text, again.message_id == first.message_id)") == ("2 words at 500 per second ", True)
+    assert kernel.value("(first.text, first.status, last.text)") == ("w1 w2 ", "over", "last "), "still to be found"
+    assert kernel.value("len(chat.messages)") == 2
+    kernel.run("other = first.retry('in other words', agent='obedient')")
+    assert kernel.value("(other.text, other.message_id != first.message_id)") == ("in other words ", True)
+    kernel.run("chat.branch(last.message_id)")
+    assert kernel.value("[m['parts'][-1]['text'] for m in chat.messages][-2:]") == ["last", "last "]
+    for turn, text in (("again", "2 words at 500 per second"), ("first", "w1 w2"), ("other", "in other words")):
+        (output,) = kernel.run(turn)
+        plain = output["data"]["text/plain"]
+        assert plain.startswith("You:\n") and plain.endswith(f"Assistant:\n{text}")
+
+
+def test_an_answer_that_goes_on(kernel: Kernel) -> None:
+    kernel.run("first = chat.send('half a | cut | sentence | wait')")
+    assert kernel.value("(first.text, first.outcome)") == ("half a ", "truncated")
+    kernel.run("second = first.go_on()\nfor piece in second: break")
+    assert kernel.value("second.message_id == first.message_id and second.id != first.id")
+    assert kernel.value("(first.status, first.outcome, first.error)") == ("over", "truncated", None)
+    assert kernel.value("(second.status, second.outcome, chat.status)") == ("running", None, "streaming")
+    kernel.run("second.stop()")
+    assert kernel.value("(first.text, second.text)") == ("half a sentence ",) * 2
+    assert kernel.value("''.join(first) == ''.join(second) == first.text")
+    assert kernel.value("(first.outcome, second.outcome, len(chat.messages))") == ("truncated", "stopped", 2)
+
+
+def test_an_answer_that_cannot_go_on(kernel: Kernel) -> None:
+    kernel.run("done = chat.send('all'); done.wait(); running = chat.send('one | wait'); waiting = chat.send('two')")
+    kernel.run("from jupyter_durable_chat.notebook.client import ChatError")
+    kernel.run("def code(do):\n    try: do()\n    except ChatError as error: return error.code")
+    assert kernel.value("(code(running.go_on), code(done.retry))") == ("turn-running", "turn-running")
+    assert kernel.value("code(waiting.retry)") == "unknown-message"
+    kernel.run("chat.remove(waiting.message_id); running.stop()")
+    assert kernel.value("code(done.go_on)") == "nothing-to-continue"
+
+
 def test_the_turns_bundle(kernel: Kernel) -> None:
     kernel.run("chat.send('first').wait(); turn = chat.send('second'); turn.wait()")
     (output,) = kernel.run("turn")
