@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import type { WireEvent } from '../src/events'
-import { emptyTranscript, fold, type Transcript } from '../src/transcript'
+import { canContinue, emptyTranscript, fold, isOfTurn, type Transcript, type UIMessage, versions } from '../src/transcript'
 
 const VECTORS = new URL('../../tests/vectors/', import.meta.url)
 
@@ -37,7 +37,7 @@ describe.each(vectors)('$name', ({ events, transcript }) => {
 
 // Logs as a server could write them, and worse: turns that overlap, parts that never open, results without calls.
 
-const id = fc.constantFrom('a', 'b')
+const id = fc.constantFrom('a', 'b', 'c')
 const turn = fc.constantFrom('t_1', 't_2', null)
 const words = fc.string({ maxLength: 5 })
 const metadata = fc.option(fc.dictionary(fc.constantFrom('k', 'outcome'), fc.nat(9)), { nil: undefined })
@@ -45,8 +45,20 @@ const metadata = fc.option(fc.dictionary(fc.constantFrom('k', 'outcome'), fc.nat
 const fact = fc.oneof(
   fc.record({ type: fc.constant('session-created'), session: fc.constant('s_1') }),
   fc.record({ type: fc.constant('session-updated'), title: fc.option(words), muted: fc.boolean() }),
-  fc.record({ type: fc.constant('user-message'), message_id: id, client_id: id, text: words }),
-  fc.record({ type: fc.constant('turn-started'), user_message_id: id, message_id: id, agent: words }),
+  fc.record({
+    type: fc.constant('user-message'),
+    message_id: id,
+    client_id: id,
+    text: words,
+    parent: fc.option(fc.option(id), { nil: undefined }),
+  }),
+  fc.record({ type: fc.constant('branch-selected'), message_id: id }),
+  fc.record({ type: fc.constant('message-queued'), message_id: id, client_id: id, text: words }),
+  fc.record({ type: fc.constant('message-dequeued'), message_id: id, reason: fc.constantFrom('started', 'removed') }),
+  fc.record({ type: fc.constant('queue-edited'), message_id: id, text: words }),
+  fc.record({ type: fc.constant('queue-reordered'), message_ids: fc.array(id, { maxLength: 3 }) }),
+  fc.record({ type: fc.constantFrom('queue-held', 'queue-resumed'), reason: words }),
+  fc.record({ type: fc.constant('turn-started'), user_message_id: id, message_id: id, agent: words, client_id: fc.option(id) }),
   fc.record({ type: fc.constant('stop-requested') }),
   fc.record({
     type: fc.constant('turn-stopped'),
@@ -114,5 +126,43 @@ test('what did not change is the same object', () => {
   for (const index of [0, 1, 2]) expect(after.messages[index]).toBe(before.messages[index])
   expect(after.messages[3]).not.toBe(before.messages[3])
   expect(after.messages[3]?.metadata).toBe(before.messages[3]?.metadata)
+  expect(after.others).toBe(before.others)
   expect(fold(after, events.slice(0, at + 1))).toBe(after)
+})
+
+test('a batch costs its events and the messages, not their square', () => {
+  const ask = (n: number) => ({ type: 'user-message', message_id: `m_${n}`, client_id: `c_${n}`, text: 'x', parent: n % 2 ? 'm_0' : null })
+  const asked = Array.from({ length: 20_000 }, (_, n): WireEvent => ({ ...ask(n), lsn: n + 1, at: '' }))
+  const transcript = fold(emptyTranscript(), asked)
+  expect([transcript.messages.length, transcript.others.length]).toEqual([2, 19_998])
+})
+
+test('versions are what follows the same message in the same role, in the order in which they came', () => {
+  const { transcript } = vectors.find((vector) => vector.name === 'branches') as Vector
+  const all = [...transcript.messages, ...transcript.others]
+  for (const message of all) {
+    const siblings = all.filter(({ role, metadata }) => role === message.role && metadata.parent === message.metadata.parent)
+    expect(new Set(versions(transcript, message))).toEqual(new Set(siblings))
+    const lsns = versions(transcript, message).map(({ metadata }) => metadata.lsn as number)
+    expect(lsns).toEqual(lsns.toSorted((one, other) => one - other))
+  }
+  expect(all.some((message) => versions(transcript, message).length > 1)).toBe(true)
+})
+
+test('an answer that is over and not complete can be gone on with', () => {
+  const { events } = vectors.find((vector) => vector.name === 'continue') as Vector
+  const seen = events.map((_, index) => fold(emptyTranscript(), events.slice(0, index + 1)).messages.at(-1))
+  const outcomes = new Set(seen.flatMap((message) => (message && canContinue(message) ? [message.metadata.outcome] : [])))
+  expect([...outcomes]).not.toContain('completed')
+  expect(outcomes.size).toBeGreaterThan(0)
+  for (const message of seen) if (message?.role === 'user' || !message?.metadata.outcome) expect(message && canContinue(message)).toBeFalsy()
+})
+
+test('a continued answer is of all the turns that it was made in', () => {
+  const { transcript } = vectors.find((vector) => vector.name === 'continue') as Vector
+  const answer = transcript.messages.find(({ metadata }) => metadata.continued) as UIMessage
+  const turns = [...(answer.metadata.continued ?? []).map(({ turn }) => turn as string), answer.metadata.turn as string]
+  expect(turns.length).toBeGreaterThan(1)
+  for (const turn of turns) expect(isOfTurn(answer, turn)).toBe(true)
+  expect(isOfTurn(answer, 't_never')).toBe(false)
 })
