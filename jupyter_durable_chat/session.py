@@ -135,8 +135,14 @@ class Session(Replica):
             self._whom(message.agent, message.model)
             content = _content(message)
             if self.transcript.turn or self.transcript.queue:
-                default = {"default_agent": self.transcript.agent, "default_model": self.transcript.model}
-                return [(turn_id, e.MessageQueued(message_id=message_id, author=author, **content, **default))]
+                queued = e.MessageQueued(
+                    message_id=message_id,
+                    author=author,
+                    default_agent=self.transcript.agent,
+                    default_model=self.transcript.model,
+                    **content,
+                )
+                return [(turn_id, queued)]
             said = e.UserMessage(message_id=message_id, parent=self.transcript.leaf, author=author, **content)
             return Start(turn_id, message_id, answer_id, message.agent, message.model, _user(author), [said])
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,13 +32,13 @@ class World:
         self.agent = Scripted()
 
     @asynccontextmanager
-    async def server(self) -> AsyncIterator[Registry]:
-        async with self.registry() as registry:
+    async def server(self, **settings: Any) -> AsyncIterator[Registry]:
+        async with self.registry(**settings) as registry:
             yield registry
 
-    def registry(self) -> Registry:
+    def registry(self, **settings: Any) -> Registry:
         agents = Agents([self.agent], default="scripted")
-        return Registry(self.log, agents, lease_seconds=10, clock=self.clock)
+        return Registry(self.log, agents, lease_seconds=10, clock=self.clock, **settings)
 
     def log(self) -> Log:
         return SqliteLog(self.path, clock=self.clock)

@@ -31,6 +31,9 @@ WATCH_SECONDS = 0.05
 PACE_SECONDS = 0.005
 """The least time between two looks at the store that those who begin to wait ask for; one look serves them all."""
 
+COMPACTED_AT_ONCE = 2000
+"""Records that one transaction removes: between two of them, others append."""
+
 T = TypeVar("T")
 
 
@@ -145,7 +148,11 @@ class SqliteLog(Log):
         return await self._read(lambda db: statements.snapshot(db, stream))
 
     async def compact(self, stream: str) -> None:
-        await self._write(lambda db: statements.compact(db, stream), lambda _: self._tail.drop(stream))
+        def some(db: sqlite3.Connection) -> bool:
+            return statements.compact(db, stream, COMPACTED_AT_ONCE)
+
+        while await self._write(some, lambda _: self._tail.drop(stream)):
+            pass
 
     async def streams(
         self,

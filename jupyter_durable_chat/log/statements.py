@@ -171,11 +171,16 @@ def snapshot(db: sqlite3.Connection, stream: str) -> Record | None:
     return Record(*row) if row else None
 
 
-def compact(db: sqlite3.Connection, stream: str) -> None:
+def compact(db: sqlite3.Connection, stream: str, most: int) -> bool:
+    """Remove up to `most` of the records that the snapshot stands for, the oldest first; whether there are more."""
     number, *_ = _living(db, stream)
-    db.execute(
-        "DELETE FROM records WHERE stream = ?1 AND lsn <= (SELECT lsn FROM snapshots WHERE stream = ?1)", (number,)
+    removed = db.execute(
+        """
+        DELETE FROM records WHERE stream = ?1 AND lsn <= (SELECT lsn FROM snapshots WHERE stream = ?1)
+        AND lsn < (SELECT min(lsn) FROM records WHERE stream = ?1) + ?2""",
+        (number, most),
     )
+    return removed.rowcount == most
 
 
 def ends(db: sqlite3.Connection, streams: Collection[str]) -> dict[str, int]:

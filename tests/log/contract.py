@@ -586,6 +586,16 @@ class LogContract:
         assert await log.append("s", [b"4"], after=3) == 4
         assert (await log.head("s")).lsn == 4 and await log.snapshot("s") == Record(2, b"two")
 
+    async def test_others_append_while_much_is_compacted(self, log: Log) -> None:
+        await log.create("s", [b"%d" % n for n in range(1, 7001)])
+        await log.save_snapshot("s", Record(6990, b"much"))
+        compacting = asyncio.create_task(log.compact("s"))
+        assert await log.append("s", [b"7001"]) == 7001
+        await compacting
+        assert await read_all(log, "s", 6990) == [b"%d" % n for n in range(6991, 7002)]
+        with pytest.raises(Compacted):
+            await log.read("s", 6989)
+
     async def test_a_stream_that_is_all_snapshot_goes_on(self, log: Log) -> None:
         await log.create("s", [b"1", b"2"])
         await log.save_snapshot("s", Record(2, b"two"))
