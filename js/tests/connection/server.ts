@@ -11,6 +11,15 @@ import type { AddressInfo } from 'node:net'
 import type { WireEvent } from '../../src/events'
 import { emptyTranscript, fold } from '../../src/transcript'
 
+interface Body {
+  client_id?: string
+  message_id?: string
+  message_ids?: string[]
+  model?: string
+  text?: string
+  turn_id?: string
+}
+
 interface Reader {
   response: ServerResponse
   positions: Map<string, number>
@@ -26,6 +35,8 @@ export class ChatServer {
   spoil: (frames: string[], attempt: number) => string[] = (frames) => frames
   /** Bytes of the stream after which its socket is destroyed. */
   cutAfter: (reader: Reader) => number = () => Infinity
+  /** Whether a message that is sent waits for its turn. */
+  queues = false
   readonly #attempts = new Map<string, number>()
   readonly #sessions = new Map<string, WireEvent[]>()
   readonly #server: Server
@@ -123,17 +134,38 @@ export class ChatServer {
       return reply(response, 404, { message: `There is no session '${session}'.`, code: 'unknown-session' })
     }
     if (command === '') return reply(response, 200, fold(emptyTranscript(), this.events(session)))
-    const body = JSON.parse((await request.toArray()).join('') || '{}') as Record<string, string>
-    if (command === 'messages') return this.#send(response, session, body)
-    this.append(session, { type: 'turn-stopped', turn: body.turn_id, outcome: 'stopped' })
-    reply(response, 200, { stopped: true })
+    const body = JSON.parse((await request.toArray()).join('') || '{}') as Body
+    const { client_id } = body
+    const known = client_id && this.events(session).some((event) => 'client_id' in event && event.client_id === client_id)
+    const [name = '', message_id = ''] = command.split('/')
+    const waits = fold(emptyTranscript(), this.events(session)).queue.some(({ id }) => id === message_id)
+    if (`${method} ${name}` === 'PATCH queue' && message_id && !waits) {
+      return reply(response, 409, { message: `Message ${message_id} does not wait any more.`, code: 'not-waiting' })
+    }
+    const fact = this.#facts(body, message_id)[`${method} ${name}${message_id && '/ID'}`]
+    if (!known) this.append(session, fact as Record<string, unknown>)
+    reply(response, 200, { lsn: this.lsn(session) })
   }
 
-  /** A message is stored without starting a turn; the same `client_id` again changes nothing. */
-  #send(response: ServerResponse, session: string, { client_id, text }: Record<string, string>): void {
-    const known = this.events(session).some((event) => 'client_id' in event && event.client_id === client_id)
-    if (!known) this.append(session, { type: 'user-message', message_id: `m_${client_id}`, client_id, text })
-    reply(response, 202, { message_id: `m_${client_id}`, lsn: this.lsn(session), status: 'started' })
+  /** What each command adds to the log. A message starts no turn. */
+  #facts(body: Body, message_id: string): Record<string, Record<string, unknown>> {
+    const said = { message_id: `m_${body.client_id}`, client_id: body.client_id, text: body.text }
+    const turn = `t_${body.client_id}`
+    const started = { type: 'turn-started', turn, client_id: body.client_id, agent: 'demo', user_message_id: 'm_1' }
+    return {
+      'POST messages': this.queues ? { type: 'message-queued', turn, ...said } : { type: 'user-message', ...said },
+      'POST stop': { type: 'turn-stopped', turn: body.turn_id, outcome: 'stopped' },
+      'POST retry':
+        body.text === undefined
+          ? { ...started, message_id: `m_${body.client_id}`, model: body.model }
+          : { type: 'user-message', parent: null, ...said },
+      'POST continue': { ...started, message_id: body.message_id },
+      'POST branch': { type: 'branch-selected', message_id: body.message_id },
+      'PATCH queue': { type: 'queue-reordered', message_ids: body.message_ids },
+      'POST queue/ID': { type: 'queue-resumed' },
+      'PATCH queue/ID': { type: 'queue-edited', message_id, text: body.text },
+      'DELETE queue/ID': { type: 'message-dequeued', message_id, reason: 'removed' },
+    }
   }
 
   #stream(response: ServerResponse, after: string[]): void {

@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import type { Handle } from '../../src/connection/connection'
-import { emptyTranscript, fold } from '../../src/transcript'
+import type { Session } from '../../src/connection/session'
+import { emptyTranscript, fold, type TextPart, type Transcript, type UIMessage, versions } from '../../src/transcript'
 import { Browser, show, text } from './page'
 import { ChatServer, reply } from './server'
 import { until } from './until'
@@ -340,3 +341,145 @@ test('stop stops the turn that was seen', async () => {
   handle.session.stop()
   await until(() => handle.session.transcript?.messages.at(-1)?.metadata.outcome === 'stopped')
 })
+
+test('a message that waits for its turn has arrived', async () => {
+  const { session } = await opened()
+  server.queues = true
+  session.send('first')
+  session.send('second')
+  await until(() => session.outbox.length === 0)
+  expect(waiting(session)).toEqual(['first', 'second'])
+  session.removeQueued(session.transcript?.queue[0]?.id as string)
+  await until(() => waiting(session).length === 1)
+  expect(session.transcript?.removed).toHaveLength(1)
+})
+
+test('what is written while the server is away arrives in the order in which it was written', async () => {
+  const { session } = await opened()
+  const { port } = server
+  await server.close()
+  const texts = Array.from({ length: 20 }, (_, n) => `message ${n}`)
+  texts.forEach((text) => session.send(text))
+  await until(() => session.state === 'offline')
+  server = await ChatServer.start(port)
+  server.queues = true
+  server.begin('s')
+  await until(() => session.outbox.length === 0)
+  expect(waiting(session)).toEqual(texts)
+})
+
+test('the queue is changed, held and resumed', async () => {
+  const { session } = await opened()
+  server.queues = true
+  for (const text of ['one', 'two', 'three']) session.send(text)
+  await until(() => session.transcript?.queue.length === 3)
+  const [one, two, three] = session.transcript?.queue.map(({ id }) => id) as [string, string, string]
+  session.reorderQueue([three, one])
+  await until(() => waiting(session).join() === 'three,one,two')
+  session.editQueued(two, 'two, edited')
+  expect(session.outbox).toMatchObject([{ text: 'two, edited', edits: two, error: null }])
+  await until(() => session.outbox.length === 0 && waiting(session).join() === 'three,one,two, edited')
+  session.stop()
+  await until(() => session.transcript?.held === 'stopped')
+  session.resumeQueue()
+  await until(() => session.transcript?.held === null)
+})
+
+test('an edit of a message that waits no longer can be sent as a message of its own', async () => {
+  const { session } = await opened()
+  session.editQueued('m_gone', 'what I wrote')
+  await until(() => session.outbox[0]?.error != null)
+  expect(session.outbox).toMatchObject([{ text: 'what I wrote', edits: null, error: expect.stringContaining('does not wait') }])
+  session.resend(session.outbox[0]?.clientId as string)
+  await until(() => session.outbox.length === 0)
+  expect(session.transcript?.messages.at(-1)?.parts).toMatchObject([{ text: 'what I wrote' }])
+})
+
+test('an edit is kept until the transcript has it, and is made once', async () => {
+  const { session } = await opened()
+  server.end('s')
+  server.answer = losesTheFirstAnswer()
+  session.retry('m_1', { text: 'Why not?' })
+  expect(session.outbox).toMatchObject([{ text: 'Why not?', edits: 'm_1', error: null }])
+  await until(() => session.outbox.length === 0)
+  const transcript = session.transcript as Transcript
+  expect(transcript.messages.map(({ metadata }) => metadata.parent)).toEqual([null])
+  expect(versions(transcript, transcript.messages[0] as UIMessage)).toHaveLength(2)
+  session.selectBranch('m_2')
+  await until(() => session.transcript?.messages.at(-1)?.id === 'm_2')
+})
+
+test('an edit that is refused stays, with the reason', async () => {
+  const { session } = await opened()
+  server.answer = (request, response) => {
+    if (request.method !== 'POST') return false
+    reply(response, 409, { message: 'A turn is running.', code: 'turn-running' })
+    return true
+  }
+  session.retry('m_1', { text: 'Why not?' })
+  await until(() => session.outbox[0]?.error === 'A turn is running.')
+  expect(session.outbox).toMatchObject([{ text: 'Why not?', edits: 'm_1' }])
+  server.answer = () => false
+  session.resend(session.outbox[0]?.clientId as string)
+  await until(() => session.outbox.length === 0)
+})
+
+test.each(['retry', 'continueAnswer'] as const)('%s is asked again when its answer got lost, and done once', async (action) => {
+  const { session } = await opened()
+  session.stop()
+  await until(() => !session.running)
+  server.answer = losesTheFirstAnswer()
+  session[action]('m_2')
+  session[action]('m_2')
+  await until(() => session.running)
+  await until(() => server.requests.filter(({ path }) => /retry|continue/.test(path)).length === 2)
+  const started = server.events('s').filter(({ type }) => type === 'turn-started')
+  expect(started).toHaveLength(2)
+  expect(session.transcript?.messages.map(({ role }) => role)).toEqual(['user', 'assistant'])
+  expect(session.transcript?.others).toHaveLength(action === 'retry' ? 1 : 0)
+})
+
+test('a command that is refused is the notice, until the next one', async () => {
+  const { session } = await opened()
+  server.answer = (request, response) => {
+    if (request.method === 'GET') return false
+    reply(response, 409, { message: 'Not now.', code: 'turn-running' })
+    return true
+  }
+  const commands = [
+    () => session.retry('m_2'),
+    () => session.continueAnswer('m_2'),
+    () => session.selectBranch('m_2'),
+    () => session.removeQueued('m_9'),
+    () => session.reorderQueue([]),
+    () => session.resumeQueue(),
+    () => session.stop(),
+  ]
+  for (const command of commands) {
+    command()
+    expect(session.notice).toBeNull()
+    await until(() => session.notice === 'Not now.')
+  }
+})
+
+async function opened(): Promise<Handle> {
+  server.begin('s')
+  const handle = show(browser.open(server.api), 's')
+  await until(() => handle.session.state === 'live')
+  return handle
+}
+
+function waiting({ transcript }: Session): string[] {
+  return (transcript?.queue ?? []).map(({ parts }) => (parts[0] as TextPart).text)
+}
+
+/** The server does what it is asked for first, and its answer does not arrive. */
+function losesTheFirstAnswer(): ChatServer['answer'] {
+  let lost = false
+  return (request, response) => {
+    if (request.method === 'GET' || lost) return false
+    lost = true
+    response.end = () => response.destroy()
+    return false
+  }
+}
