@@ -1,8 +1,8 @@
-"""One reader per kernel: every session that somebody here follows, over one connection.
+"""One reader per kernel: every session that somebody here follows, over one connection for each 64 of them.
 
 A `Reader` has seen every event of its session up to its LSN exactly once, in order: what it has is dropped, a hole is
 fetched before anything behind it is folded, and a broken connection goes on after the last LSN. A session is followed
-for as long as it has a listener; with none left the connection is closed and the thread ends.
+for as long as it has a listener, however many there are; with none left the connection is closed and the thread ends.
 
 Listeners are called in the reader's thread, after the change, once for everything that arrived together. That thread is
 a daemon and ends with the interpreter. A forked child has no such thread: what it inherited no longer moves there.
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 45.0
-"""The server says something every 15 seconds; a connection that is silent for this long is dead."""
+"""The server says something every 15 seconds."""
+
+STREAM_SESSIONS = 64
+"""The server takes no more in one stream. None is dropped for it: an observer looks only when something moves."""
 
 MAX_BACKOFF_SECONDS = 10.0
 
@@ -66,6 +69,7 @@ class _Gone(msgspec.Struct):
 class _Page(msgspec.Struct):
     events: list[msgspec.Raw]
     more: bool
+    snapshot: msgspec.Raw
 
 
 class Reader:
@@ -154,6 +158,8 @@ class Reader:
     def _apply_page(self, page: bytes) -> bool:
         """Fold one answer of `GET …/events` in; whether there is more."""
         decoded = msgspec.json.decode(page, type=_Page)
+        if transcript := msgspec.json.decode(decoded.snapshot):
+            self._catch_up(transcript)
         for raw in decoded.events:
             self._apply(events.decode(bytes(raw)))
         return decoded.more
@@ -170,6 +176,12 @@ class Reader:
         with self._lock:
             self._transcript = Transcript.from_json(transcript)
 
+    def _catch_up(self, transcript: JSON) -> None:
+        """Go on from there unless we are further."""
+        with self._lock:
+            if transcript["lsn"] > self._transcript.lsn:
+                self._transcript = Transcript.from_json(transcript)
+
     def _call_listeners(self) -> None:
         for listener in self._listeners:
             try:
@@ -179,10 +191,14 @@ class Reader:
 
 
 class Follower:
-    """The kernel's one connection to the sessions of one server. Safe to use from several threads."""
+    """The kernel's connection to the sessions of one server. Safe to use from several threads.
 
-    def __init__(self, client: Client) -> None:
+    What says nothing for `silence` seconds is dead.
+    """
+
+    def __init__(self, client: Client, *, silence: float = SILENCE_SECONDS) -> None:
         self.client = client
+        self.silence = silence
         self.problem: ChatError | None = None
         self._lock = threading.Lock()
         self._readers: weakref.WeakValueDictionary[str, Reader] = weakref.WeakValueDictionary()
@@ -197,8 +213,7 @@ class Follower:
                 reader = self._readers[transcript["id"]] = Reader(self, Transcript.from_json(transcript))
             elif reader.session not in self._followed:
                 reader.error = None
-                if transcript["lsn"] > reader.lsn:
-                    reader._replace(transcript)
+                reader._catch_up(transcript)
             return reader
 
     def _listen(self, reader: Reader, listener: Listener) -> None:
@@ -286,12 +301,12 @@ class _Thread(threading.Thread):
                 self._give_up(positions, ChatError(f"Reading the chats of this kernel failed: {error!r}"))
 
     async def _connect(self, positions: dict[str, int]) -> None:
-        """One connection, until it ends, and then the pause before the next one."""
+        """Read until a connection ends, and then make the pause before the next one."""
         import httpx2
 
         try:
             async with httpx2.AsyncClient(**self._client.options()) as http:
-                await self._read(http, positions)
+                await self._read_all(http, positions)
         except httpx2.TransportError as error:
             self.follower.problem = self._client.unreachable(error)
         except ChatError as error:
@@ -302,11 +317,23 @@ class _Thread(threading.Thread):
         longest = min(MAX_BACKOFF_SECONDS, 0.1 * 2**self._failures)
         await asyncio.sleep(random.uniform(longest / 2, longest))
 
+    async def _read_all(self, http: "httpx2.AsyncClient", positions: dict[str, int]) -> None:
+        followed = list(positions.items())
+        shares = [dict(followed[i : i + STREAM_SESSIONS]) for i in range(0, len(followed), STREAM_SESSIONS)]
+        streams = {asyncio.create_task(self._read(http, share)) for share in shares}
+        try:
+            ended, _ = await asyncio.wait(streams, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for stream in streams:
+                stream.cancel()
+            await asyncio.wait(streams)
+        await asyncio.gather(*ended)
+
     async def _read(self, http: "httpx2.AsyncClient", positions: dict[str, int]) -> None:
         import httpx2
 
         after = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
-        timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+        timeout = httpx2.Timeout(self.follower.silence, connect=CONNECT_SECONDS)
         async with http.sse("api/events", params=after, timeout=timeout, max_event_size=None) as source:
             if not source.response.is_success:
                 await source.response.aread()
@@ -325,7 +352,10 @@ class _Thread(threading.Thread):
             else:
                 self.follower.lose(gone.session, ChatError(gone.message, status=gone.status))
         elif kind == "snapshot":
-            self._start_from(msgspec.json.decode(data))
+            transcript = msgspec.json.decode(data)
+            if reader := self.follower.followed(transcript["id"]):
+                reader._catch_up(transcript)
+                self._tell(reader)
         elif kind == "message":
             session = msgspec.json.decode(data, type=_Addressed).session
             if reader := self.follower.followed(session):
@@ -338,13 +368,11 @@ class _Thread(threading.Thread):
 
     async def _start_over(self, http: "httpx2.AsyncClient", session: str) -> None:
         """The server has less than we saw: its store was replaced. What it has now is what there is."""
-        self._start_from(msgspec.json.decode(await self._get(http, session_path(session))))
-        self.reconnect()
-
-    def _start_from(self, transcript: JSON) -> None:
-        if reader := self.follower.followed(transcript["id"]):
+        transcript = msgspec.json.decode(await self._get(http, session_path(session)))
+        if reader := self.follower.followed(session):
             reader._replace(transcript)
             self._tell(reader)
+        self.reconnect()
 
     @staticmethod
     async def _get(http: "httpx2.AsyncClient", path: str) -> bytes:

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
-from jupyter_durable_chat.notebook.follower import Follower, Reader
+from jupyter_durable_chat.notebook.follower import STREAM_SESSIONS, Follower, Reader
 from jupyter_durable_chat.transcript import JSON, Transcript
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel
@@ -178,6 +180,40 @@ def test_refresh_and_follow_at_once(reader: Reader, direct: Client) -> None:
             reader.refresh()
         watch.until(is_over)
     assert as_in_the_log(reader, direct)
+
+
+def test_failure_24_more_sessions_than_a_stream_takes(follower: Follower, direct: Client, proxy: Proxy) -> None:
+    """None of them stays blank: neither while all are followed nor when one is left and followed again."""
+    readers = [follower.reader(direct.create()) for _ in range(2 * STREAM_SESSIONS + 1)]
+    watches = [Watch(reader) for reader in readers]
+    with ExitStack() as all_of_them:
+        for reader, watch in zip(readers, watches, strict=True):
+            all_of_them.enter_context(reader.listening(watch))
+        for reader in readers:
+            ask(direct, reader.session, "2 words at 500 per second")
+        for watch in watches:
+            watch.until(is_over)
+    first = readers[0]
+    ask(direct, first.session, "3 words at 500 per second")
+    assert first.wait(
+        lambda: first.look(lambda transcript: len(transcript.messages) == 4 and is_over(transcript)), SECONDS
+    )
+    assert all(as_in_the_log(reader, direct) for reader in (first, *readers[-2:]))
+
+
+def test_what_was_compacted_is_caught_up_with(reader: Reader, direct: Client) -> None:
+    """The page has a transcript in place of events: it is gone on from, and a reader that is further stays."""
+    ask(direct, reader.session, "5 words at 200 per second")
+    assert reader.wait(lambda: reader.look(is_over), SECONDS)
+    behind = reader.snapshot()
+    ask(direct, reader.session, "5 words at 200 per second")
+    assert reader.wait(lambda: reader.look(lambda t: len(t.messages) == 4 and is_over(t)), SECONDS)
+    compacted = events.to_json({"events": [], "lsn": reader.lsn, "more": False, "snapshot": behind})
+    reader._apply_page(compacted)
+    assert as_in_the_log(reader, direct)
+    late = Reader(reader._follower, Transcript.from_json({**behind, "lsn": 1, "messages": []}))
+    late._apply_page(compacted)
+    assert late.snapshot() == behind
 
 
 def test_a_deleted_session_is_lost_for_good(
