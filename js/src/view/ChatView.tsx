@@ -3,20 +3,67 @@
  */
 
 import type { VNode } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Transcript, Turn, UIMessage } from '../transcript'
-import { Composer, StopButton } from './Composer'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { isOfTurn, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
+import { Composer, type Returned, StopButton } from './Composer'
 import { onPress } from './dress'
-import { Message, OutgoingMessage } from './Message'
+import { Message, type MessageActions, type Step } from './Message'
+import { OutgoingMessage } from './Outgoing'
+import { Queue } from './Queue'
 import { Scroller } from './Scroller'
 import { leftOut, messagesOf } from './static'
-import type { ChatViewProps, ConnectionState } from './types'
+import type { ChatViewProps, ConnectionState, Outgoing } from './types'
 
 export function ChatView(props: ChatViewProps): VNode {
-  const { transcript, turn, state, notice, actions } = props
-  const [sent, setSent] = useState(0)
+  const { transcript, turn, state, notice, outbox } = props
+  const [jumps, setJumps] = useState(0)
+  const [returned, setReturned] = useState<Returned | null>(null)
   const running = runningTurn(transcript, turn)
   const whole = turn === null
+  const actions = state === 'gone' || state === 'static' ? null : props.actions
+  const messages = transcript ? messagesOf(transcript, turn) : []
+  const removed = transcript && !whole ? transcript.removed.filter((message) => isOfTurn(message, turn)) : []
+  const queue = transcript?.queue.filter((message) => whole || isOfTurn(message, turn)) ?? []
+  const held = queue.length > 0 ? (transcript?.held ?? null) : null
+  // What is sent now joins the queue.
+  const queues = whole && (running !== null || queue.length > 0)
+  const shown = new Set(messages.map(({ id }) => id))
+  const edits = outbox.filter((item) => item.edits !== null && shown.has(item.edits))
+  const fresh = whole ? outbox.filter((item) => !edits.includes(item)) : []
+
+  const left = (text: string) => setReturned({ text })
+  const jump = () => setJumps((jumps) => jumps + 1)
+  const stepped = useRef<{ to: string; step: Step } | null>(null)
+  const messageActions = useMemo<MessageActions | null>(() => {
+    if (!whole || !actions) return null
+    return {
+      retry(id) {
+        actions.retry(id)
+        jump()
+      },
+      goOn(id) {
+        actions.continueAnswer(id)
+        jump()
+      },
+      edit(id, text) {
+        actions.retry(id, { text })
+        jump()
+      },
+      show(id, step) {
+        stepped.current = { to: id, step }
+        actions.selectBranch(id)
+      },
+      shownBy(id) {
+        if (stepped.current?.to !== id) return null
+        const { step } = stepped.current
+        stepped.current = null
+        return step
+      },
+      left,
+      resend: (clientId) => actions.resend(clientId),
+      discard: (clientId) => actions.discard(clientId),
+    }
+  }, [whole, actions])
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Escape' || !running || !actions || event.isComposing) return
@@ -25,7 +72,7 @@ export function ChatView(props: ChatViewProps): VNode {
   }
   const send = (text: string) => {
     actions?.send(text)
-    setSent(sent + 1)
+    if (!queues) jump()
   }
   return (
     <section
@@ -35,22 +82,43 @@ export function ChatView(props: ChatViewProps): VNode {
       onKeyDown={onKeyDown}
     >
       {whole && <Head {...props} />}
-      <Scroller follow={whole || running !== null} jump={sent} label={nameOf(transcript)} busy={running !== null}>
-        <Messages {...props} />
+      <Scroller follow={whole || running !== null} jump={jumps} label={nameOf(transcript)} busy={running !== null}>
+        <Messages
+          {...props}
+          messages={[...messages, ...removed]}
+          edits={edits}
+          fresh={queues ? [] : fresh}
+          messageActions={messageActions}
+          waits={queue.length > 0}
+        />
+        {removed.length > 0 && <p class="jdc-aside">Removed from the queue</p>}
       </Scroller>
       <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
-      {whole && actions && state !== 'gone' && (
+      <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
+      {whole && actions && (
         <Composer
           turn={running}
-          placeholder={transcript?.messages.length ? 'Ask a follow-up' : 'Ask a question'}
+          placeholder={placeholder(transcript, held)}
+          wait={queues ? waitOf(held) : null}
+          returned={returned}
           send={send}
           stop={() => actions.stop()}
+          resume={held === null ? null : () => actions.resumeQueue()}
         />
       )}
-      {!whole && <Foot {...props} running={running} />}
+      {!whole && <Foot {...props} actions={actions} running={running} />}
       <Announcement transcript={transcript} turn={turn} />
     </section>
   )
+}
+
+function placeholder(transcript: Transcript | null, held: string | null): string {
+  if (held !== null) return 'Ask a follow-up, or press Enter to resume'
+  return transcript?.messages.length ? 'Ask a follow-up' : 'Ask a question'
+}
+
+function waitOf(held: string | null): string {
+  return held === null ? 'Waits for its turn' : 'Waits with the others until you resume'
 }
 
 /** The running turn, if it is one that is shown. */
@@ -102,33 +170,53 @@ function State({ state, gaps }: { state: ConnectionState; gaps: number }) {
   )
 }
 
-function Messages({ transcript, turn, state, outbox, actions }: ChatViewProps) {
-  const messages = transcript ? messagesOf(transcript, turn) : []
-  const outgoing = turn === null ? outbox : []
+interface MessagesProps extends ChatViewProps {
+  messages: UIMessage[]
+  /** Of the outbox, what changes one of the messages, and what is to follow them. */
+  edits: Outgoing[]
+  fresh: Outgoing[]
+  messageActions: MessageActions | null
+  /** Something is in the queue, if nothing is here. */
+  waits: boolean
+}
+
+function Messages({ transcript, turn, state, messages, edits, fresh, actions, messageActions, waits }: MessagesProps) {
   const omitted = transcript ? leftOut(transcript, turn) : ''
-  if (messages.length === 0 && outgoing.length === 0) return <Empty turn={turn} state={state} asks={actions !== null} />
+  if (messages.length === 0 && fresh.length === 0) {
+    return waits ? null : <Empty turn={turn} state={state} asks={actions !== null} />
+  }
+  // Only what follows the same message as something on another branch has versions.
+  const forks = new Set(transcript?.others.map(({ metadata }) => metadata.parent))
   return (
     <>
       {omitted && <p class="jdc-aside">{omitted}</p>}
-      {messages.map((message) => (
+      {messages.map((message, index) => (
         <Message
           key={message.id}
           message={message}
           running={transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone'}
           live={state === 'live'}
+          edited={edits.find((item) => item.edits === message.id) ?? null}
+          last={index === messages.length - 1}
+          actions={messageActions}
+          busy={transcript?.turn != null}
+          {...placeOf(message, transcript && forks.has(message.metadata.parent) ? versions(transcript, message) : [message])}
         />
       ))}
-      {actions &&
-        outgoing.map((item) => (
-          <OutgoingMessage
-            key={item.clientId}
-            item={item}
-            resend={(clientId) => actions.resend(clientId)}
-            discard={(clientId) => actions.discard(clientId)}
-          />
-        ))}
+      {actions && fresh.map((item) => <OutgoingMessage key={item.clientId} item={item} actions={actions} />)}
     </>
   )
+}
+
+/** Where a message stands among its versions. */
+function placeOf({ id }: UIMessage, siblings: UIMessage[]) {
+  const index = siblings.findIndex((sibling) => sibling.id === id)
+  return {
+    version: index + 1,
+    versions: siblings.length,
+    previous: siblings[index - 1]?.id ?? null,
+    next: siblings[index + 1]?.id ?? null,
+  }
 }
 
 function Empty({ turn, state, asks }: { turn: string | null; state: ConnectionState; asks: boolean }) {

@@ -1,39 +1,54 @@
 /**
- * Where a person writes. Enter sends, Shift+Enter is a new line (or Jupyter's), Esc stops. While an answer comes, one can
- * write but not send: a session has one turn at a time.
+ * Where a person writes. Enter sends, Shift+Enter is a new line (or Jupyter's), Esc stops. What is sent while an answer
+ * comes, or while others wait, waits for its turn.
  */
 
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Turn } from '../transcript'
+import { grow } from './grow'
 import { Icon } from './Icon'
 
 interface Props {
   turn: Turn | null
   placeholder: string
+  /** Why what is sent now is not answered at once. */
+  wait: string | null
+  /** A text that has lost its place: it goes on here. */
+  returned: Returned | null
   send(text: string): void
   stop(): void
+  /** Lets what is held go on. */
+  resume: (() => void) | null
 }
 
-export function Composer({ turn, placeholder, send, stop }: Props) {
+export interface Returned {
+  text: string
+}
+
+export function Composer({ turn, placeholder, wait, returned, send, stop, resume }: Props) {
   const [text, setText] = useState('')
-  const [hinted, setHinted] = useState('')
+  const [hint, setHint] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
   useLayoutEffect(() => grow(input.current), [text])
+  useEffect(() => {
+    if (!returned) return
+    setText((text) => (text.trim() ? `${text.trimEnd()}\n\n${returned.text}` : returned.text))
+    setHint('The message that you were editing has gone. This is your text.')
+    input.current?.focus()
+  }, [returned])
 
   const submit = () => {
-    if (!text.trim()) return
-    if (turn) {
-      setHinted(turn.id)
-    } else {
-      send(text)
-      setText('')
-    }
+    if (!text.trim()) return resume?.()
+    send(text)
+    setText('')
+    setHint('')
   }
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
     event.preventDefault()
     submit()
   }
+  const said = hint || (text.trim() ? wait : null)
   return (
     <form
       class="jdc-composer"
@@ -53,16 +68,19 @@ export function Composer({ turn, placeholder, send, stop }: Props) {
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
       />
-      {turn ? (
-        <StopButton turn={turn} stop={stop} />
-      ) : (
-        <button type="submit" class="jdc-send jdc-round" aria-label="Send" title="Send (Enter)" disabled={!text.trim()}>
-          <Icon name="send" />
-        </button>
-      )}
-      {turn?.id === hinted && (
+      {turn && <StopButton turn={turn} stop={stop} />}
+      <button
+        type="submit"
+        class="jdc-send jdc-round"
+        aria-label="Send"
+        title={wait ? `Send (Enter): ${wait}` : 'Send (Enter)'}
+        disabled={!text.trim()}
+      >
+        <Icon name="send" />
+      </button>
+      {said && (
         <div class="jdc-hint" role="status">
-          One answer at a time: wait for this one, or stop it (Esc).
+          {said}
         </div>
       )}
     </form>
@@ -83,11 +101,4 @@ export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
       <Icon name="stop" />
     </button>
   )
-}
-
-/** As high as its text, where the browser does not do that by itself. */
-function grow(input: HTMLTextAreaElement | null): void {
-  if (!input || CSS.supports('field-sizing', 'content')) return
-  input.style.height = 'auto'
-  input.style.height = `${input.scrollHeight}px`
 }

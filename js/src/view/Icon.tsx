@@ -16,9 +16,18 @@ const PATHS = {
   link: 'M6.5 9.5 12.5 3.5M8.5 3.5h4v4M11 9.5v3H3.5V5h3',
   file: 'M4 1.8h5l3 3v9.4H4zM9 1.8v3h3',
   chevron: 'M6 4l4 4-4 4',
+  back: 'M10 4 6 8l4 4',
+  higher: 'M4 10l4-4 4 4',
+  lower: 'M4 6l4 4 4-4',
+  edit: 'M3 13v-2.6l7.4-7.4 2.6 2.6L5.6 13zM8.8 4.6l2.6 2.6',
+  retry: 'M13 8a5 5 0 1 1-1.6-3.7L13 5.8M13 2.5v3.3H9.7',
+  play: 'M5 3.5 12.5 8 5 12.5z',
+  clock: 'M8 2.5a5.5 5.5 0 1 0 .01 0M8 5v3.2l2.2 1.3',
 } as const
 
-export function Icon({ name }: { name: keyof typeof PATHS }) {
+export type IconName = keyof typeof PATHS
+
+export function Icon({ name }: { name: IconName }) {
   return (
     <svg class={`jdc-icon jdc-icon-${name}`} viewBox="0 0 16 16" aria-hidden="true">
       <path d={PATHS[name]} />
@@ -27,7 +36,7 @@ export function Icon({ name }: { name: keyof typeof PATHS }) {
 }
 
 /** The same as a node, for what is not drawn by Preact. */
-export function icon(name: keyof typeof PATHS): Node {
+export function icon(name: IconName): Node {
   const fragment = document.createDocumentFragment()
   render(<Icon name={name} />, fragment)
   return fragment

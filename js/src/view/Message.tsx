@@ -1,12 +1,33 @@
 /** One message, and what became of it. */
 
-import { useState } from 'preact/hooks'
-import type { Metadata, Part, UIMessage } from '../transcript'
+import type { ComponentChildren } from 'preact'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { canContinue, type Metadata, type Part, type UIMessage } from '../transcript'
 import { copyText } from './clipboard'
+import { Editor, useEditing } from './Editor'
 import { Icon } from './Icon'
+import { IconButton } from './IconButton'
 import { memo } from './memo'
+import { Unsent } from './Outgoing'
 import { PartView } from './Parts'
 import type { Outgoing } from './types'
+
+/** What a person can do with a message that is there. */
+export interface MessageActions {
+  retry(id: string): void
+  goOn(id: string): void
+  edit(id: string, text: string): void
+  /** Show this version, which is one step away from the one that is shown. */
+  show(id: string, step: Step): void
+  /** The step by which this version came to be shown just now, if a person took one. */
+  shownBy(id: string): Step | null
+  /** A text that was being written and has lost its place. */
+  left(text: string): void
+  resend(clientId: string): void
+  discard(clientId: string): void
+}
+
+export type Step = 'previous' | 'next'
 
 interface Props {
   message: UIMessage
@@ -14,33 +35,71 @@ interface Props {
   running: boolean
   /** And every piece of it is seen as it comes. */
   live: boolean
+  /** What it is to say instead, on its way to the server. */
+  edited: Outgoing | null
+  /** It is the last one. */
+  last: boolean
+  /** `null`: it can only be read. */
+  actions: MessageActions | null
+  /** Some turn runs, so that no other can be asked for. */
+  busy: boolean
+  /** Which of its versions this is, how many there are, and the ones beside it. */
+  version: number
+  versions: number
+  previous: string | null
+  next: string | null
 }
 
-export const Message = memo(({ message, running, live }: Props) =>
-  message.role === 'user' ? <Question message={message} /> : <Answer message={message} running={running} live={live} />,
-)
+export const Message = memo((props: Props) => (props.message.role === 'user' ? <Question {...props} /> : <Answer {...props} />))
 
-function Question({ message }: { message: UIMessage }) {
+function Question(props: Props) {
+  const { message, edited, actions, busy } = props
+  const { editing, button, begin, end } = useEditing()
+  const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const { author } = message.metadata
   return (
-    <article class="jdc-message" data-message-id={message.id} data-role="user" aria-label={author?.name || 'You'}>
-      <div class="jdc-bubble">
-        {message.parts.map((part, index) =>
-          // As it was written: a person's text is no Markdown.
-          part.type === 'text' ? (
-            <div class="jdc-text" dir="auto">
-              {part.text}
+    <article
+      class={edited ? 'jdc-message jdc-outgoing' : 'jdc-message'}
+      data-message-id={message.id}
+      data-role="user"
+      aria-label={author?.name || 'You'}
+    >
+      {editing ? (
+        <Editor
+          text={texts.join('\n\n')}
+          label="Edit message"
+          action="Send"
+          wait={actions === null ? 'It cannot be sent now.' : busy ? 'It can be sent when the answer is over.' : null}
+          save={(text) => actions?.edit(message.id, text)}
+          close={end}
+          left={(text) => actions?.left(text)}
+        />
+      ) : (
+        <div class="jdc-bubble">
+          {/* As it was written: a person's text is no Markdown. */}
+          {(edited ? [edited.text] : texts).map((text, index) => (
+            <div key={index} class="jdc-text" dir="auto">
+              {text}
             </div>
-          ) : (
-            <PartView key={index} part={part} running={false} />
-          ),
-        )}
-      </div>
+          ))}
+          {message.parts.map((part, index) => part.type !== 'text' && <PartView key={index} part={part} running={false} />)}
+        </div>
+      )}
+      {edited && actions && <Unsent item={edited} actions={actions} />}
+      {actions && !editing && !edited && (
+        <footer class="jdc-asked">
+          {texts.length > 0 && (
+            <IconButton icon="edit" class="jdc-edit" label="Edit message" disabled={busy} button={button} onClick={begin} />
+          )}
+          <Versions {...props} actions={actions} />
+        </footer>
+      )}
     </article>
   )
 }
 
-function Answer({ message, running, live }: Props) {
+function Answer(props: Props) {
+  const { message, running, live, last, actions, busy } = props
   const { id, parts, metadata } = message
   return (
     <article
@@ -55,10 +114,55 @@ function Answer({ message, running, live }: Props) {
         <PartView key={index} part={part} running={running} />
       ))}
       {running && isWaiting(parts) && <Waiting live={live} />}
-      <Outcome metadata={metadata} running={running} />
-      {!running && <Facts message={message} />}
+      <Outcome metadata={metadata} running={running}>
+        {/* Going on from an earlier answer would hide what follows it. */}
+        {actions && last && canContinue(message) && hasText(message) && (
+          <button type="button" class="jdc-continue jdc-button" disabled={busy} onClick={() => actions.goOn(id)}>
+            <Icon name="play" /> Continue
+          </button>
+        )}
+      </Outcome>
+      {!running && (
+        <Facts message={message}>
+          {actions && (
+            <>
+              <IconButton icon="retry" class="jdc-retry" label="Retry" disabled={busy} onClick={() => actions.retry(id)} />
+              <Versions {...props} actions={actions} />
+            </>
+          )}
+        </Facts>
+      )}
     </article>
   )
+}
+
+/** Which version this is, and the way to those beside it. */
+function Versions({ message, version, versions, previous, next, actions, busy }: Props & { actions: MessageActions }) {
+  const element = useRef<HTMLDivElement>(null)
+  useLayoutEffect(() => {
+    // Who stepped here with the button of the version before can step on.
+    const step = actions.shownBy(message.id)
+    if (!step || !element.current) return
+    const buttons = [...element.current.querySelectorAll<HTMLButtonElement>('button:enabled')]
+    const button = step === 'previous' ? buttons[0] : buttons.at(-1)
+    button?.focus({ preventScroll: true })
+    element.current.scrollIntoView({ block: 'nearest' })
+  }, [])
+  if (versions < 2) return null
+  const go = (id: string | null, step: Step) => id !== null && actions.show(id, step)
+  return (
+    <div class="jdc-versions" role="group" aria-label={`Version ${version} of ${versions}`} ref={element}>
+      <IconButton icon="back" label="Previous version" disabled={busy || !previous} onClick={() => go(previous, 'previous')} />
+      <span aria-hidden="true">
+        {version}/{versions}
+      </span>
+      <IconButton icon="chevron" label="Next version" disabled={busy || !next} onClick={() => go(next, 'next')} />
+    </div>
+  )
+}
+
+function hasText({ parts }: UIMessage): boolean {
+  return parts.some((part) => part.type === 'text' && part.text !== '')
 }
 
 /** Nothing that is drawn shows that more is coming. */
@@ -79,19 +183,21 @@ function Waiting({ live }: { live: boolean }) {
   )
 }
 
-function Outcome({ metadata: { outcome, error }, running }: { metadata: Metadata; running: boolean }) {
+interface OutcomeProps {
+  metadata: Metadata
+  running: boolean
+  /** What can be done about it. */
+  children: ComponentChildren
+}
+
+function Outcome({ metadata: { outcome, error }, running, children }: OutcomeProps) {
   if (running || outcome === 'completed') return null
-  if (outcome === 'stopped') return <Banner kind="stopped" icon="stop" title="Stopped" text={error?.text} />
-  if (outcome === 'failed') return <Banner kind="failed" icon="warn" title="The answer failed" text={error?.text} />
-  if (outcome === 'truncated') {
-    const text = error?.text ?? 'The stream ended before the model said that it was done.'
-    return <Banner kind="truncated" icon="cut" title="Cut off" text={text} />
-  }
-  if (outcome === 'interrupted') {
-    const text = error?.text ?? 'The server went away during this answer. What had arrived is kept.'
-    return <Banner kind="interrupted" icon="pause" title="Interrupted" text={text} />
-  }
-  return <Banner kind="unknown" icon="pause" title="Unfinished" text="The answer was still coming when this copy was saved." />
+  return (
+    <div class="jdc-ending">
+      <Banner {...bannerOf(outcome, error?.text)} />
+      {children}
+    </div>
+  )
 }
 
 interface BannerProps {
@@ -99,6 +205,21 @@ interface BannerProps {
   icon: 'stop' | 'warn' | 'cut' | 'pause'
   title: string
   text: string | undefined
+}
+
+function bannerOf(outcome: Metadata['outcome'], why: string | undefined): BannerProps {
+  switch (outcome) {
+    case 'stopped':
+      return { kind: outcome, icon: 'stop', title: 'Stopped', text: why }
+    case 'failed':
+      return { kind: outcome, icon: 'warn', title: 'The answer failed', text: why }
+    case 'truncated':
+      return { kind: outcome, icon: 'cut', title: 'Cut off', text: why ?? 'The stream ended before the model said that it was done.' }
+    case 'interrupted':
+      return { kind: outcome, icon: 'pause', title: 'Interrupted', text: why ?? 'The server went away during this answer. What had arrived is kept.' }
+    default:
+      return { kind: 'unknown', icon: 'pause', title: 'Unfinished', text: 'The answer was still coming when this copy was saved.' }
+  }
 }
 
 function Banner({ kind, icon, title, text }: BannerProps) {
@@ -113,11 +234,12 @@ function Banner({ kind, icon, title, text }: BannerProps) {
   )
 }
 
-/** Who answered, how many tokens, how long; and a copy of the answer. */
-function Facts({ message: { parts, metadata } }: { message: UIMessage }) {
+/** Who answered, how many tokens, how long; and what can be done with the answer. */
+function Facts({ message: { parts, metadata }, children }: { message: UIMessage; children: ComponentChildren }) {
   const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const { model, agent, usage, at, finished_at: end } = metadata
-  const seconds = at && end ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
+  // One that was gone on with took its time more than once.
+  const seconds = at && end && !metadata.continued ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
   const facts = [
     model ?? agent ?? '',
     usage?.['output_tokens'] ? `${(usage['output_tokens'] ?? 0).toLocaleString()} tokens` : '',
@@ -127,6 +249,7 @@ function Facts({ message: { parts, metadata } }: { message: UIMessage }) {
   return (
     <footer class="jdc-facts" title={[end && new Date(end).toLocaleString(), ...details].filter(Boolean).join('\n')}>
       {texts.length > 0 && <CopyAnswer text={texts.join('\n\n')} />}
+      {children}
       <span>{facts.filter(Boolean).join(' · ')}</span>
     </footer>
   )
@@ -138,41 +261,5 @@ function CopyAnswer({ text }: { text: string }) {
     setCopied(await copyText(text))
     setTimeout(() => setCopied(false), 1500)
   }
-  return (
-    <button type="button" class="jdc-quiet" aria-label="Copy answer" title="Copy answer" onClick={() => void copy()}>
-      <Icon name={copied ? 'check' : 'copy'} />
-    </button>
-  )
-}
-
-interface OutgoingProps {
-  item: Outgoing
-  resend(clientId: string): void
-  discard(clientId: string): void
-}
-
-/** A message that is on its way to the server, or did not get there. */
-export function OutgoingMessage({ item: { clientId, text, error }, resend, discard }: OutgoingProps) {
-  return (
-    <article class="jdc-message jdc-outgoing" data-client-id={clientId} data-role="user" aria-label="You">
-      <div class="jdc-bubble">
-        <div class="jdc-text" dir="auto">
-          {text}
-        </div>
-      </div>
-      {error === null ? (
-        <div class="jdc-sending">Sending…</div>
-      ) : (
-        <div class="jdc-unsent" role="alert">
-          <span>Not sent. {error}</span>
-          <button type="button" class="jdc-link" onClick={() => resend(clientId)}>
-            Send again
-          </button>
-          <button type="button" class="jdc-link" onClick={() => discard(clientId)}>
-            Discard
-          </button>
-        </div>
-      )}
-    </article>
-  )
+  return <IconButton icon={copied ? 'check' : 'copy'} class="jdc-copy-answer" label="Copy answer" onClick={() => void copy()} />
 }

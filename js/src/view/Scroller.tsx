@@ -51,18 +51,23 @@ export function Scroller({ follow, jump, label, busy, children }: Props) {
       }
       top = box.scrollTop
     }
-    // What a person unfolds, they read where it is. (`toggle` does not bubble.)
-    const onToggle = () => (following.current = false)
+    // What a person unfolds, changes or compares, they read where it is. (`toggle` does not bubble.)
+    const stay = () => (following.current = false)
+    const onClick = ({ target }: Event) => {
+      if (target instanceof Element && target.closest('.jdc-edit, .jdc-versions')) stay()
+    }
     // After layout and before paint: nothing is measured twice, and no frame shows the text without its end.
     const observer = new ResizeObserver(keepUp)
     observer.observe(box)
     observer.observe(content.current as HTMLDivElement)
     box.addEventListener('scroll', onScroll, { passive: true })
-    box.addEventListener('toggle', onToggle, { capture: true })
+    box.addEventListener('toggle', stay, { capture: true })
+    box.addEventListener('click', onClick)
     return () => {
       observer.disconnect()
       box.removeEventListener('scroll', onScroll)
-      box.removeEventListener('toggle', onToggle, { capture: true })
+      box.removeEventListener('toggle', stay, { capture: true })
+      box.removeEventListener('click', onClick)
     }
   }, [])
 
@@ -73,12 +78,15 @@ export function Scroller({ follow, jump, label, busy, children }: Props) {
     if (box) box.scrollTop = box.scrollHeight
   }
   useEffect(() => {
-    if (jump > 0) toEnd()
+    if (jump === 0) return
+    toEnd()
+    // The button that was pressed in here is about to go; the focus is not to go with it.
+    if (scroller.current?.matches(':focus-within')) scroller.current.focus({ preventScroll: true })
   }, [jump])
 
   return (
     <div class="jdc-window">
-      <div class="jdc-scroll" ref={scroller} role="log" aria-live="off" aria-label={label} aria-busy={busy}>
+      <div class="jdc-scroll" ref={scroller} tabIndex={0} role="log" aria-live="off" aria-label={label} aria-busy={busy}>
         <div class="jdc-messages" ref={content}>
           {children}
         </div>

@@ -6,7 +6,7 @@
 import type { Part, Transcript, UIMessage } from '../transcript'
 import { blocks, noLinks } from './markdown'
 import { escapeHtml, isInlineImage, linkAttributes, outsideUrl, sanitize } from './sanitize'
-import { asideOf, EMPTY, leftOut, messagesOf, outcomeOf } from './static'
+import { asideOf, EMPTY, leftOut, stated } from './static'
 
 const PAGE = 'max-width: 60em; line-height: 1.5'
 const MESSAGE = 'margin: 0 0 1em'
@@ -17,15 +17,14 @@ const ASIDE = 'opacity: .7'
 const CODE = 'margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto'
 
 export function toHtml(transcript: Transcript, turn: string | null): string {
-  const messages = messagesOf(transcript, turn)
   const omitted = leftOut(transcript, turn)
-  const body = messages.length > 0 ? messages.map(messageHtml).join('\n') : aside(EMPTY)
+  const messages = stated(transcript, turn).map(([message, state]) => messageHtml(message, state))
+  const body = messages.length > 0 ? messages.join('\n') : aside(EMPTY)
   return `<div style="${PAGE}">\n${omitted ? `${aside(omitted)}\n` : ''}${body}\n</div>`
 }
 
-function messageHtml(message: UIMessage): string {
-  const outcome = outcomeOf(message)
-  const content = message.parts.map((part) => partHtml(part, message.role)).join('') + (outcome ? aside(outcome) : '')
+function messageHtml(message: UIMessage, state: string): string {
+  const content = message.parts.map((part) => partHtml(part, message.role)).join('') + (state ? aside(state) : '')
   const name = message.role === 'user' ? 'You' : 'Assistant'
   return `<div style="${MESSAGE}"><p><strong>${name}</strong></p>\n${content}</div>`
 }

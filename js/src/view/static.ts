@@ -6,10 +6,13 @@
  * stays in its line, control characters (a terminal would obey them) are gone.
  */
 
-import type { Part, Transcript, UIMessage } from '../transcript'
+import { isOfTurn, type Part, type Transcript, type UIMessage } from '../transcript'
 
 export const EMPTY = 'No messages yet.'
 const RUNNING = 'still answering'
+const WAITING = 'waits for its turn'
+const HELD = 'waits for its turn: the queue is held'
+const REMOVED = 'removed from the queue'
 
 const OUTCOMES = new Map([
   ['completed', ''],
@@ -28,13 +31,31 @@ const TOOL_STATES = new Map([
   ['output-denied', 'denied'],
 ])
 
-/** The messages to show: all of them, or one turn's. */
-export function messagesOf(transcript: Transcript, turn: string | null): UIMessage[] {
-  return turn === null ? transcript.messages : transcript.messages.filter((message) => message.metadata.turn === turn)
+/** What there is to show: the chosen branch; or one turn's answer with its question, on whatever branch they are. */
+export function messagesOf({ messages, others }: Transcript, turn: string | null): UIMessage[] {
+  if (turn === null) return messages
+  const everything = [...messages, ...others]
+  const own = everything.filter((message) => isOfTurn(message, turn))
+  const asked = new Set(own.map(({ role, metadata }) => (role === 'assistant' ? metadata.parent : null)))
+  return everything.filter((message) => own.includes(message) || asked.has(message.id))
+}
+
+/** One turn's question that was not asked yet, and why. */
+function waitingOf({ queue, removed, held }: Transcript, turn: string | null): [UIMessage, string][] {
+  if (turn === null) return []
+  const asked = queue.map((message): [UIMessage, string] => [message, held === null ? WAITING : HELD])
+  const gone = removed.map((message): [UIMessage, string] => [message, REMOVED])
+  return [...asked, ...gone].filter(([message]) => isOfTurn(message, turn))
+}
+
+/** What is drawn for a transcript, each message with what there is to say of it. */
+export function stated(transcript: Transcript, turn: string | null): [UIMessage, string][] {
+  const said = messagesOf(transcript, turn).map((message): [UIMessage, string] => [message, outcomeOf(message)])
+  return [...said, ...waitingOf(transcript, turn)]
 }
 
 /** What became of an answer, in words; nothing for one that is complete, and for what a person said. */
-export function outcomeOf({ role, metadata }: UIMessage): string {
+function outcomeOf({ role, metadata }: UIMessage): string {
   if (role === 'user') return ''
   const { outcome, error } = metadata
   if (outcome === undefined) return RUNNING
@@ -73,17 +94,15 @@ interface Format {
 }
 
 function write(transcript: Transcript, turn: string | null, format: Format): string {
-  const messages = messagesOf(transcript, turn)
   const omitted = leftOut(transcript, turn)
-  const blocks = messages.map((message) => writeMessage(message, format))
+  const blocks = stated(transcript, turn).map(([message, state]) => writeMessage(message, state, format))
   if (omitted) blocks.unshift(format.aside(omitted))
   return blocks.length > 0 ? blocks.join('\n\n') : format.aside(EMPTY)
 }
 
-function writeMessage(message: UIMessage, format: Format): string {
-  const outcome = outcomeOf(message)
+function writeMessage(message: UIMessage, state: string, format: Format): string {
   const blocks = message.parts.map((part) => writePart(part, format))
-  if (outcome) blocks.push(format.aside(outcome))
+  if (state) blocks.push(format.aside(state))
   return format.name(message.role === 'user' ? 'You' : 'Assistant') + blocks.filter(Boolean).join('\n\n')
 }
 

@@ -78,9 +78,9 @@ export class MarkdownStream {
 
   #settle(source: string): void {
     this.#draw(0, blocks(source, noLinks(), 'whole'))
-    this.#closed = source
     this.#count = this.#drawn.length
     this.#finish()
+    this.#forget() // an answer that is continued goes on inside its last block
   }
 
   /** The blocks from `index` on are these, and no others. */
@@ -113,8 +113,8 @@ export class MarkdownStream {
     return Object.assign(noLinks(), this.#links)
   }
 
+  /** What is drawn stays where it is the same. */
   #forget(): void {
-    this.#draw(0, [])
     this.#closed = ''
     this.#count = 0
     this.#searched = 0

@@ -1,62 +1,9 @@
 // @vitest-environment jsdom
 /** A chat in each of its states, and what a person can do in it. */
 
-import { h, render } from 'preact'
-import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { ChatView } from '../../src/view'
-import type { Actions, ChatViewProps } from '../../src/view/types'
+import { all, did, draw, find, input, open, press, type } from './drawn'
 import { answer, question, running, transcript } from './transcripts'
-
-// jsdom has no layout.
-globalThis.ResizeObserver ??= class {
-  observe() {}
-  unobserve() {}
-  disconnect() {}
-}
-globalThis.CSS ??= { supports: () => true } as unknown as typeof CSS
-
-let root: HTMLElement
-let did: string[]
-let actions: Actions
-
-beforeEach(() => {
-  document.body.replaceChildren((root = document.createElement('div')))
-  did = []
-  actions = {
-    send: (text) => did.push(`send ${text}`),
-    resend: (id) => did.push(`resend ${id}`),
-    discard: (id) => did.push(`discard ${id}`),
-    stop: () => did.push('stop'),
-    reconnect: () => did.push('reconnect'),
-  }
-})
-
-async function draw(props: Partial<ChatViewProps>): Promise<void> {
-  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, ...props } as const
-  await act(() => render(h(ChatView, whole), root))
-}
-
-const find = <E extends Element = HTMLElement>(selector: string) => root.querySelector<E>(selector)
-const all = (selector: string) => [...root.querySelectorAll<HTMLElement>(selector)]
-const input = () => find<HTMLTextAreaElement>('textarea.jdc-input') as HTMLTextAreaElement
-
-async function type(text: string): Promise<void> {
-  input().value = text
-  await act(() => void input().dispatchEvent(new InputEvent('input', { bubbles: true })))
-}
-
-async function press(key: string, more: KeyboardEventInit = {}, target: Element = input()): Promise<KeyboardEvent> {
-  const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more })
-  await act(() => void target.dispatchEvent(event))
-  return event
-}
-
-async function open(selector: string): Promise<void> {
-  const details = find<HTMLDetailsElement>(selector) as HTMLDetailsElement
-  details.open = true
-  await act(() => void details.dispatchEvent(new Event('toggle')))
-}
 
 describe('writing', () => {
   beforeEach(() => draw({ transcript: transcript([]) }))
@@ -119,12 +66,14 @@ describe('while an answer comes', () => {
     expect(find<HTMLButtonElement>('button.jdc-stop')?.disabled).toBe(true)
   })
 
-  test('Enter keeps what is written and says why', async () => {
+  test('what is sent waits for its turn, and that is said', async () => {
+    expect(find('.jdc-hint')).toBeNull()
     await type('Next?')
+    expect(find('.jdc-hint')?.textContent).toBe('Waits for its turn')
     await press('Enter')
-    expect(did).toEqual([])
-    expect(input().value).toBe('Next?')
-    expect(find('.jdc-hint')?.textContent).toContain('One answer at a time')
+    expect(did).toEqual(['send Next?'])
+    expect(input().value).toBe('')
+    expect(find('.jdc-hint')).toBeNull()
   })
 
   test('before the first token it is said that one waits', async () => {
@@ -263,8 +212,8 @@ describe('the connection', () => {
 
   test('a message that is not there yet, and one that did not get there', async () => {
     const outbox = [
-      { clientId: 'c_1', text: 'One', error: null },
-      { clientId: 'c_2', text: 'Two', error: 'The server is busy.' },
+      { clientId: 'c_1', text: 'One', error: null, edits: null },
+      { clientId: 'c_2', text: 'Two', error: 'The server is busy.', edits: null },
     ]
     await draw({ transcript: transcript([]), outbox })
     expect(all('.jdc-outgoing').map((item) => item.textContent)).toEqual([

@@ -3,12 +3,13 @@
 
 import { describe, expect, test } from 'vitest'
 import vectors from '../../../tests/vectors/static/static.json'
+import { withDefaults } from '../../src/restore'
 import type { Transcript } from '../../src/transcript'
 import { toHtml, toMarkdown, toText } from '../../src/view'
 import { answer, question, transcript } from './transcripts'
 
 describe.each(vectors)('$name', (vector) => {
-  const given = vector.transcript as unknown as Transcript
+  const given = withDefaults(vector.transcript as unknown as Transcript)
 
   test('Markdown', () => expect(toMarkdown(given, vector.turn)).toBe(vector.markdown))
   test('plain text', () => expect(toText(given, vector.turn)).toBe(vector.plain))

@@ -14,8 +14,11 @@ export function transcript(messages: UIMessage[], more: Partial<Transcript> = {}
     muted: false,
     status: 'idle',
     messages,
+    others: [],
     turn: null,
     queue: [],
+    held: null,
+    removed: [],
     approvals: [],
     usage: {},
     created_at: '2026-11-20T20:15:00.000Z',
@@ -51,6 +54,12 @@ export function running(text: string, stopping = false): Transcript {
       model: null,
       started_at: '2026-11-20T20:15:01.000Z',
       stopping,
+      continues: false,
     },
   })
+}
+
+/** A message that waits. */
+export function waiting(id: string, text: string, turn = `t_${id}`): UIMessage {
+  return { id, role: 'user', parts: [{ type: 'text', text, state: 'done' }], metadata: { turn, client_id: `c_${id}` } }
 }

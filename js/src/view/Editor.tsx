@@ -1,0 +1,101 @@
+/**
+ * A message's text, to be changed in its place: Enter saves, Esc takes everything back. What is written here is not lost:
+ * when the message goes away under it, whoever shows the editor gets the text.
+ */
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { grow } from './grow'
+
+interface Props {
+  text: string
+  label: string
+  /** What saving is called. */
+  action: string
+  /** Why it cannot be saved now. */
+  wait: string | null
+  save(text: string): void
+  close(): void
+  left(text: string): void
+}
+
+export function Editor({ text, label, action, wait, save, close, left }: Props) {
+  const [draft, setDraft] = useState(text)
+  const input = useRef<HTMLTextAreaElement>(null)
+  const original = useRef(text)
+  const unsaved = useRef<string | null>(null)
+  unsaved.current = draft === original.current ? null : draft
+  useLayoutEffect(() => grow(input.current), [draft])
+  useLayoutEffect(() => {
+    input.current?.focus()
+    input.current?.setSelectionRange(text.length, text.length)
+    return () => {
+      if (unsaved.current !== null) left(unsaved.current)
+    }
+  }, [])
+
+  const end = () => {
+    unsaved.current = null
+    close()
+  }
+  const submit = () => {
+    if (wait !== null || !draft.trim()) return
+    if (draft !== text) save(draft)
+    end()
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.isComposing || (event.key === 'Enter' && (event.shiftKey || event.altKey))) return
+    if (event.key !== 'Enter' && event.key !== 'Escape') return
+    event.preventDefault()
+    event.stopPropagation() // Esc stops no answer here
+    if (event.key === 'Enter') submit()
+    else end()
+  }
+  return (
+    <form
+      class="jdc-editor"
+      onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      <textarea
+        ref={input}
+        class="jdc-edit-input"
+        rows={1}
+        value={draft}
+        aria-label={label}
+        dir="auto"
+        onInput={(event) => setDraft(event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+      />
+      <div class="jdc-editor-foot">
+        <span class="jdc-editor-hint" role="status">
+          {wait ?? ''}
+        </span>
+        <button type="button" class="jdc-cancel jdc-button" title="Cancel (Esc)" onClick={end}>
+          Cancel
+        </button>
+        <button
+          type="submit"
+          class="jdc-save jdc-button jdc-primary"
+          title={`${action} (Enter)`}
+          disabled={wait !== null || !draft.trim()}
+        >
+          {action}
+        </button>
+      </div>
+    </form>
+  )
+}
+
+/** Whether a message is being edited, and the button that began it, which gets the focus back. */
+export function useEditing() {
+  const [editing, setEditing] = useState(false)
+  const button = useRef<HTMLButtonElement>(null)
+  const was = useRef(false)
+  useLayoutEffect(() => {
+    if (was.current && !editing) button.current?.focus()
+    was.current = editing
+  }, [editing])
+  return { editing, button, begin: () => setEditing(true), end: () => setEditing(false) }
+}

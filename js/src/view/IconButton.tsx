@@ -1,0 +1,29 @@
+/** A button that is an icon, and says what it does to whoever does not see it. */
+
+import type { Ref } from 'preact'
+import { Icon, type IconName } from './Icon'
+
+interface Props {
+  icon: IconName
+  label: string
+  class?: string
+  disabled?: boolean
+  button?: Ref<HTMLButtonElement>
+  onClick(): void
+}
+
+export function IconButton({ icon, label, class: name = '', disabled = false, button, onClick }: Props) {
+  return (
+    <button
+      type="button"
+      class={`jdc-quiet ${name}`}
+      aria-label={label}
+      title={label}
+      disabled={disabled}
+      ref={button ?? null}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
+  )
+}

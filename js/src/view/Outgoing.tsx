@@ -1,0 +1,37 @@
+/** What a person wrote and the server does not have yet, or refused. */
+
+import type { Actions, Outgoing } from './types'
+
+interface Props {
+  item: Outgoing
+  actions: Pick<Actions, 'resend' | 'discard'>
+}
+
+export function OutgoingMessage({ item, actions }: Props) {
+  return (
+    <article class="jdc-message jdc-outgoing" data-client-id={item.clientId} data-role="user" aria-label="You">
+      <div class="jdc-bubble">
+        <div class="jdc-text" dir="auto">
+          {item.text}
+        </div>
+      </div>
+      <Unsent item={item} actions={actions} />
+    </article>
+  )
+}
+
+/** How far it got, and what can be done about it. */
+export function Unsent({ item: { clientId, error }, actions }: Props) {
+  if (error === null) return <div class="jdc-sending">Sending…</div>
+  return (
+    <div class="jdc-unsent" role="alert">
+      <span>Not sent. {error}</span>
+      <button type="button" class="jdc-link" onClick={() => actions.resend(clientId)}>
+        Send again
+      </button>
+      <button type="button" class="jdc-link" onClick={() => actions.discard(clientId)}>
+        Discard
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,165 @@
+/** What waits for its turn, the next one first: everybody who sees it may change, move or remove it. */
+
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import type { UIMessage } from '../transcript'
+import { Editor, useEditing } from './Editor'
+import { Icon } from './Icon'
+import { IconButton } from './IconButton'
+import { Unsent } from './Outgoing'
+import type { Actions, Outgoing } from './types'
+
+interface Props {
+  queue: readonly UIMessage[]
+  /** What will wait once it has reached the server, and what messages that wait are to say instead. */
+  outgoing: readonly Outgoing[]
+  held: string | null
+  /** `null`: it can only be looked at. */
+  actions: Actions | null
+  /** In a cell of one turn there is one message to take away; the chat is where one writes. */
+  whole: boolean
+  /** A text whose message has gone meanwhile. */
+  left(text: string): void
+}
+
+export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
+  const list = useRef<HTMLOListElement>(null)
+  const moved = useRef<{ id: string; by: number } | null>(null)
+  const order = queue.map(({ id }) => id)
+  useLayoutEffect(() => {
+    // An element that changes its place loses the focus.
+    if (!moved.current || !list.current) return
+    const { id, by } = moved.current
+    moved.current = null
+    const row = [...list.current.children].find((row) => row instanceof HTMLElement && row.dataset['messageId'] === id)
+    const buttons = by < 0 ? ['.jdc-move-up', '.jdc-move-down'] : ['.jdc-move-down', '.jdc-move-up']
+    const [button] = buttons.flatMap((name) => row?.querySelector<HTMLElement>(`${name}:enabled`) ?? [])
+    button?.focus()
+  }, [order.join()])
+  const coming = outgoing.filter(({ edits }) => edits === null || !order.includes(edits))
+  const count = queue.length + coming.length
+  if (count === 0) return null
+
+  const move = (id: string, by: number) => {
+    const place = order.indexOf(id)
+    const next = order.filter((other) => other !== id)
+    next.splice(place + by, 0, id)
+    moved.current = { id, by }
+    actions?.reorderQueue(next)
+  }
+  const remove = (id: string) => {
+    // The row is about to go: the focus stays in the list, or goes on to the input.
+    const rows = [...(list.current?.querySelectorAll<HTMLElement>('.jdc-remove') ?? [])]
+    const place = rows.findIndex((button) => button.closest('li')?.dataset['messageId'] === id)
+    const next = rows[place + 1] ?? rows[place - 1] ?? list.current?.closest('.jdc-chat')?.querySelector<HTMLElement>('.jdc-input')
+    next?.focus()
+    actions?.removeQueued(id)
+  }
+  return (
+    <section class="jdc-queue" aria-label="Waiting messages" data-held={held ?? undefined}>
+      <div class="jdc-queue-head">
+        <Icon name={held === null ? 'clock' : 'pause'} />
+        <span role="status">{held === null ? waiting(count) : heldBack(held, count)}</span>
+        {held !== null && actions && (
+          <button type="button" class="jdc-resume jdc-button" onClick={() => actions.resumeQueue()}>
+            <Icon name="play" /> Resume
+          </button>
+        )}
+      </div>
+      <ol class="jdc-queue-list" ref={list}>
+        {queue.map((message, index) => (
+          <Waiting
+            key={message.id}
+            message={message}
+            edited={outgoing.find(({ edits }) => edits === message.id) ?? null}
+            first={index === 0}
+            last={index === queue.length - 1}
+            actions={actions}
+            whole={whole}
+            move={move}
+            remove={remove}
+            left={left}
+          />
+        ))}
+        {actions &&
+          coming.map((item) => (
+            <li key={item.clientId} class="jdc-queued jdc-outgoing" data-client-id={item.clientId}>
+              <span class="jdc-queued-text" dir="auto">
+                {item.text}
+              </span>
+              <Unsent item={item} actions={actions} />
+            </li>
+          ))}
+      </ol>
+    </section>
+  )
+}
+
+function waiting(count: number): string {
+  return count === 1 ? '1 message waits for its turn' : `${count} messages wait for their turn`
+}
+
+function heldBack(held: string, count: number): string {
+  const these = count === 1 ? 'this message waits' : `these ${count} wait`
+  return held === 'stopped' ? `You stopped the last answer; ${these}.` : `${held} Until you resume, ${these}.`
+}
+
+interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {
+  message: UIMessage
+  edited: Outgoing | null
+  first: boolean
+  last: boolean
+  move(id: string, by: number): void
+  remove(id: string): void
+}
+
+function Waiting({ message, edited, first, last, actions, whole, move, remove, left }: WaitingProps) {
+  const { id, parts } = message
+  const { editing, button, begin, end } = useEditing()
+  const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n')
+  const files = parts.filter(({ type }) => type !== 'text').length
+  if (editing) {
+    return (
+      <li class="jdc-queued" data-message-id={id}>
+        <Editor
+          text={text}
+          label="Waiting message"
+          action="Save"
+          wait={actions ? null : 'It cannot be saved now.'}
+          save={(text) => actions?.editQueued(id, text)}
+          close={end}
+          left={left}
+        />
+      </li>
+    )
+  }
+  return (
+    <li class={edited ? 'jdc-queued jdc-outgoing' : 'jdc-queued'} data-message-id={id}>
+      <span class="jdc-queued-text" dir="auto">
+        {edited?.text ?? text}
+        {files > 0 && <i>{files === 1 ? ' + 1 file' : ` + ${files} files`}</i>}
+      </span>
+      {edited && actions && <Unsent item={edited} actions={actions} />}
+      {actions && (
+        <span class="jdc-queued-actions">
+          {whole && !(first && last) && (
+            <>
+              <IconButton icon="higher" class="jdc-move-up" label="Move up" disabled={first} onClick={() => move(id, -1)} />
+              <IconButton icon="lower" class="jdc-move-down" label="Move down" disabled={last} onClick={() => move(id, 1)} />
+            </>
+          )}
+          {whole && (
+            <IconButton
+              icon="edit"
+              class="jdc-edit"
+              label="Edit message"
+              disabled={edited !== null}
+              button={button}
+              onClick={begin}
+            />
+          )}
+          <IconButton icon="cross" class="jdc-remove" label="Remove message" onClick={() => remove(id)} />
+        </span>
+      )}
+    </li>
+  )
+}
