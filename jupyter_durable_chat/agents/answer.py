@@ -45,6 +45,14 @@ CHUNKS = frozenset(
 )
 """The chunks that are passed on. The others are the library's own book-keeping, and some of them quote instructions."""
 
+GO_ON = (
+    "Your last message was cut off, and the end of it was: {end!r}. Go on from exactly there, inside the same word, "
+    "sentence, list or block of code if need be. Repeat nothing of it, do not begin anew, and say nothing about the "
+    "interruption: what you write is appended to it as it stands."
+)
+
+END_CHARACTERS = 60
+
 FINISH_REASONS: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length", "tool_call": "tool-calls"}
 
 
@@ -88,11 +96,19 @@ async def run(
 def history(messages: Messages) -> list[ModelMessage]:
     """What the model is told of the conversation: what was said, and the files that came with it.
 
+    An unfinished answer at the end is to be continued, and the model is told so in words: pydantic-ai takes a history
+    that ends with an answer for done, and only some providers go on from the beginning of an answer by themselves.
+    What is left of its tools is not told: no provider takes a call without a result.
+
     A file is sent only if its bytes are in the message (a `data:` URL). No URL is ever followed, by us or by the
     provider on our behalf: it would reach whatever the server can reach.
     """
     told = [_request(m["parts"]) if m["role"] == "user" else _response(m["parts"]) for m in messages]
-    return [message for message in told if message.parts]
+    told = [message for message in told if message.parts]
+    if told and isinstance(told[-1], ModelResponse):
+        end = (told[-1].text or "")[-END_CHARACTERS:]
+        told.append(ModelRequest([UserPromptPart(GO_ON.format(end=end))]))
+    return told
 
 
 def _request(parts: Messages) -> ModelRequest:
@@ -118,7 +134,8 @@ def _content(part: dict[str, Any]) -> UserContent | None:
 
 
 def _response(parts: Messages) -> ModelResponse:
-    return ModelResponse([TextPart(part["text"]) for part in parts if part["type"] == "text" and part["text"]])
+    texts = (part["text"] for part in parts if part["type"] == "text")
+    return ModelResponse([TextPart(text) for text in texts if text.strip()])  # some take no text without a word
 
 
 def ended(response: ModelResponse) -> bool:

@@ -299,12 +299,15 @@ class DemoAgent(Agent):
 
     async def run(self, request: Request) -> AsyncGenerator[e.Chunk]:
         thought, answer = compose(request.messages, self._rate)
+        if begun := _begun(request.messages):
+            thought, answer = "", answer.removeprefix(begun)
         thinking, writing = list(tokens(thought)), list(tokens(answer))
         yield e.StartStep()
-        yield e.ReasoningStart(id="reasoning")
-        for token in thinking:  # all at once, so that the first word of the answer is there at once, too
-            yield e.ReasoningDelta(id="reasoning", delta=token)
-        yield e.ReasoningEnd(id="reasoning")
+        if thinking:
+            yield e.ReasoningStart(id="reasoning")
+            for token in thinking:  # all at once, so that the first word of the answer is there at once, too
+                yield e.ReasoningDelta(id="reasoning", delta=token)
+            yield e.ReasoningEnd(id="reasoning")
         yield e.TextStart(id="text")
         for token in writing:
             yield e.TextDelta(id="text", delta=token)
@@ -328,6 +331,11 @@ def compose(messages: Sequence[dict[str, Any]], rate: float) -> tuple[str, str]:
     values = _statistics(questions[-1]) | _pace(rate)
     answer = re.sub(r"«(\w+)»", lambda name: values[name[1]], topic.answer)
     return topic.thought, f"> {_quoted(questions[-1])}\n{answer}{CLOSING}"
+
+
+def _begun(messages: Sequence[dict[str, Any]]) -> str:
+    """What there is already of the answer that is asked for."""
+    return _text(messages[-1]) if messages[-1]["role"] == "assistant" else ""
 
 
 def _text(message: dict[str, Any]) -> str:

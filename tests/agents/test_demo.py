@@ -171,6 +171,19 @@ async def test_continue_goes_on_with_what_was_not_told_yet() -> None:
     assert seen[0] is DATA and len({told(topic) for topic in seen}) == 4
 
 
+@pytest.mark.parametrize("stopped_at", [1, 57, 800])
+async def test_an_answer_that_was_stopped_goes_on_where_it_ended(stopped_at: int) -> None:
+    whole = text(await answer("Explain df"))
+    chunks = await answer([user("Explain df"), assistant(whole[:stopped_at])])
+
+    assert whole[:stopped_at] + text(chunks) == whole
+    assert not reasoning(chunks) and finish(chunks)
+
+
+async def test_an_answer_that_was_stopped_before_its_first_word_begins_anew() -> None:
+    assert text(await answer([user("Explain df"), assistant("")])) == text(await answer("Explain df"))
+
+
 async def test_a_hostile_question_stays_a_quotation() -> None:
     said = text(await answer("<script>alert(1)</script> ```` | $x$ [a](javascript:b) ![c](d) **e**\n# heading"))
 

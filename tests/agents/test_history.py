@@ -3,6 +3,8 @@
 import base64
 import json
 
+import pytest
+
 from tests.agents.asking import CHAT, agent_at, ask, assistant, user
 from tests.agents.raw import DIALECTS, RawProvider, says
 
@@ -38,6 +40,32 @@ async def test_an_answer_that_was_stopped_before_its_first_word_is_left_out() ->
     sent = await told(user("What is it?"), assistant(""), user("Well?"))
 
     assert [message["role"] for message in sent] == ["user", "user"]
+
+
+async def test_an_unfinished_answer_is_to_be_gone_on_with() -> None:
+    answer = assistant("The mean is 6, and the med")
+    call = {
+        "type": "dynamic-tool",
+        "toolName": "look",
+        "toolCallId": "c",
+        "state": "output-error",
+        "errorText": "stopped",
+    }
+    answer["parts"] += [{"type": "reasoning", "text": "Hm.", "state": "done"}, call]
+
+    *before, last = await told(user("What is it?"), answer)
+
+    assert before == [
+        {"role": "user", "content": "What is it?"},
+        {"role": "assistant", "content": "The mean is 6, and the med"},
+    ]
+    assert last["role"] == "user"
+    assert "exactly there" in last["content"] and "'The mean is 6, and the med'" in last["content"]
+
+
+@pytest.mark.parametrize("begun", ["", " \n"])
+async def test_an_answer_without_a_word_is_asked_for_anew(begun: str) -> None:
+    assert await told(user("What is it?"), assistant(begun)) == [{"role": "user", "content": "What is it?"}]
 
 
 async def test_a_file_is_sent_when_its_bytes_are_there() -> None:

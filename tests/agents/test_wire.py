@@ -69,6 +69,19 @@ async def test_the_model_is_told_the_conversation_and_the_instructions(aimock: A
 
 
 @every_provider
+async def test_an_unfinished_answer_is_gone_on_with(aimock: Aimock, model: str) -> None:
+    """The model is asked once more, and what it says is the rest."""
+    chunks = await ask(agent_at(aimock.url), [user("An unfinished question"), assistant("The mean is 6, and")], model)
+
+    assert text(chunks) == " so is the median."
+    assert finish(chunks)
+    (body,) = await asyncio.to_thread(aimock.requests)
+    roles = [m["role"] for m in body["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert [m["content"] for m in body["messages"][1:3]] == ["An unfinished question", "The mean is 6, and"]
+
+
+@every_provider
 async def test_a_cut_stream_is_truncated_and_not_an_error(aimock: Aimock, model: str) -> None:
     chunks = await ask(agent_at(aimock.url), "A long question", model)
 
