@@ -113,7 +113,7 @@ export function ChatView(props: ChatViewProps): VNode {
 }
 
 function placeholder(transcript: Transcript | null, held: string | null): string {
-  if (held !== null) return 'Ask a follow-up, or press Enter to resume'
+  if (held !== null) return 'Ask a follow-up (Enter resumes)'
   return transcript?.messages.length ? 'Ask a follow-up' : 'Ask a question'
 }
 

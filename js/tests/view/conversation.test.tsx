@@ -285,7 +285,7 @@ describe('the queue', () => {
 
   test('held, Enter resumes where nothing is written', async () => {
     await draw({ transcript: held('stopped') })
-    expect(input().placeholder).toContain('press Enter to resume')
+    expect(input().placeholder).toContain('Enter resumes')
     await type('More')
     expect(find('.jdc-hint')?.textContent).toBe('Waits with the others until you resume')
     await press('Enter')
