@@ -8,6 +8,7 @@ The turn belongs to no request: it runs in a task of its own, and only `stop` an
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import traceback
@@ -26,8 +27,8 @@ logger = logging.getLogger(__name__)
 INTERVAL = 0.025
 """Seconds between two appends: deltas that come closer together share an event."""
 
-PENDING_CHUNKS = 2000
-"""Chunks that may wait for a slow store before the agent has to wait too."""
+PENDING_CHUNKS = 256
+"""Chunks that may wait to be stored before the agent has to wait too."""
 
 STOP_SECONDS = 1.0
 """How long an agent may take to give up its connection; then it is left behind."""
@@ -74,6 +75,7 @@ class Turn:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._urgent = asyncio.Event()
         self._agent: asyncio.Task[e.Finish | None] | None = None
         self._ended_by: tuple[e.Outcome, e.Error | None] | None = None
 
@@ -93,13 +95,14 @@ class Turn:
         if self._ended_by is None and not (self._agent and self._agent.done()):
             self._ended_by = (outcome, error)
             self._arrived.set()
+            self._urgent.set()
             if self._agent:
                 self._agent.cancel()
 
     async def run(self) -> list[e.Event]:
         """Run to the end, and return the last events, `turn-stopped` being the last: the caller stores these."""
         self._agent = asyncio.create_task(self._listen())
-        self._agent.add_done_callback(lambda _: self._arrived.set())
+        self._agent.add_done_callback(lambda _: (self._arrived.set(), self._urgent.set()))
         if self._ended_by:
             self._agent.cancel()
         try:
@@ -120,6 +123,7 @@ class Turn:
                 self._arrived.set()
                 if len(self._pending) >= PENDING_CHUNKS:
                     self._room.clear()
+                    self._urgent.set()
                     await self._room.wait()
         return finish
 
@@ -133,13 +137,23 @@ class Turn:
             over = self._agent.done() or self._ended_by is not None
             chunks, self._pending = self._pending, []
             self._room.set()
+            if not over:
+                self._urgent.clear()
             events = coalesce(chunks)
             if events:
                 await self._append(events)
             if over:
                 return
-            pause = max(self._interval, len(events) / self._limits.events_per_second)
-            await asyncio.wait({self._agent}, timeout=pause)
+            await self._pause(len(events))
+
+    async def _pause(self, events: int) -> None:
+        """Give more chunks the time to come, unless what has come presses; after many events, more time."""
+        assert self._agent is not None
+        if (seconds := events / self._limits.events_per_second) > 0:
+            await asyncio.wait({self._agent}, timeout=seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._interval):
+                await self._urgent.wait()
 
     async def _give_up(self) -> None:
         """Make the agent's task end; one that ignores its cancellation is left behind."""

@@ -178,7 +178,7 @@ async def test_a_slow_store_makes_the_agent_wait_and_loses_nothing() -> None:
         yield e.TextStart(id="x")
         for yielded in range(10_000):
             yield e.TextDelta(id="x", delta="a")
-            if yielded == 1_000:
+            if yielded == PENDING_CHUNKS - 10:
                 asyncio.get_running_loop().call_later(0, gate.set)
         yield e.Finish()
 

@@ -3,7 +3,7 @@
 `N words at R per second` is answered with `w1 w2 w3 … wN`, one word per piece, in paragraphs of twenty, at that pace: a
 word that is missing, doubled or out of place shows at a glance. With `, the last M on demand` those are held back until
 the test demands them; from then on words come ten times as fast. So an answer lasts as long as what happens to it, on a
-slow machine too, and no longer.
+slow machine too, and no longer. An answer that is continued goes on after its last word.
 
 In the folder that `PACED_AGENT` names, every call adds its question to the file `asked`, and the file `demanded` is the
 test's demand.
@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.events import Chunk, Finish, FinishStep, StartStep, TextDelta, TextEnd, TextStart
@@ -27,7 +28,9 @@ class Paced(Agent):
     description = "Answers with as many words as it is told to, at the pace it is told to"
 
     async def run(self, request: Request) -> AsyncGenerator[Chunk]:
-        question = "".join(part["text"] for part in request.messages[-1]["parts"] if part["type"] == "text")
+        *_, asked = (message for message in request.messages if message["role"] == "user")
+        answer = request.messages[-1] if request.messages[-1]["role"] == "assistant" else None
+        question, said = text_of(asked), len(text_of(answer).split()) if answer else 0
         note(question)
         order = ORDER.search(question)
         count, pace, held_back = (int(number or 0) for number in order.groups()) if order else (10, 100, 0)
@@ -35,7 +38,7 @@ class Paced(Agent):
         yield TextStart(id="t")
         clock = asyncio.get_running_loop().time
         due = clock()
-        for n in range(1, count + 1):
+        for n in range(said + 1, count + 1):
             while n > count - held_back and not demanded():
                 await asyncio.sleep(0.02)
                 due = clock()
@@ -45,6 +48,10 @@ class Paced(Agent):
         yield TextEnd(id="t")
         yield FinishStep()
         yield Finish(finish_reason="stop")
+
+
+def text_of(message: dict[str, Any]) -> str:
+    return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
 
 
 def note(question: str) -> None:

@@ -21,13 +21,13 @@ import psutil
 
 ROOT = Path(__file__).parent.parent.parent
 
-App = Literal["lab", "notebook"]
+App = Literal["lab", "notebook", "server"]
 
 
 class Jupyter:
-    """One server: `lab` or `notebook`, its folder, its address, and what its paced agent was asked."""
+    """One server, with or without pages: its folder, its address, and what its paced agent was asked."""
 
-    def __init__(self, app: App, folder: Path, *, base_url: str = "/") -> None:
+    def __init__(self, app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> None:
         self.app: App = app
         self.folder = folder
         self.port = free_port()
@@ -41,7 +41,7 @@ class Jupyter:
         self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30, transport=again)
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
-        self._configure()
+        self._configure(settings)
 
     def start(self) -> None:
         """Returns when the server answers; raises with its output when it does not come up."""
@@ -73,6 +73,16 @@ class Jupyter:
     def close(self) -> None:
         self.kill()
         self._http.close()
+
+    @property
+    def memory(self) -> int:
+        """What the server's process has in memory, in bytes."""
+        assert self._process
+        return psutil.Process(self._process.pid).memory_info().rss
+
+    def post(self, path: str, **body: Any) -> Any:
+        """The JSON answer of a POST."""
+        return self._http.post(path, json=body).raise_for_status().json()
 
     def api(self, path: str, **params: str | int) -> Any:
         """The JSON answer of a GET."""
@@ -122,7 +132,7 @@ class Jupyter:
         nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata={"kernelspec": kernel}), path)
         return path
 
-    def _configure(self) -> None:
+    def _configure(self, settings: dict[str, Any]) -> None:
         config = {
             "ServerApp": {
                 "base_url": self.base_url,
@@ -136,7 +146,7 @@ class Jupyter:
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
             "JupyterNotebookApp": {"expose_app_in_browser": True},
-            "DurableChat": {"agents": ["tests.browser.agent:paced"]},
+            "DurableChat": {"agents": ["tests.browser.agent:paced"], **settings},
         }
         (self.folder / "config.json").write_text(json.dumps(config))
         page_config = self.folder / "config" / "labconfig" / "page_config.json"
@@ -181,9 +191,9 @@ class Jupyter:
 
 
 @contextlib.contextmanager
-def running(app: App, folder: Path, *, base_url: str = "/") -> Iterator[Jupyter]:
-    """A started server that is gone afterwards, whatever happened to it in between."""
-    jupyter = Jupyter(app, folder, base_url=base_url)
+def running(app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> Iterator[Jupyter]:
+    """A started server that is gone afterwards, whatever happened to it in between. `settings` are `DurableChat`'s."""
+    jupyter = Jupyter(app, folder, base_url=base_url, **settings)
     jupyter.start()
     try:
         yield jupyter
