@@ -55,6 +55,7 @@ export class Connection implements Line {
       see: (visible) => {
         open.seen.set(handle, visible)
         this.#settle()
+        if (visible) open.session.seen()
       },
       close: () => {
         open.seen.delete(handle)
@@ -80,6 +81,11 @@ export class Connection implements Line {
 
   backoff(): Backoff {
     return this.#newBackoff()
+  }
+
+  isSeen({ id }: Session): boolean {
+    const open = this.#sessions.get(id)
+    return open !== undefined && isSeen(open)
   }
 
   changed(session: Session): void {
@@ -121,8 +127,11 @@ export class Connection implements Line {
 
   #isWanted(): boolean {
     const sessions = [...this.#sessions.values()]
-    const seen = () => sessions.some((open) => [...open.seen.values()].includes(true))
     const running = () => sessions.some(({ session }) => session.running)
-    return document.hidden ? this.#link.shared && running() : seen() || running()
+    return document.hidden ? this.#link.shared && running() : sessions.some(isSeen) || running()
   }
+}
+
+function isSeen({ seen }: Open): boolean {
+  return [...seen.values()].includes(true)
 }

@@ -15,6 +15,9 @@ export const PATIENCE = 200_000
 /** Milliseconds to wait for a page to give the XSRF token before the last known one is used. */
 const XSRF_PATIENCE = 1000
 
+/** Of what is told of a session, that after which it is not followed any more. */
+const ENDS = new Set(['gone', 'lost', 'dropped'])
+
 interface Page {
   port: MessagePort
   follows: Set<string>
@@ -54,7 +57,7 @@ export class Hub {
     this.#giveUpTheDead()
     switch (message.type) {
       case 'follow':
-        return this.#follow(page, this.#stream, message.session, message.lsn)
+        return this.#follow(page, this.#stream, message)
       case 'unfollow':
         page.follows.delete(message.session)
         return this.#release([message.session])
@@ -82,10 +85,11 @@ export class Hub {
     send(port, { type: 'state', ...this.#stream.state })
   }
 
-  #follow(page: Page, stream: Stream, session: string, lsn: number): void {
+  #follow(page: Page, stream: Stream, { session, lsn, seen }: Extract<ToHub, { type: 'follow' }>): void {
     page.follows.add(session)
-    stream.follow(session, lsn)
-    send(page.port, { type: 'following', session, lsn: stream.position(session) as number })
+    stream.follow(session, lsn, seen)
+    const position = stream.position(session)
+    if (position !== undefined) send(page.port, { type: 'following', session, lsn: position })
   }
 
   #forget(port: MessagePort): void {
@@ -116,7 +120,7 @@ export class Hub {
       return
     }
     for (const page of this.#followers(told.session)) {
-      if (told.type === 'gone' || told.type === 'lost') page.follows.delete(told.session)
+      if (ENDS.has(told.type)) page.follows.delete(told.session)
       send(page.port, told)
     }
   }

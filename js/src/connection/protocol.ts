@@ -13,7 +13,8 @@ import type { Transcript } from '../transcript'
 export type ToHub =
   /** First, and again when the hub has forgotten the page. `api` ends with `/durable-chat/api/`. */
   | { type: 'hello'; api: string; xsrf: string }
-  | { type: 'follow'; session: string; lsn: number }
+  /** `seen`: it is in sight now; said again whenever it comes into sight. */
+  | { type: 'follow'; session: string; lsn: number; seen: boolean }
   | { type: 'unfollow'; session: string }
   /** The answer to `xsrf?`. */
   | { type: 'xsrf'; xsrf: string }
@@ -38,6 +39,8 @@ export type FromHub =
   | { type: 'gone'; session: string; text: string }
   /** The position is of no use: events are missing, or the log ends before it. It is no longer followed. */
   | { type: 'lost'; session: string; reason: 'gap' | 'ahead' }
+  /** More sessions than can be followed were seen since; it is no longer followed. */
+  | { type: 'dropped'; session: string }
   | { type: 'xsrf?' }
   /** The answer to `ping`. */
   | { type: 'pong' }

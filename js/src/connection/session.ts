@@ -21,6 +21,8 @@ export interface Line {
   state: LinkState
   /** Whether events are wanted now. */
   awake: boolean
+  /** Whether the session is in sight. */
+  isSeen(session: Session): boolean
   send(message: ToHub): void
   /** The session has changed. */
   changed(session: Session): void
@@ -49,6 +51,8 @@ type Phase =
   | { is: 'following' }
   /** No events are wanted. */
   | { is: 'resting' }
+  /** Too many others are followed; it is again when it is seen again. */
+  | { is: 'dropped' }
   | { is: 'gone'; text: string }
   | { is: 'closed' }
 
@@ -82,6 +86,7 @@ export class Session implements Actions {
       case 'waiting':
         return 'offline'
       case 'resting':
+      case 'dropped':
       case 'closed':
         return 'idle'
       case 'reading':
@@ -109,12 +114,12 @@ export class Session implements Actions {
     if (this.#phase.is === 'gone' || this.#phase.is === 'closed') return
     switch (message.type) {
       case 'following':
-        if (this.#phase.is !== 'attaching' && this.#phase.is !== 'following') return
+        if (!['attaching', 'following', 'dropped'].includes(this.#phase.is)) return
         if (message.lsn > (this.transcript?.lsn ?? 0)) return void this.#read(true)
         return this.#enter({ is: 'following' })
       case 'events':
         if (this.#phase.is === 'reading') this.#waiting.push(...message.events)
-        else if (this.#phase.is !== 'resting') this.#take(message.events)
+        else if (this.#phase.is === 'attaching' || this.#phase.is === 'following') this.#take(message.events)
         return
       case 'snapshot':
         return this.#replace(message.transcript)
@@ -122,14 +127,24 @@ export class Session implements Actions {
         return this.#enter({ is: 'gone', text: message.text })
       case 'lost':
         return this.#lost(message.reason)
+      case 'dropped':
+        if (this.#phase.is === 'reading') this.#phase.attached = false
+        else if (this.#phase.is === 'attaching' || this.#phase.is === 'following') this.#enter({ is: 'dropped' })
+        return
     }
+  }
+
+  /** It has come into sight. */
+  seen(): void {
+    if (this.#phase.is === 'following') this.#follow()
+    else if (this.#phase.is === 'dropped' && this.#line.awake) this.#attach()
   }
 
   /** The connection's state has changed, or whether events are wanted. */
   settle(): void {
     const { is } = this.#phase
     if (this.#line.awake && is === 'resting') this.#attach()
-    else if (!this.#line.awake && (is === 'attaching' || is === 'following')) this.#rest()
+    else if (!this.#line.awake && ['attaching', 'following', 'dropped'].includes(is)) this.#rest()
     else this.#line.changed(this)
   }
 
@@ -247,8 +262,13 @@ export class Session implements Actions {
   }
 
   #attach(): void {
-    this.#line.send({ type: 'follow', session: this.id, lsn: this.transcript?.lsn ?? 0 })
+    this.#follow()
     this.#enter({ is: 'attaching' })
+  }
+
+  #follow(): void {
+    const seen = this.#line.isSeen(this)
+    this.#line.send({ type: 'follow', session: this.id, lsn: this.transcript?.lsn ?? 0, seen })
   }
 
   #rest(): void {
@@ -373,7 +393,7 @@ export class Session implements Actions {
 
   /** Where no events come, what was asked for is read. */
   #catchUp(): void {
-    if (this.#phase.is === 'resting') void this.#read(false)
+    if (this.#phase.is === 'resting' || this.#phase.is === 'dropped') void this.#read(false)
   }
 
   #rewrite(clientId: string, change: Partial<Written>): void {

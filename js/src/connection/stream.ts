@@ -15,7 +15,7 @@ import { HttpError, request, UNREACHABLE } from './http'
 import type { FromHub, LinkState } from './protocol'
 
 /** What a stream tells. */
-export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' }>
+export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' }>
 
 export interface StreamOptions {
   /** Ends with `/durable-chat/api/`. */
@@ -34,13 +34,17 @@ type SessionEvent = WireEvent & { session: string }
 const CHANGED = 'other sessions are followed'
 const SILENT = 'nothing was heard for too long'
 
+/** As many sessions as the server lets one stream follow. */
+export const MAX_FOLLOWED = 64
+
 /** Milliseconds in which sessions that come together are collected into one request. */
 const TOGETHER = 5
 
 export class Stream {
   readonly #options: StreamOptions
   readonly #backoff: Backoff
-  readonly #positions = new Map<string, number>()
+  /** Those that were seen or heard of last stand last. */
+  #positions = new Map<string, number>()
   /** What the present connection was asked for and still delivers. */
   #carried = new Set<string>()
   #connection: AbortController | null = null
@@ -65,11 +69,18 @@ export class Stream {
     return this.#positions.get(session)
   }
 
-  /** Deliver what comes after `lsn`. A session that is followed already stays where it is. */
-  follow(session: string, lsn: number): void {
-    if (this.#positions.has(session)) return
-    this.#positions.set(session, lsn)
-    this.#restart(TOGETHER)
+  /**
+   * Deliver what comes after `lsn`. A session that is followed already stays where it is. Are there too many, the one that
+   * was seen or heard of least recently is dropped, which is this one if it is not `seen`.
+   */
+  follow(session: string, lsn: number, seen = true): void {
+    const have = this.#positions.get(session)
+    if (seen) this.#move(session, have ?? lsn)
+    else if (have === undefined) this.#positions = new Map([[session, lsn], ...this.#positions])
+    if (have !== undefined) return
+    const [first] = this.#positions.keys()
+    if (first !== undefined && this.#positions.size > MAX_FOLLOWED) this.#drop(first)
+    if (this.#positions.has(session)) this.#restart(TOGETHER)
   }
 
   unfollow(session: string): void {
@@ -88,6 +99,16 @@ export class Stream {
     clearTimeout(this.#timer)
     this.#disconnect(CHANGED)
     this.#setState({ state: 'connecting', text: null })
+  }
+
+  #move(session: string, lsn: number): void {
+    this.#positions.delete(session)
+    this.#positions.set(session, lsn)
+  }
+
+  #drop(session: string): void {
+    this.unfollow(session)
+    this.#options.tell({ type: 'dropped', session })
   }
 
   #restart(delay: number): void {
@@ -177,12 +198,14 @@ export class Stream {
     }
   }
 
-  #take({ session, ...event }: SessionEvent): void {
+  #take({ session, ...rest }: SessionEvent): void {
     if (!this.#carried.has(session)) return
+    // The one event that names its session on a stream of its own too.
+    const event = rest.type === 'session-created' ? { ...rest, session } : rest
     const have = this.#positions.get(session) as number
     if (event.lsn <= have) return
     if (event.lsn !== have + 1) return this.#lose(session, 'gap')
-    this.#positions.set(session, event.lsn)
+    this.#move(session, event.lsn)
     const batch = this.#batch.get(session)
     if (batch) batch.push(event)
     else this.#batch.set(session, [event])

@@ -55,10 +55,10 @@ function join(xsrf = 'token', to = hub) {
 test('many pages, one stream, each page its sessions', async () => {
   for (const session of ['a', 'b']) server.begin(session)
   const [one, two, three] = [join(), join(), join()]
-  one.say({ type: 'follow', session: 'a', lsn: 0 })
-  two.say({ type: 'follow', session: 'a', lsn: 0 })
-  two.say({ type: 'follow', session: 'b', lsn: 2 })
-  three.say({ type: 'follow', session: 'b', lsn: 2 })
+  one.say({ type: 'follow', session: 'a', lsn: 0, seen: true })
+  two.say({ type: 'follow', session: 'a', lsn: 0, seen: true })
+  two.say({ type: 'follow', session: 'b', lsn: 2, seen: true })
+  three.say({ type: 'follow', session: 'b', lsn: 2, seen: true })
   await until(() => [one, two].every(({ lsns }) => lsns('a').length === 4))
   await until(() => [two, three].every(({ lsns }) => lsns('b').length === 2))
   server.say('a', 'x')
@@ -72,10 +72,10 @@ test('many pages, one stream, each page its sessions', async () => {
 test('a page that joins is told where the stream is, and gets everything after that', async () => {
   server.begin('s')
   const early = join()
-  early.say({ type: 'follow', session: 's', lsn: 0 })
+  early.say({ type: 'follow', session: 's', lsn: 0, seen: true })
   await until(() => early.lsns('s').length === 4)
   const late = join()
-  late.say({ type: 'follow', session: 's', lsn: 1 })
+  late.say({ type: 'follow', session: 's', lsn: 1, seen: true })
   await until(() => late.of('following').length === 1)
   expect(late.of('following')).toEqual([{ type: 'following', session: 's', lsn: 4 }])
   server.say('s', 'x', 'y')
@@ -87,15 +87,15 @@ test('a page that joins is told where the stream is, and gets everything after t
 test('a page that leaves stops nobody; with the last one the stream ends', async () => {
   server.begin('s')
   const [one, two] = [join(), join()]
-  one.say({ type: 'follow', session: 's', lsn: 4 })
-  two.say({ type: 'follow', session: 's', lsn: 4 })
+  one.say({ type: 'follow', session: 's', lsn: 4, seen: true })
+  two.say({ type: 'follow', session: 's', lsn: 4, seen: true })
   await until(() => server.readers.size === 1)
   one.say({ type: 'bye' })
   server.say('s', 'x')
   await until(() => two.lsns('s').length === 1)
   two.say({ type: 'unfollow', session: 's' })
   await until(() => server.readers.size === 0)
-  two.say({ type: 'follow', session: 's', lsn: 5 })
+  two.say({ type: 'follow', session: 's', lsn: 5, seen: true })
   server.say('s', 'y')
   await until(() => two.lsns('s').length === 2)
 })
@@ -105,7 +105,7 @@ test('a page that is not heard of is given up; when it speaks again it is told s
   let now = 0
   const timed = newHub({ now: () => now })
   const [frozen, alive] = [join('token', timed), join('token', timed)]
-  frozen.say({ type: 'follow', session: 's', lsn: 4 })
+  frozen.say({ type: 'follow', session: 's', lsn: 4, seen: true })
   await until(() => server.readers.size === 1)
   now = PATIENCE
   alive.say({ type: 'ping' })
@@ -117,7 +117,7 @@ test('a page that is not heard of is given up; when it speaks again it is told s
   frozen.say({ type: 'ping' })
   await until(() => frozen.of('unknown').length === 1)
   frozen.say({ type: 'hello', api: server.api.href, xsrf: '' })
-  frozen.say({ type: 'follow', session: 's', lsn: 4 })
+  frozen.say({ type: 'follow', session: 's', lsn: 4, seen: true })
   server.say('s', 'x')
   await until(() => frozen.lsns('s').length === 1)
   expect(alive.of('unknown')).toEqual([])
@@ -131,7 +131,7 @@ test('the XSRF token is asked of the pages', async () => {
     return true
   }
   const page = join('fresh')
-  page.say({ type: 'follow', session: 's', lsn: 0 })
+  page.say({ type: 'follow', session: 's', lsn: 0, seen: true })
   await until(() => page.lsns('s').length === 4)
   expect(server.requests.map(({ xsrf }) => xsrf)).toEqual(['fresh'])
 })
@@ -139,11 +139,11 @@ test('the XSRF token is asked of the pages', async () => {
 test('what becomes of a session is told to its pages only, which then do not follow it any more', async () => {
   server.begin('s')
   const [one, other] = [join(), join()]
-  one.say({ type: 'follow', session: 'never', lsn: 0 })
-  other.say({ type: 'follow', session: 's', lsn: 4 })
+  one.say({ type: 'follow', session: 'never', lsn: 0, seen: true })
+  other.say({ type: 'follow', session: 's', lsn: 4, seen: true })
   await until(() => one.of('gone').length === 1)
   expect(other.of('gone')).toEqual([])
   server.begin('never')
-  one.say({ type: 'follow', session: 'never', lsn: 0 })
+  one.say({ type: 'follow', session: 'never', lsn: 0, seen: true })
   await until(() => one.lsns('never').length === 4)
 })

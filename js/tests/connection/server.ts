@@ -11,6 +11,9 @@ import type { AddressInfo } from 'node:net'
 import type { WireEvent } from '../../src/events'
 import { emptyTranscript, fold } from '../../src/transcript'
 
+/** How many sessions the server lets one stream follow. */
+export const MAX_FOLLOWED = 64
+
 interface Body {
   client_id?: string
   message_id?: string
@@ -170,6 +173,7 @@ export class ChatServer {
 
   #stream(response: ServerResponse, after: string[]): void {
     const positions = new Map(after.map((text) => text.split(':') as [string, string]).map(([id, lsn]) => [id, +lsn]))
+    if (positions.size > MAX_FOLLOWED) return reply(response, 400, { message: 'Too many sessions.', code: 'too-many' })
     const sessions = [...positions.keys()].join()
     const attempt = (this.#attempts.get(sessions) ?? 0) + 1
     this.#attempts.set(sessions, attempt)

@@ -6,7 +6,7 @@ import type { Handle } from '../../src/connection/connection'
 import type { Session } from '../../src/connection/session'
 import { emptyTranscript, fold, type TextPart, type Transcript, type UIMessage, versions } from '../../src/transcript'
 import { Browser, show, text } from './page'
-import { ChatServer, reply } from './server'
+import { ChatServer, MAX_FOLLOWED, reply } from './server'
 import { until } from './until'
 
 let server: ChatServer
@@ -460,6 +460,33 @@ test('a command that is refused is the notice, until the next one', async () => 
     expect(session.notice).toBeNull()
     await until(() => session.notice === 'Not now.')
   }
+})
+
+test('failure 24: a session that was dropped is told so, and goes on when it is seen again', async () => {
+  const names = Array.from({ length: MAX_FOLLOWED + 6 }, (_, n) => `s_${n}`)
+  names.forEach((name) => server.begin(name))
+  const page = browser.open(server.api)
+  const cells = names.map((name) => page.open(name, () => undefined))
+  const first = cells[0] as Handle
+  first.see(true)
+  const states = (state: string) => cells.filter(({ session }) => session.state === state)
+  await until(() => states('live').length === MAX_FOLLOWED && states('idle').length === 6)
+  const dropped = states('idle')[0] as Handle
+  expect(first.session.state).toBe('live')
+  server.say(dropped.session.id, 'meanwhile')
+  dropped.see(true)
+  await until(() => dropped.session.state === 'live' && text(dropped) === 'meanwhile')
+  server.say(dropped.session.id, ' and then')
+  await until(() => text(dropped) === 'meanwhile and then')
+  expect(first.session.state).toBe('live')
+  expect(states('live')).toHaveLength(MAX_FOLLOWED)
+  names.forEach((name) => server.end(name))
+  for (const cell of cells) {
+    cell.see(true)
+    await until(() => !cell.session.running)
+    isTrue(cell)
+  }
+  expect(Math.max(...server.requests.map(({ query }) => query.getAll('after').length))).toBe(MAX_FOLLOWED)
 })
 
 async function opened(): Promise<Handle> {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { Backoff } from '../../src/connection/backoff'
 import { Stream, type StreamOptions, type Told } from '../../src/connection/stream'
-import { ChatServer, frame, reply } from './server'
+import { ChatServer, frame, MAX_FOLLOWED, reply } from './server'
 import { range, until } from './until'
 
 let server: ChatServer
@@ -266,6 +266,22 @@ test('a session that is followed anew from before is delivered anew', async () =
   await until(() => lsns('s').length === 8)
   expect(lsns('s')).toEqual([1, 2, 3, 4, 3, 4, 5, 6])
   expect(of('lost')).toEqual([])
+})
+
+test('of too many sessions, the one that was asked for and heard of least recently is dropped', async () => {
+  const names = Array.from({ length: MAX_FOLLOWED }, (_, n) => `s_${n}`)
+  for (const name of [...names, 'one', 'more']) server.begin(name)
+  const { stream, lsns, of } = open()
+  names.forEach((name) => stream.follow(name, 4))
+  stream.follow('s_0', 4)
+  await until(() => server.readers.size === 1)
+  server.say('s_1', 'a')
+  await until(() => lsns('s_1').length === 1)
+  stream.follow('one', 0)
+  stream.follow('more', 0)
+  await until(() => lsns('one').length === 4 && lsns('more').length === 4)
+  expect(of('dropped').map(({ session }) => session)).toEqual(['s_2', 's_3'])
+  expect(of('state')).toHaveLength(1)
 })
 
 test('asking for a new attempt does not wait for the back-off', async () => {
