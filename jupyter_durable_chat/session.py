@@ -468,21 +468,26 @@ class Session(Replica):
 
     async def _start(self, start: Start) -> None:
         """Store that a turn begins, and run it."""
+        # While this waits, who reads moves the transcript on, beyond what was decided on.
+        seen = self.transcript.lsn
         agent, model = self._whom(start.agent, start.model)
         if self._running:
             # Its outcome is stored; what is left of it is to clear up.
             await asyncio.wait({self._running})
         place = self._admission.turn(start.user)
         try:
-            epoch = await self._begin(start, agent, model)
+            epoch = await self._begin(start, agent, model, seen)
         except BaseException:
             place.give_back()
             raise
         request = Request(messages=self._shown_to_agent(start.message_id), model=model)
         self._run(start.turn_id, epoch, agent, request, place)
 
-    async def _begin(self, start: Start, agent: Agent, model: str | None) -> int:
-        """Store the beginning of a turn under a new lease; returns its epoch. Raises `Conflict`, `Busy`."""
+    async def _begin(self, start: Start, agent: Agent, model: str | None, seen: int) -> int:
+        """Store the beginning of a turn under a new lease, when nothing came after `seen`; returns its epoch.
+
+        Raises `Conflict`, `Busy`.
+        """
         try:
             epoch = await self._log.lease(self.id, self._holder, self._lease_seconds)
         except LeaseHeld as held:
@@ -506,7 +511,7 @@ class Session(Replica):
                 self.id,
                 records,
                 epoch=epoch,
-                after=self.transcript.lsn,
+                after=seen,
                 labels={"status": "streaming"} | KEPT | self.queue_label(start.before),
                 summary=summary(self.transcript, preview=question, more=2),
                 words=question or "",
