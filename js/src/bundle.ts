@@ -5,8 +5,9 @@
  */
 
 import { isRecord, restoreTranscript } from './restore'
-import { isOfTurn, type Transcript } from './transcript'
+import { isOfTurn, type Transcript, type UIMessage } from './transcript'
 import { toHtml, toMarkdown, toText } from './view'
+import { messagesOf } from './view/static'
 
 export const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
 
@@ -57,16 +58,20 @@ export function output(bundle: ChatBundle, transcript: Transcript): Record<strin
 }
 
 /**
- * The transcript as it is kept, for drawing only: the turn's messages, those of the chosen branch, and without the oldest
- * ones as far as it is larger than `limit`.
+ * The transcript as an output keeps it, to be drawn: what the turn shows, or the shown branch and what waits. As far as that
+ * is larger than `limit`, what is oldest is left out, and of what waits everything.
  */
 export function limited(transcript: Transcript, turn: string | null, limit = SNAPSHOT_BYTES): Transcript {
-  const messages = transcript.messages.filter((message) => turn === null || isOfTurn(message, turn))
-  const kept = { ...transcript, messages, others: [], removed: [] }
-  let size = jsonBytes(kept)
+  const messages = [...messagesOf(transcript, turn)]
+  const ofTurn = (waiting: UIMessage[]) => waiting.filter((message) => turn !== null && isOfTurn(message, turn))
+  const { queue, removed } = transcript
+  let left: Transcript = { ...transcript, messages, others: [], queue: turn === null ? queue : ofTurn(queue), removed: ofTurn(removed) }
+  let size = jsonBytes(left)
   while (size > limit && messages.length > 0) size -= jsonBytes(messages.shift()) + 1
-  const omitted = transcript.messages.length - messages.length
-  return { ...kept, ...(omitted > 0 ? { omitted } : {}) }
+  if (size > limit) left = { ...left, queue: [], removed: [] }
+  const kept = new Set(messages)
+  const omitted = transcript.messages.filter((message) => !kept.has(message)).length
+  return omitted > 0 ? { ...left, omitted } : left
 }
 
 /** A turn runs, or is about to: its question is there already. */
@@ -74,10 +79,11 @@ function isMoving({ turn, messages }: Transcript): boolean {
   return turn !== null || messages.at(-1)?.metadata.turn === null
 }
 
-/** When what there is of the turn ended, which is more than once when its answer is gone on with; `null`: it runs. */
+/** When the turn ended, which is more than once when its answer is gone on with; `null`: it waits or runs. */
 function end(transcript: Transcript, turn: string): string | null {
-  const ofTurn = transcript.messages.filter((message) => isOfTurn(message, turn))
-  return ofTurn.findLast(({ metadata }) => metadata.outcome !== undefined)?.metadata.finished_at ?? null
+  if (transcript.removed.some((message) => isOfTurn(message, turn))) return 'removed'
+  const answer = messagesOf(transcript, turn).findLast(({ metadata }) => metadata.outcome !== undefined)
+  return answer?.metadata.finished_at ?? null
 }
 
 function jsonBytes(value: unknown): number {

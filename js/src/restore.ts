@@ -24,16 +24,17 @@ const optionally =
     value === undefined || check(value)
 const anything = () => true
 
-/** A saved transcript. It is for drawing: what is not on the chosen branch, and what was removed, is not in it. */
+/** A saved transcript. It is for drawing: what is on other branches is not in it. */
 export function restoreTranscript(data: unknown): Transcript | null {
   if (!isRecord(data) || !isString(data.id) || !Array.isArray(data.messages)) return null
   return withDefaults({
     ...emptyTranscript(),
     ...pick(data, TRANSCRIPT),
     id: data.id as string,
-    messages: data.messages.flatMap(restoreMessage),
+    messages: restoreMessages(data.messages),
     turn: isRecord(data.turn) && isWhole(data.turn, TURN) ? (data.turn as unknown as Turn) : null,
-    queue: Array.isArray(data.queue) ? data.queue.flatMap(restoreMessage) : [],
+    queue: restoreMessages(data.queue),
+    removed: restoreMessages(data.removed),
     usage: isRecord(data.usage) && Object.values(data.usage).every(isNumber) ? (data.usage as Transcript['usage']) : {},
   })
 }
@@ -52,7 +53,7 @@ export function withDefaults(transcript: Transcript): Transcript {
   }
 }
 
-const TRANSCRIPT: Checks<Omit<Transcript, 'others' | 'removed'>> = {
+const TRANSCRIPT: Checks<Transcript> = {
   lsn: isNumber,
   title: isText,
   name: isString,
@@ -95,6 +96,10 @@ const METADATA: Checks<Metadata> = {
   author: (value) => isRecord(value) && isString(value.username) && isString(value.name ?? '') && isText(value.color ?? null),
   error: (value) => isRecord(value) && isString(value.category) && isString(value.text),
   usage: (value) => isRecord(value) && Object.values(value).every(isNumber),
+}
+
+function restoreMessages(data: unknown): UIMessage[] {
+  return Array.isArray(data) ? data.flatMap(restoreMessage) : []
 }
 
 function restoreMessage(data: unknown): UIMessage[] {

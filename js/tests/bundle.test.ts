@@ -59,6 +59,30 @@ test('what is kept says what the cell shows, and whose widget it is', () => {
   }
 })
 
+test('of a chat the shown branch and what waits are kept; of a turn, what it has of that', () => {
+  const { transcript } = vector('queue')
+  expect(limited(transcript, null)).toEqual({ ...transcript, removed: [] })
+  const kept = (turn: string) => {
+    const { messages, others, queue, removed } = limited(transcript, turn)
+    return [messages, others, queue, removed].map((list) => list.map(({ id }) => id))
+  }
+  expect(kept('t_1')).toEqual([['m_1', 'm_2'], [], [], []])
+  expect(kept('t_2')).toEqual([[], [], [], ['q_1']])
+  expect(kept('t_3')).toEqual([[], [], ['q_2'], []])
+  expect(limited(vector('branches').transcript, null).others).toEqual([])
+})
+
+test("a turn's answer that is gone on with is kept again when that is over; so is a message that was removed", () => {
+  const log = vector('continue')
+  const stops = log.events.filter(({ type }) => type === 'turn-stopped')
+  const first = stops[0]?.turn as string
+  const { continued = [] } = log.transcript.messages.findLast(({ role }) => role === 'assistant')?.metadata ?? {}
+  expect(continued[0]?.turn).toBe(first)
+  expect(rewrites(log, first)).toEqual(stops.map(({ lsn }) => lsn))
+  const queue = vector('queue')
+  expect(rewrites(queue, 't_2')).toEqual(queue.events.flatMap(({ type, lsn }) => (type === 'message-dequeued' ? [lsn] : [])))
+})
+
 test('the oldest messages are left out of what would be too large', () => {
   const { transcript } = vector('two-turns')
   const [message] = transcript.messages as [Transcript['messages'][0]]

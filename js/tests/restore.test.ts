@@ -26,18 +26,19 @@ test.each(transcripts)('what the fold gives comes back as it was', (transcript) 
   expect(restoreTranscript(JSON.parse(JSON.stringify(transcript)))).toEqual(withoutExtras(transcript))
 })
 
-/** What is not drawn is not restored: other branches, what was removed, metadata that nobody here knows. */
+/** What is not drawn is not restored: other branches, and metadata that nobody here knows. */
 function withoutExtras(transcript: Transcript): Transcript {
   const drawn = (message: UIMessage): UIMessage => {
-    const { k: _k, z: _z, tools: _tools, sent: _sent, ...metadata } = message.metadata
-    return { ...message, metadata }
+    const unknown = ['k', 'z', 'tools', 'sent', 'default_agent', 'default_model']
+    const known = Object.entries(message.metadata).filter(([name]) => !unknown.includes(name))
+    return { ...message, metadata: Object.fromEntries(known) }
   }
   return {
     ...transcript,
     messages: transcript.messages.map(drawn),
     others: [],
     queue: transcript.queue.map(drawn),
-    removed: [],
+    removed: transcript.removed.map(drawn),
   }
 }
 
