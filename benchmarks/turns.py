@@ -1,13 +1,17 @@
-"""A hundred answers at 50 tokens a second in one server, followed live, while Jupyter's own API is asked all the time.
+"""Two hundred answers at 50 tokens a second in one server, followed live, while Jupyter's own API is asked.
 
-Prints how long `/api/status` took, and fails when its 99th percentile is over the limit or when a word is missing: in
-what the live reader was sent, or in the log.
+    python benchmarks/turns.py [SECONDS]
+
+Two rounds of so many seconds (60). Prints how long `/api/status` took and what the server has in memory after each,
+and fails when the 99th percentile is over the limit, when memory has grown by more than a few times the text of the
+second round, or when a word is missing: in what the live reader was sent, or in the log.
 """
 
 import asyncio
 import json
 import multiprocessing
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,30 +21,46 @@ import httpx2
 
 from tests.browser.jupyter import Jupyter, running
 
-TURNS = 100
-QUESTION = "500 words at 50 per second"
-ANSWER = [f"w{n}" for n in range(1, 501)]
-LIMIT = 50
+TURNS = 200
+RATE = 50
+LIMIT = 100
+FOLLOWED = 64
+"""Sessions that one shared stream follows."""
+
+GROWTH = 4
+"""Bytes of memory for each byte of text: as it is shown, as it is stored, and what lies between."""
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, running("lab", Path(folder)) as jupyter:
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    words = [f"w{n}" for n in range(1, RATE * seconds + 1)]
+    settings = {"max_messages_per_minute": 0}
+    with tempfile.TemporaryDirectory() as folder, running("server", Path(folder), **settings) as jupyter:
         sessions = asyncio.run(create(jupyter))
-        with multiprocessing.get_context("spawn").Pool(1) as reader:
-            followed = reader.apply_async(follow, [jupyter.url, jupyter.token, sessions])
-            idle = asyncio.run(probe(jupyter, 200))
-            took, seconds = asyncio.run(measure(jupyter, sessions))
-            live = followed.get(60)
-        stored = {session: answer_of(jupyter.events(session)) for session in sessions}
-    lost = sum(answer != ANSWER for answer in [*live.values(), *stored.values()])
-    print(
-        f"{TURNS} turns at 50 tokens/s, followed live: {TURNS * len(ANSWER) / seconds:.0f} tokens/s for {seconds:.1f} s"
-    )
-    print(f"/api/status without turns: {figures(idle)}")
-    print(f"/api/status with {TURNS} turns: {figures(took)}; limit of p99 {LIMIT} ms")
-    print(f"answers with a word missing, doubled or out of place: {lost} of {2 * TURNS}")
-    if lost or p99(took) > LIMIT:
+        idle = asyncio.run(probe(jupyter, 200))
+        print(f"/api/status without turns: {figures(idle)}")
+        rounds = [one_round(jupyter, sessions, f"round {n}: {len(words)} words at {RATE} per second") for n in (1, 2)]
+        stored = [words_of(jupyter.events(session)) for session in sessions]
+    for n, (took, elapsed, memory, _) in enumerate(rounds, 1):
+        print(f"round {n}: {TURNS} turns at {TURNS * len(words) / elapsed:,.0f} tokens/s together for {elapsed:.0f} s")
+        print(f"  /api/status {figures(took)}; limit of p99 {LIMIT} ms; memory {memory / 1e6:.1f} MB")
+    lost = sum(answer != words for _, _, _, live in rounds for answer in live) + sum(s != words * 2 for s in stored)
+    print(f"answers with a word missing, doubled or out of place: {lost} of {3 * TURNS}")
+    grown = rounds[1][2] - rounds[0][2]
+    allowed = GROWTH * TURNS * len(" ".join(words))
+    print(f"memory grew by {grown / 1e6:.1f} MB in the second round; its text allows {allowed / 1e6:.1f} MB")
+    if lost or any(p99(took) > LIMIT for took, *_ in rounds) or grown > allowed:
         raise SystemExit("not good enough")
+
+
+def one_round(jupyter: Jupyter, sessions: list[str], question: str) -> tuple[list[float], float, int, list[list[str]]]:
+    """Milliseconds of each `/api/status`, seconds in all, bytes in memory afterwards, and the answers as they came."""
+    after = [f"{session}:{jupyter.transcript(session)['lsn']}" for session in sessions]
+    with multiprocessing.get_context("spawn").Pool(1) as reader:
+        followed = reader.apply_async(follow, [jupyter.url, jupyter.token, after])
+        took, elapsed = asyncio.run(measure(jupyter, sessions, question))
+        live = followed.get(60)
+    return took, elapsed, jupyter.memory, live
 
 
 def client(url: str, token: str) -> httpx2.AsyncClient:
@@ -53,12 +73,12 @@ async def create(jupyter: Jupyter) -> list[str]:
         return [answer.raise_for_status().json()["id"] for answer in answers]
 
 
-async def measure(jupyter: Jupyter, sessions: list[str]) -> tuple[list[float], float]:
+async def measure(jupyter: Jupyter, sessions: list[str], question: str) -> tuple[list[float], float]:
     """How long each `/api/status` took, in ms, while all turns ran, and how long that was, in seconds."""
     async with client(jupyter.url, jupyter.token) as http:
         start = time.monotonic()
         for session in sessions:
-            message = {"client_id": f"c-{session}", "text": QUESTION}
+            message = {"client_id": question, "text": question}
             (await http.post(f"durable-chat/api/sessions/{session}/messages", json=message)).raise_for_status()
     took: list[float] = []
     while jupyter.api("durable-chat/api/health")["turns"]:
@@ -79,17 +99,25 @@ async def probe(jupyter: Jupyter, times: int) -> list[float]:
     return took
 
 
-def follow(url: str, token: str, sessions: list[str]) -> dict[str, list[str]]:
-    """Read all sessions live on one shared stream, as a browser does, until every turn has ended; their answers."""
-    events: dict[str, list[dict[str, Any]]] = {session: [] for session in sessions}
-    running = set(sessions)
-    after = {"after": [f"{session}:0" for session in sessions]}
-    with (
-        httpx2.Client(base_url=url, headers={"Authorization": f"token {token}"}, timeout=60) as http,
-        http.stream("GET", "durable-chat/api/events", params=after) as stream,
-    ):
+def follow(url: str, token: str, after: list[str]) -> list[list[str]]:
+    """Read all sessions live on shared streams, as browsers do, until every turn has ended; their answers."""
+
+    async def everything() -> list[list[str]]:
+        streams = [after[n : n + FOLLOWED] for n in range(0, len(after), FOLLOWED)]
+        async with client(url, token) as http:
+            return [
+                answer for found in await asyncio.gather(*(one(http, part) for part in streams)) for answer in found
+            ]
+
+    return asyncio.run(everything())
+
+
+async def one(http: httpx2.AsyncClient, after: list[str]) -> list[list[str]]:
+    events: dict[str, list[dict[str, Any]]] = {position.partition(":")[0]: [] for position in after}
+    running = set(events)
+    async with http.stream("GET", "durable-chat/api/events", params={"after": after}) as stream:
         named = None
-        for line in stream.iter_lines():
+        async for line in stream.aiter_lines():
             if line.startswith("event:"):
                 named = line
             elif not line:
@@ -101,13 +129,15 @@ def follow(url: str, token: str, sessions: list[str]) -> dict[str, list[str]]:
                     running.discard(event["session"])
                     if not running:
                         break
-    return {session: answer_of(found) for session, found in events.items()}
+    return [words_of(found) for found in events.values()]
 
 
-def answer_of(events: list[dict[str, Any]]) -> list[str]:
-    """The words of an answer, from events that must have no gap."""
-    assert [event["lsn"] for event in events] == list(range(1, len(events) + 1))
-    pieces: list[str] = [event["delta"] for event in events if event["type"] == "text-delta"]
+def words_of(events: list[dict[str, Any]]) -> list[str]:
+    """The words of answers, from events that must have no gap."""
+    first = events[0]["lsn"]
+    assert [event["lsn"] for event in events] == list(range(first, first + len(events)))
+    # The last word of an answer has no space after it, and the next answer begins with a part of its own.
+    pieces: list[str] = [event.get("delta", " ") for event in events if event["type"] in ("text-delta", "text-end")]
     return "".join(pieces).split()
 
 

@@ -42,7 +42,7 @@ class Paced(Agent):
             while n > count - held_back and not demanded():
                 await asyncio.sleep(0.02)
                 due = clock()
-            due += 1 / (pace * HURRY if demanded() else pace)
+            due += 1 / (pace * HURRY if held_back and demanded() else pace)
             await asyncio.sleep(due - clock())
             yield TextDelta(id="t", delta=f"w{n}" + (" " if n % 20 else "\n\n"))
         yield TextEnd(id="t")
