@@ -124,9 +124,9 @@ class Client:
         """Take a waiting message out of the queue; false for one whose turn has started."""
         return self._call("DELETE", session_path(session, "queue", quote(message, safe="")))["removed"]
 
-    def stop(self, session: str, turn: str | None = None) -> bool:
+    def stop(self, session: str, turn: str) -> bool:
         """Whether there was something to stop. Its outcome is in the log when this returns."""
-        return self._call("POST", session_path(session, "stop"), {"turn_id": turn} if turn else {})["stopped"]
+        return self._call("POST", session_path(session, "stop"), {"turn_id": turn})["stopped"]
 
     def fork(self, session: str, **at: int | str) -> JSON:
         """A new session with the history up to `lsn` or `message_id`: its transcript."""

@@ -122,7 +122,18 @@ class Conversation:
         return answer
 
     def stop(self, turn: str | None = None) -> bool:
-        return self._do(lambda client, session: client.stop(session, turn))
+        """Stop this turn, or the one that runs.
+
+        It is stopped by its name, so that a request that arrives twice, or late, stops no other.
+        """
+        if turn is not None:
+            return self._do(lambda client, session: client.stop(session, turn))
+        reader = self.open()
+        while True:
+            reader.refresh()
+            running = reader.look(lambda transcript: transcript.turn["id"] if transcript.turn else None)
+            if running is None or self.stop(running):
+                return running is not None
 
     def fork(self, **at: Any) -> str:
         """The id of a new session with the history up to `lsn` or `message_id`; without either, up to now."""

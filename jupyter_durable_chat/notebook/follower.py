@@ -44,7 +44,10 @@ SILENCE_SECONDS = 45.0
 STREAM_SESSIONS = 64
 """The server takes no more in one stream. None is dropped for it: an observer looks only when something moves."""
 
-MAX_BACKOFF_SECONDS = 10.0
+PAUSE_SECONDS = 0.2
+"""The longest pause after a connection that broke; it doubles with every failure up to `MAX_PAUSE_SECONDS`."""
+
+MAX_PAUSE_SECONDS = 10.0
 
 CONFLICT = 409
 """Of a session that is gone from the stream: it is there, but not at our position."""
@@ -193,12 +196,13 @@ class Reader:
 class Follower:
     """The kernel's connection to the sessions of one server. Safe to use from several threads.
 
-    What says nothing for `silence` seconds is dead.
+    A connection that says nothing for `silence` seconds is dead; another follows after `pause` seconds or less.
     """
 
-    def __init__(self, client: Client, *, silence: float = SILENCE_SECONDS) -> None:
+    def __init__(self, client: Client, *, silence: float = SILENCE_SECONDS, pause: float = PAUSE_SECONDS) -> None:
         self.client = client
         self.silence = silence
+        self.pause = pause
         self.problem: ChatError | None = None
         self._lock = threading.Lock()
         self._readers: weakref.WeakValueDictionary[str, Reader] = weakref.WeakValueDictionary()
@@ -270,7 +274,7 @@ class _Thread(threading.Thread):
         self._loop = asyncio.new_event_loop()
         self._connection: asyncio.Task[None] | None = None
         self._changed: dict[Reader, None] = {}
-        self._failures = 0
+        self._pause = follower.pause
 
     # From any thread
 
@@ -313,8 +317,7 @@ class _Thread(threading.Thread):
             self.follower.problem = error
             if error.status in REFUSED:
                 self._give_up(positions, error)
-        self._failures += 1
-        longest = min(MAX_BACKOFF_SECONDS, 0.1 * 2**self._failures)
+        longest, self._pause = self._pause, min(2 * self._pause, MAX_PAUSE_SECONDS)
         await asyncio.sleep(random.uniform(longest / 2, longest))
 
     async def _read_all(self, http: "httpx2.AsyncClient", positions: dict[str, int]) -> None:
@@ -340,7 +343,7 @@ class _Thread(threading.Thread):
                 check(source.response)
             self.follower.problem = None
             async for message in source:
-                self._failures = 0
+                self._pause = self.follower.pause
                 if message.data:  # the parser also reports a lone `retry:`
                     await self._take(http, message.event, message.data)
 
