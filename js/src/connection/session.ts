@@ -343,14 +343,19 @@ export class Session implements Actions {
   /** A command that is over when it is answered; a refusal is said. */
   async #do(command: () => Promise<unknown>): Promise<void> {
     try {
-      this.#problem = null
+      this.#report(null)
       await command()
       this.#catchUp()
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
-      this.#problem = error.message
-      this.#line.changed(this)
+      this.#report(error.message)
     }
+  }
+
+  #report(problem: string | null): void {
+    if (problem === this.#problem) return
+    this.#problem = problem
+    this.#line.changed(this)
   }
 
   /** One new answer at a time: pressed twice is asked once. */
