@@ -342,10 +342,18 @@ describe('what cannot be asked', () => {
   })
 })
 
-test('a message with versions that did not change is not drawn again', async () => {
-  await draw({ transcript: withVersions(2) })
-  const retried = find('.jdc-versions span') as HTMLElement
-  retried.textContent = 'touched'
-  await draw({ transcript: withVersions(2, { lsn: 99 }) })
-  expect(find('.jdc-versions span')?.textContent).toBe('touched')
+test('a text that grows draws no other message again, whatever their versions', async () => {
+  let looks = 0
+  const counts: number[] = []
+  const { parts, ...rest } = answers[1]
+  const kept: UIMessage = Object.defineProperty({ ...rest, parts }, 'parts', { get: () => (looks++, parts) })
+  for (const text of ['Half', 'Half an', 'Half an answer']) {
+    const { messages, turn } = running(text)
+    const others = [answers[0], answers[2]]
+    await draw({ transcript: transcript([asked, kept, ...messages], { others, turn, queue: [waiting('w1', text)] }) })
+    expect(find('[data-message-id="a_t_1"] .jdc-text')?.textContent?.trim()).toBe(text)
+    counts.push(looks)
+  }
+  expect(counts[0]).toBeGreaterThan(0)
+  expect(counts).toEqual([counts[0], counts[0], counts[0]])
 })
