@@ -17,6 +17,14 @@ from jupyter_durable_chat.events import AnyEvent, Usage
 
 JSON = dict[str, Any]
 
+_OURS = frozenset(
+    {
+        *("at", "lsn", "parent", "turn", "agent", "model", "client_id", "outcome", "error", "usage"),
+        *("finished_at", "finished_lsn", "continued", "continued_lsn"),
+    }
+)
+"""What an agent cannot say of its message."""
+
 _TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
 
 
@@ -290,7 +298,8 @@ class Transcript:
         return self._messages[self.turn["message_id"]]
 
     def _metadata(self, event: events.Start | events.MessageMetadata | events.Finish) -> None:
-        self._answer()["metadata"].update(event.message_metadata or {})
+        said = event.message_metadata or {}
+        self._answer()["metadata"].update({name: said[name] for name in said if name not in _OURS})
 
     def _start_step(self, event: events.StartStep) -> None:
         self._answer()["parts"].append({"type": "step-start"})

@@ -212,6 +212,12 @@ function inOrder(messages: UIMessage[]): UIMessage[] {
   return messages.sort((one, other) => (one.metadata.lsn ?? 0) - (other.metadata.lsn ?? 0))
 }
 
+/** What an agent cannot say of its message. */
+const OURS = new Set([
+  ...['at', 'lsn', 'parent', 'turn', 'agent', 'model', 'client_id', 'outcome', 'error', 'usage'],
+  ...['finished_at', 'finished_lsn', 'continued', 'continued_lsn'],
+])
+
 const TOOL_ENDS = new Set(['output-available', 'output-error', 'output-denied'])
 
 type EventOf<T extends Event['type']> = Extract<Event, { type: T }>
@@ -398,7 +404,8 @@ class Draft {
       case 'message-metadata':
       case 'finish':
         return this.#changeAnswer((answer) => {
-          answer.metadata = { ...answer.metadata, ...event.messageMetadata }
+          const said = Object.entries(event.messageMetadata ?? {}).filter(([name]) => !OURS.has(name))
+          answer.metadata = { ...answer.metadata, ...Object.fromEntries(said) }
         })
       case 'start-step':
         return this.#add({ type: 'step-start' })
