@@ -1,7 +1,8 @@
 """`%%chat`: a cell is a question, and its output is the answer, which arrives by itself.
 
 `{expression}` in the question is the value of that expression in the notebook; `{{` and `}}` are braces. The line takes
-`$name` as in every magic. The cell ends when the question is kept, not when the answer is there.
+`$name` as in every magic. The cell ends when the question is kept, not when the answer is there; one that comes while
+another is answered waits for its turn, so a notebook of chat cells can be run at once.
 """
 
 from typing import Any

@@ -53,9 +53,9 @@ def said(transcript: JSON) -> list[str]:
 
 
 def test_cut_at_every_byte(client: Client, direct: Client, proxy: Proxy) -> None:
-    """Of the stream of an answer: in its head, in an event, between two, at the end of a line."""
+    """Of the stream of an answer: in its head, in an event, inside of a character, between two lines."""
     session = direct.create()
-    direct.send(session["id"], "42", agent="obedient")
+    direct.send(session["id"], "é🙂", agent="obedient")
     until(Follower(direct).reader(session), answered(1))
     whole = direct.transcript(session["id"])
     follower = Follower(client, pause=0)
