@@ -228,8 +228,8 @@ class TestLimits:
         end, text = await self.ended(agent, Limits(first_token=60, inactivity=0.01))
         assert text == "half" and end.error is not None and "not said anything for 0.01" in end.error.text
 
-    async def test_total_and_not_age_alone(self) -> None:
-        """Failure 28: a time-out killed healthy long answers."""
+    async def test_failure_28_total_and_not_age_alone(self) -> None:
+        """A time-out killed healthy long answers."""
         agent = Scripted()
         agent.say(e.TextStart(id="x"))
         end, _ = await self.ended(agent, Limits(inactivity=60, total=0.02))

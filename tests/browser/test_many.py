@@ -22,7 +22,7 @@ def chat_cell(name: str) -> str:
 
 
 @pytest.mark.timeout(400)
-def test_i_twelve_chats_in_a_notebook_and_ten_tabs(open_notebook: Open, jupyter: Jupyter) -> None:
+def test_failure_36_i_twelve_chats_in_a_notebook_and_ten_tabs(open_notebook: Open, jupyter: Jupyter) -> None:
     notebook = open_notebook(*[chat_cell(f"chat {n}") for n in range(CHATS)], name="many.ipynb")
     for n in range(CHATS):
         notebook.run_to_end(n)

@@ -62,7 +62,7 @@ def test_b_kernel_restart(open_notebook: Open) -> None:
     assert_goes_on(notebook)
 
 
-def test_c_kernel_restart_then_reload(open_notebook: Open) -> None:
+def test_failure_35_c_kernel_restart_then_reload(open_notebook: Open) -> None:
     notebook = ask(open_notebook(CHAT_CELL))
     notebook.save()
     notebook.restart_kernel()

@@ -1,4 +1,4 @@
-"""An agent that gives as much as it is asked for: `N reports of K kB`, of calls that nobody made, so no transcript grows."""
+"""An agent that gives what it is asked for: `N reports of K kB`, of calls that nobody made, so no transcript grows."""
 
 from collections.abc import AsyncGenerator
 

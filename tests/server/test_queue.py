@@ -54,8 +54,8 @@ async def test_a_queued_message_keeps_the_model_that_its_session_had(api: Api, a
     assert agent.requests[1].model == "m:before"
 
 
-async def test_a_queued_message_keeps_what_it_was_sent_with(api: Api, agent: Scripted) -> None:
-    """Failure 18: a queued message ran with other permissions than it was sent with."""
+async def test_failure_18_a_queued_message_keeps_what_it_was_sent_with(api: Api, agent: Scripted) -> None:
+    """A queued message ran with other permissions than it was sent with."""
     session = await api.session()
     await api.send(session, "first", "c_first")
     await api.send(session, "second", "c_second", agent="scripted", model="m:one", tools=["f"])
@@ -135,8 +135,8 @@ async def test_what_does_not_wait_is_refused(api: Api, method: str, path: str, b
     assert answer.status_code == status, answer.text
 
 
-async def test_a_start_that_fails_puts_it_back_and_holds_the_queue(api: Api, agent: Scripted) -> None:
-    """Failure 19: a failed auto-start lost the queued message."""
+async def test_failure_19_a_start_that_fails_puts_it_back_and_holds_the_queue(api: Api, agent: Scripted) -> None:
+    """A failed auto-start lost the queued message."""
     session = await api.session()
     await api.send(session, "first", "c_first")
     await api.send(session, "second", "c_second")
@@ -155,8 +155,8 @@ async def test_a_start_that_fails_puts_it_back_and_holds_the_queue(api: Api, age
     assert len((await turns_ended(api, session, 2))["messages"]) == 4
 
 
-async def test_a_shutdown_starts_nothing_and_the_next_server_goes_on(api: Api, agent: Scripted) -> None:
-    """Failure 20: shutdown started the next queued message; restart lost the queue."""
+async def test_failure_20_a_shutdown_starts_nothing_and_the_next_server_goes_on(api: Api, agent: Scripted) -> None:
+    """Shutdown started the next queued message; restart lost the queue."""
     session = await api.session()
     await api.send(session, "first", "c_first")
     await queued(api, session, "second")

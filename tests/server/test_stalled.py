@@ -40,8 +40,8 @@ def stalled(jupyter: Jupyter, path: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_twenty_stalled_readers_cost_less_than_ten_megabytes(jupyter: Jupyter, shared: bool) -> None:
-    """Failures 9 and 23: one unread subscriber held 12,004 events."""
+def test_failure_09_and_23_twenty_stalled_readers_cost_less_than_ten_megabytes(jupyter: Jupyter, shared: bool) -> None:
+    """One unread subscriber held 12,004 events."""
     session = jupyter.post("durable-chat/api/sessions", agent="bulk")["id"]
     ask(jupyter, session, "1000 reports of 20 kB")
     path = f"events?after={session}:0" if shared else f"sessions/{session}/events?after=0"

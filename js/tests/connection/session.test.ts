@@ -297,7 +297,7 @@ test('a message whose answer got lost is sent again and is one message', async (
   expect(server.events('s').filter((event) => 'text' in event && event.text === 'once')).toHaveLength(1)
 })
 
-test('a message sent while the server is away is sent when it is back', async () => {
+test('failure 39: a message sent while the server is away is sent when it is back', async () => {
   server.begin('s')
   server.end('s')
   const handle = show(browser.open(server.api), 's')

@@ -66,7 +66,7 @@ test('sessions that come together are one request; one that comes later disturbs
   expect(told.filter(({ type }) => type === 'state')).toEqual([{ type: 'state', state: 'live', text: null }])
 })
 
-test('a stream cut after any byte is gone on with from the last whole event', { timeout: 60_000 }, async () => {
+test('failure 13: a stream cut after any byte is gone on with from the last whole event', { timeout: 60_000 }, async () => {
   const fill = (session: string) => {
     server.begin(session)
     server.say(session, 'zwölf', '→ ✓ 🤔', '\n\ndata: {}\n\n')
@@ -169,7 +169,7 @@ test('a server that restarts is found again', async () => {
   expect(of('state').at(-1)).toEqual({ type: 'state', state: 'live', text: null })
 })
 
-test("a refusal is shown in the server's words, and tried again", async () => {
+test("failure 25: a refusal is shown in the server's words, and tried again", async () => {
   server.begin('s')
   let refusals = 3
   server.answer = (_, response) => {

@@ -86,7 +86,7 @@ test('what is closed stays as it is', () => {
 }, 60_000)
 
 describe('while it grows', () => {
-  test('an unfinished last line is visible', () => {
+  test('failure 15: an unfinished last line is visible', () => {
     const { root, write } = growing('# Title\n\nSome te')
     expect(root.textContent).toBe('Title\nSome te\n')
     write('xt')
@@ -112,7 +112,7 @@ describe('while it grows', () => {
     expect(text?.textContent).toBe('beta gamma')
   })
 
-  test('a fence of any info shows its code, plain until it is closed', () => {
+  test('failure 15: a fence of any info shows its code, plain until it is closed', () => {
     for (const [info, language] of [['c++', 'c++'], ['js title="x"', 'js'], ['{r}', 'r'], ['', null]] as const) {
       const { root, write, end } = growing(`\`\`\`${info}\nint x = 1;`)
       const code = root.querySelector('code')
@@ -126,7 +126,7 @@ describe('while it grows', () => {
     }
   })
 
-  test('mathematics stays set when later text comes', () => {
+  test('failure 15: mathematics stays set when later text comes', () => {
     const { root, write, end } = growing('So $a^2$ and \\(b\\):\n$$\nc')
     expect(root.querySelectorAll('math').length).toBe(2)
     expect(root.textContent).toContain('$$\nc')
