@@ -192,7 +192,7 @@ VECTORS = {
         stop("t_2", "stopped", usage=e.Usage(output_tokens=2)),
         ("t_3", e.TurnStarted(user_message_id="m_1", message_id="m_2", agent="demo", model="openai:gpt-5")),
         *text("t_3", "x1", ", whole"),
-        ("t_3", e.Finish(message_metadata={"parent": "m_2", "lsn": 1, "usage": {"output_tokens": 1}, "more": "yes"})),
+        ("t_3", e.Finish(message_metadata={"parent": "m_2", "lsn": 1, "usage": {"output_tokens": 1}})),
         stop("t_3", "completed", usage=e.Usage(output_tokens=1)),
     ),
     "two-turns": log(
