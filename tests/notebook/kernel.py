@@ -57,6 +57,11 @@ class Kernel:
         while self._client.get_iopub_msg(timeout=SECONDS)["msg_type"] != "execute_input":
             pass
 
+    def until_printed(self) -> None:
+        """Return when the cell that was started has printed something, so that an interrupt finds its code running."""
+        while self._client.get_iopub_msg(timeout=SECONDS)["msg_type"] != "stream":
+            pass
+
     def outputs(self, request: str) -> list[Any]:
         outputs: list[Any] = []
         deadline = time.monotonic() + SECONDS

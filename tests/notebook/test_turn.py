@@ -54,8 +54,8 @@ def test_leaving_an_iteration_stops_nothing(kernel: Kernel) -> None:
 
 def test_an_interrupted_wait_stops_nothing(kernel: Kernel) -> None:
     kernel.run("turn = chat.send('before | wait')")
-    waiting = kernel.start("turn.text")
-    kernel.until_busy()
+    waiting = kernel.start("print('now'); turn.text")
+    kernel.until_printed()
     kernel.interrupt()
     with pytest.raises(CellError, match="KeyboardInterrupt"):
         kernel.outputs(waiting)
@@ -105,8 +105,8 @@ def test_a_turn_that_waits_in_the_queue(kernel: Kernel) -> None:
     assert kernel.value("[m['id'] for m in chat.queue] == [second.message_id, third.message_id]")
     kernel.run("first.stop()")
     assert kernel.value("(chat.held, second.status, second.wait(timeout=0.01))") == ("stopped", "queued", False)
-    waiting = kernel.start("pieces = list(third)")
-    kernel.until_busy()
+    waiting = kernel.start("print('now'); pieces = list(third)")
+    kernel.until_printed()
     kernel.interrupt()
     with pytest.raises(CellError, match="KeyboardInterrupt"):
         kernel.outputs(waiting)
