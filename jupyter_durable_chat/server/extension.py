@@ -113,7 +113,7 @@ class DurableChat(ExtensionApp):
         0, config=True, help="How many answers of one user may run at once on this server; more get 503. 0: no limit."
     )
     max_messages_per_minute = Int(
-        60, config=True, help="How many messages a user may send in a minute; more get 429. 0: no limit."
+        600, config=True, help="How many messages a user may send in a minute; more get 429. 0: no limit."
     )
     compact_after_days = Float(
         30.0,

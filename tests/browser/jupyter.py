@@ -23,6 +23,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 App = Literal["lab", "notebook", "server"]
 
+PAGES = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
+"""What a server needs for pages only."""
+
 
 class Jupyter:
     """One server, with or without pages: its folder, its address, and what its paced agent was asked."""
@@ -142,6 +145,7 @@ class Jupyter:
                 "open_browser": False,
                 "allow_root": True,
                 "root_dir": str(self.files),
+                "jpserver_extensions": dict.fromkeys(PAGES, False) if self.app == "server" else {},
             },
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
