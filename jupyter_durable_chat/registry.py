@@ -48,6 +48,9 @@ logger = logging.getLogger(__name__)
 TICK = 1.0
 """Seconds between two rounds of renewing leases and looking for turns to recover."""
 
+UNRENEWED_SECONDS = 3 * TICK
+"""How long a lease that has run out must stay so before its holder is taken for gone."""
+
 IDLE_SESSIONS = 64
 """Sessions that stay loaded for a while though nobody uses them."""
 
@@ -104,6 +107,8 @@ class Registry:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._users: dict[str, int] = {}
         self._left: dict[str, float] = {}
+        self._leases: dict[str, tuple[Lease, float]] = {}
+        """Leases of others as they were last seen, and since when they are so."""
         self._tidied = clock()
         self._ticking: asyncio.Task[None] | None = None
 
@@ -288,11 +293,12 @@ class Registry:
             return
         try:
             await self._log.renew(self._holder, self._lease_seconds)
-            for lease in await self._log.leases():
-                ran_out = lease.until <= self._clock()
-                if ran_out or self._abandoned(lease):
+            leases = {lease.stream: lease for lease in await self._log.leases()}
+            self._leases = {stream: seen for stream, seen in self._leases.items() if stream in leases}
+            for lease in leases.values():
+                if self._is_abandoned(lease):
                     async with self.acquire(lease.stream) as session:
-                        await session.recover(None if ran_out else lease.epoch)
+                        await session.recover(lease.epoch)
                         session.drain()
         except LogError as error:
             logger.warning("Leases could not be renewed or recovered: %s", error)
@@ -337,12 +343,22 @@ class Registry:
     async def _older_than(self, days: float, labels: dict[str, str]) -> list[Head]:
         return await self.log.streams(labels=labels, updated_before=self._clock() - days * DAY, limit=TIDY_SESSIONS)
 
-    def _abandoned(self, lease: Lease) -> bool:
-        """Whether nobody runs a turn under this lease, though it has not run out."""
+    def _is_abandoned(self, lease: Lease) -> bool:
+        """Whether nobody runs a turn under this lease any more.
+
+        A living holder renews every `TICK`. So a lease that stays as it is has nobody, whatever the clocks say: they
+        may jump, and those of two machines differ.
+        """
         if lease.holder == self._holder:
             session = self._sessions.get(lease.stream)
             return session is None or not session.running
-        return not alive(lease.holder)
+        if not alive(lease.holder):
+            return True
+        now = asyncio.get_running_loop().time()
+        known, since = self._leases.get(lease.stream, (None, now))
+        self._leases[lease.stream] = lease, since if known == lease else now
+        patience = UNRENEWED_SECONDS if lease.until <= self._clock() else self._lease_seconds
+        return known == lease and now - since >= patience
 
 
 def machine() -> str:

@@ -101,6 +101,8 @@ class Session(Replica):
         self._closing = False
         self._size = 0
         """Bytes that the log had when it was last looked at."""
+        self._unstored: e.Error | None = None
+        """Why a turn ended here whose end could not be stored."""
 
     @property
     def running(self) -> bool:
@@ -110,7 +112,7 @@ class Session(Replica):
     @property
     def busy(self) -> bool:
         """Whether something goes on here by itself, so that this object must stay."""
-        return any((self._running, self._draining, self._titling))
+        return any((self._running, self._draining, self._titling, self._unstored))
 
     def through(self, message_id: str) -> int:
         """The LSN at which this message's answer is over, or where the log ends now: where a fork there ends."""
@@ -303,10 +305,10 @@ class Session(Replica):
         await self.stop(None, None)
         await self._log.delete(self.id)
 
-    async def recover(self, over: int | None) -> None:
+    async def recover(self, over: int) -> None:
         """Close the turn of a writer that is gone; nothing when the session is held again meanwhile.
 
-        `over` is the epoch of a lease that has not run out though its holder is gone.
+        `over` is the epoch of the lease that its holder left.
         """
         async with self._commands:
             if self.running:
@@ -319,10 +321,14 @@ class Session(Replica):
             turn = self.transcript.turn
             if turn is None:
                 await self._log.append(self.id, [], epoch=mine, release=True)
+                self._unstored = None
                 return
-            outcome: e.Outcome = "stopped" if turn["stopping"] else "interrupted"
-            logger.warning("Session %s: the writer of turn %s is gone; closed as %s", self.id, turn["id"], outcome)
-            await self._close_turn(turn["id"], mine, [e.TurnStopped(outcome=outcome)])
+            if why := self._unstored:
+                ending = [e.ErrorText(error_text=why.text), e.TurnStopped(outcome="failed", error=why)]
+            else:
+                ending = [e.TurnStopped(outcome="stopped" if turn["stopping"] else "interrupted")]
+            logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
+            await self._close_turn(turn["id"], mine, ending)
 
     async def shut_down(self) -> None:
         """End this process's turn as `interrupted`, wait until that is stored, and start no other."""
@@ -557,6 +563,7 @@ class Session(Replica):
         except LogError as error:
             # The lease is still ours, and a lease without a turn is what the registry recovers.
             logger.error("Session %s: turn %s could not be stored: %s", self.id, turn_id, error)
+            self._unstored = e.Error("internal", f"The answer could not be stored. {error}", recoverable=True)
         finally:
             looking.cancel()
             await asyncio.wait({looking})
@@ -616,6 +623,7 @@ class Session(Replica):
             words=text_of(answer) if answer else "",
             release=True,
         )
+        self._unstored = None
         await self.refresh()
         try:
             await self.keep(since=answer["metadata"]["lsn"] if answer else 0)
