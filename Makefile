@@ -23,7 +23,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser build bench screenshots format lock clean
+.PHONY: help setup demo test check lint types unit browser build crash bench screenshots format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ browser: $(SYNCED)
 
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
+
+crash: setup ## kill a server under load five hundred times (CYCLES=500, SEED= to repeat a run)
+	CYCLES=$(or $(CYCLES),500) $(BIN)/pytest -s tests/proof/test_crash.py
 
 bench: setup browser ## the figures
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
