@@ -107,7 +107,7 @@ class UserMessage(Event, frozen=True, tag="user-message"):
 class MessageQueued(Event, frozen=True, tag="message-queued"):
     """A message that waits for its turn, with everything that it was sent with. `turn` is the id its turn will have.
 
-    `default_agent` and `default_model` are what the session had then, for a message that names none.
+    `resolved_agent` and `resolved_model` are who would have answered it then, and who will.
     """
 
     message_id: str
@@ -118,8 +118,8 @@ class MessageQueued(Event, frozen=True, tag="message-queued"):
     model: str | None = None
     tools: list[str] | None = None
     author: Author | None = None
-    default_agent: str | None = None
-    default_model: str | None = None
+    resolved_agent: str | None = None
+    resolved_model: str | None = None
 
 
 class MessageDequeued(Event, frozen=True, tag="message-dequeued"):
@@ -377,7 +377,23 @@ _TYPES = frozenset(struct.__struct_config__.tag for struct in Known.__args__)
 
 def encode(event: Event | Data, *, at: str, turn: str | None = None) -> bytes:
     """The record to store: one JSON object with `at` and `turn` first and no `lsn`."""
-    return b'{"at":%b,"turn":%b,%b' % (_encoder.encode(at), _encoder.encode(turn), _encoder.encode(event)[1:])
+    try:
+        body = _encoder.encode(event)
+    except UnicodeEncodeError:
+        body = _encoder.encode(_well_formed(msgspec.to_builtins(event)))
+    return b'{"at":%b,"turn":%b,%b' % (_encoder.encode(at), _encoder.encode(turn), body[1:])
+
+
+def _well_formed(value: Any) -> Any:
+    """The same with surrogates joined to what they stand for; one without its other half becomes U+FFFD."""
+    match value:
+        case str():
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case dict():
+            return {_well_formed(name): _well_formed(item) for name, item in value.items()}
+        case list():
+            return [_well_formed(item) for item in value]
+    return value
 
 
 def number(lsn: int, record: bytes) -> bytes:

@@ -140,8 +140,8 @@ class Session(Replica):
                 queued = e.MessageQueued(
                     message_id=message_id,
                     author=author,
-                    default_agent=self.transcript.agent,
-                    default_model=self.transcript.model,
+                    resolved_agent=self.transcript.agent,
+                    resolved_model=self.transcript.model,
                     **content,
                 )
                 return [(turn_id, queued)]
@@ -443,8 +443,8 @@ class Session(Replica):
                 return []
             first = self.transcript.queue[0]
             metadata = first["metadata"]
-            agent = metadata.get("agent") or metadata.get("default_agent")
-            model = metadata.get("model") or metadata.get("default_model")
+            agent = metadata.get("agent") or metadata.get("resolved_agent")
+            model = metadata.get("model") or metadata.get("resolved_model")
             try:
                 self._must_have_room()
                 self._whom(agent, model)

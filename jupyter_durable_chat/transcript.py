@@ -447,7 +447,7 @@ def requests(message: JSON) -> list[JSON]:
 def _said(event: events.UserMessage | events.MessageQueued, **more: Any) -> JSON:
     """A person's message as `UIMessage`."""
     metadata: JSON = {"at": event.at, "lsn": event.lsn, **more, "client_id": event.client_id}
-    for name in ("agent", "model", "tools", "author", "queued", "sent", "default_agent", "default_model"):
+    for name in ("agent", "model", "tools", "author", "queued", "sent", "resolved_agent", "resolved_model"):
         if (value := getattr(event, name, None)) is not None:
             metadata[name] = msgspec.to_builtins(value)
     return {"id": event.message_id, "role": "user", "parts": _parts(event), "metadata": metadata}

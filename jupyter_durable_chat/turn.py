@@ -53,6 +53,72 @@ class Limits(Struct, frozen=True):
 Append = Callable[[Sequence[e.Event]], Awaitable[object]]
 
 
+class Patience:
+    """Says when an answer is late, and why: to begin, to go on, or to end. Who waits for a person is not late."""
+
+    def __init__(self, limits: Limits, late: Callable[[e.Error], None]) -> None:
+        self._limits = limits
+        self._late = late
+        self._loop = asyncio.get_running_loop()
+        self._begun = False
+        self._spent = 0.0
+        self._heard = self._since = self._loop.time()
+        self._asked: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def heard(self, chunk: e.Chunk) -> None:
+        """The answer goes on with this."""
+        self._heard = self._loop.time()
+        was_begun, self._begun = self._begun, True
+        was_asked = bool(self._asked)
+        if isinstance(chunk, e.ToolApprovalRequest):
+            self._asked.add(chunk.tool_call_id)
+        elif isinstance(chunk, e.ToolOutputAvailable | e.ToolOutputError | e.ToolOutputDenied):
+            self._asked.discard(chunk.tool_call_id)
+        if was_asked != bool(self._asked):
+            self.rest() if self._asked else self.go_on()
+        elif not was_begun:
+            self._arm()
+
+    def rest(self) -> None:
+        """The answer waits for somebody else now."""
+        self._spent += self._loop.time() - self._since
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def go_on(self) -> None:
+        """It waits no longer, unless for a person."""
+        self._heard = self._since = self._loop.time()
+        if not self._asked:
+            self._arm()
+
+    @property
+    def _allowed(self) -> float:
+        return self._limits.inactivity if self._begun else self._limits.first_token
+
+    def _arm(self) -> None:
+        due = min(self._heard + self._allowed, self._since + self._limits.total - self._spent)
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None if due == math.inf else self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        """The timer is set once for many chunks: when it fires, they may have come."""
+        self._timer = None
+        now = self._loop.time()
+        if now >= self._since + self._limits.total - self._spent:
+            text = f"The answer took longer than {self._limits.total:g} seconds."
+        elif now < self._heard + self._allowed:
+            return self._arm()
+        elif self._begun:
+            text = f"The model has not said anything for {self._allowed:g} seconds."
+        else:
+            text = f"The model has not begun to answer within {self._allowed:g} seconds."
+        self._late(e.Error("provider", text, recoverable=True))
+
+
 class Turn:
     """Stores what `answer` yields through `append`, which returns when its events are durable.
 
@@ -114,18 +180,28 @@ class Turn:
     async def _listen(self) -> e.Finish | None:
         """Collect chunks until the agent has no more; returns its `finish` if there was one."""
         finish = None
-        # A cancellation may come here, outside of the agent: closing it is what makes it let go of its connection.
-        async with aclosing(self._answer) as answer, aclosing(in_time(answer, self._limits)) as chunks:
-            async for chunk in chunks:
-                if isinstance(chunk, e.Finish):
-                    finish = chunk
-                self._pending.append(chunk)
-                self._arrived.set()
-                if len(self._pending) >= PENDING_CHUNKS:
-                    self._room.clear()
-                    self._urgent.set()
-                    await self._room.wait()
+        patience = Patience(self._limits, self.fail)
+        try:
+            # A cancellation may come here, outside of the agent: closing it is what makes it let go of its connection.
+            async with aclosing(self._answer) as chunks:
+                async for chunk in chunks:
+                    patience.heard(chunk)
+                    if isinstance(chunk, e.Finish):
+                        finish = chunk
+                    self._pending.append(chunk)
+                    self._arrived.set()
+                    if len(self._pending) >= PENDING_CHUNKS:
+                        patience.rest()
+                        await self._have_room()
+                        patience.go_on()
+        finally:
+            patience.rest()
         return finish
+
+    async def _have_room(self) -> None:
+        self._room.clear()
+        self._urgent.set()
+        await self._room.wait()
 
     async def _store(self) -> None:
         assert self._agent is not None
@@ -192,37 +268,13 @@ class Turn:
         return "completed", None, _usage(finish)
 
 
-async def in_time(answer: AsyncGenerator[e.Chunk], limits: Limits) -> AsyncGenerator[e.Chunk]:
-    """The chunks of `answer` for as long as they come in time; then it raises `AgentError`."""
-    clock = asyncio.get_running_loop().time
-    patience, left = limits.first_token, limits.total
-    late = f"The model has not begun to answer within {patience:g} seconds."
-    awaits_person = False
-    while True:
-        asked = clock()
-        allowed = math.inf if awaits_person else min(patience, left)
-        timeout = asyncio.timeout(None if allowed == math.inf else allowed)
-        try:
-            async with timeout:
-                chunk = await anext(answer, None)
-        except TimeoutError:
-            if not timeout.expired():
-                raise
-            text = late if patience <= left else f"The answer took longer than {limits.total:g} seconds."
-            raise AgentError("provider", text, recoverable=True) from None
-        if chunk is None:
-            return
-        if not awaits_person:
-            left -= clock() - asked
-        awaits_person = isinstance(chunk, e.ToolApprovalRequest)
-        patience = limits.inactivity
-        late = f"The model has not said anything for {patience:g} seconds."
-        yield chunk
-
-
 def _usage(finish: e.Finish) -> e.Usage | None:
     usage: Any = (finish.message_metadata or {}).get("usage")
-    return msgspec.convert(usage, e.Usage) if usage else None
+    try:
+        return msgspec.convert(usage, e.Usage) if usage else None
+    except msgspec.ValidationError as error:
+        logger.warning("An agent counts its tokens in a way that nobody understands: %s", error)
+        return None
 
 
 _DELTA = {

@@ -90,3 +90,9 @@ def test_fold_of_all_is_fold_of_any_snapshot_and_the_rest(items: list, data: st.
     ]
     cut = data.draw(st.integers(0, len(events)))
     assert fold(events[cut:], restored(fold(events[:cut]))).to_json() == fold(events).to_json()
+
+
+def test_half_a_character_is_joined_to_its_other_half_or_replaced() -> None:
+    joined = e.encode(e.TextDelta(id="x", delta="\ud83e\udd14"), at="")
+    alone = e.encode(e.Data(type="data-x", data={"k": ["\ud83e!"]}), at="")
+    assert json.loads(joined)["delta"] == "🤔" and json.loads(alone)["data"] == {"k": ["\ufffd!"]}

@@ -235,6 +235,20 @@ class TestLimits:
         end, _ = await self.ended(agent, Limits(inactivity=60, total=0.02))
         assert end.error is not None and "longer than 0.02 seconds" in end.error.text
 
+    async def test_an_agent_that_does_not_let_go_is_left_behind(self) -> None:
+        let_go = asyncio.Event()
+
+        async def deaf() -> AsyncGenerator[e.Chunk]:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await let_go.wait()
+            yield e.Finish()
+
+        end = stopped(await Turn(deaf(), Stored().append, limits=Limits(first_token=0.01)).run())
+        assert end.outcome == "failed" and end.error and "begun" in end.error.text
+        let_go.set()
+
     async def test_a_wait_for_a_person_does_not_count(self) -> None:
         agent, answered = Scripted(), asyncio.Event()
 
@@ -247,6 +261,7 @@ class TestLimits:
             agent.finish()
 
         agent.say(e.ToolApprovalRequest(approval_id="a", tool_call_id="c"))
+        agent.say(e.ToolOutputAvailable(tool_call_id="of another call", output=1))
         limits = Limits(first_token=5, inactivity=0.01, total=5)
         turn = Turn(agent.run(Request([])), append, limits=limits)
         ending, _ = await asyncio.gather(turn.run(), person())
@@ -288,3 +303,11 @@ async def test_a_turn_that_is_made_to_fail_says_why() -> None:
     turn.fail(e.Error("too-long", "again"))
     end = stopped(await running)
     assert end.outcome == "failed" and end.error == e.Error("too-long", "full") and stored.text == "half"
+
+
+async def test_usage_that_nobody_understands_costs_nothing() -> None:
+    agent, stored, turn = started()
+    agent.say_text("all of it")
+    agent.say(e.Finish(message_metadata={"usage": {"input_tokens": None}}), None)
+    end = stopped(await turn.run())
+    assert (end.outcome, end.usage, stored.text) == ("completed", None, "all of it")

@@ -68,7 +68,7 @@ export type SessionFact =
       queued?: number | null
       sent?: unknown[] | null
     } & Said)
-  | ({ type: 'message-queued'; default_agent?: string | null; default_model?: string | null } & Said)
+  | ({ type: 'message-queued'; resolved_agent?: string | null; resolved_model?: string | null } & Said)
   | { type: 'message-dequeued'; message_id: string; reason: 'started' | 'removed'; by?: Author | null }
   | { type: 'queue-edited'; message_id: string; text: string; parts?: unknown[]; by?: Author | null }
   | { type: 'queue-reordered'; message_ids: string[]; by?: Author | null }

@@ -596,14 +596,14 @@ function unlessSame<T>(before: T[], after: T[]): T[] {
 interface OfTheQueue {
   queued?: number | null
   sent?: unknown[] | null
-  default_agent?: string | null
-  default_model?: string | null
+  resolved_agent?: string | null
+  resolved_model?: string | null
 }
 
 /** A person's message. */
 function said(event: Envelope & Said & OfTheQueue, more: Metadata): UIMessage {
   const metadata: Metadata = { at: event.at, lsn: event.lsn, ...more, client_id: event.client_id }
-  for (const name of ['agent', 'model', 'tools', 'author', 'queued', 'sent', 'default_agent', 'default_model'] as const) {
+  for (const name of ['agent', 'model', 'tools', 'author', 'queued', 'sent', 'resolved_agent', 'resolved_model'] as const) {
     if (event[name] != null) Object.assign(metadata, { [name]: event[name] })
   }
   return { id: event.message_id, role: 'user', parts: partsOf(event), metadata }

@@ -29,7 +29,7 @@ test.each(transcripts)('what the fold gives comes back as it was', (transcript) 
 /** What is not drawn is not restored: other branches, and metadata that nobody here knows. */
 function withoutExtras(transcript: Transcript): Transcript {
   const drawn = (message: UIMessage): UIMessage => {
-    const unknown = ['k', 'z', 'tools', 'sent', 'default_agent', 'default_model']
+    const unknown = ['k', 'z', 'tools', 'sent', 'resolved_agent', 'resolved_model']
     const known = Object.entries(message.metadata).filter(([name]) => !unknown.includes(name))
     return { ...message, metadata: Object.fromEntries(known) }
   }

@@ -146,7 +146,7 @@ VECTORS = {
         *HEAD,
         queued("q_1", "t_2", "first", agent="demo", model="demo", tools=["f"], author=ME),
         queued("q_2", "t_3", "second"),
-        queued("q_3", "t_4", "third", default_agent="assistant", default_model="openai:gpt-5"),
+        queued("q_3", "t_4", "third", resolved_agent="assistant", resolved_model="openai:gpt-5"),
         (None, e.QueueEdited(message_id="q_2", text="second, edited", by=ME)),
         (None, e.QueueReordered(message_ids=["q_3", "q_1"], by=ME)),
         (None, e.MessageDequeued(message_id="q_1", reason="removed", by=ME)),
