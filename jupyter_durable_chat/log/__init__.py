@@ -69,6 +69,7 @@ class Compacted(LogError):
 
     def __init__(self, stream: str, after: int) -> None:
         super().__init__(f"what follows LSN {after} of stream {stream!r} is in its snapshot")
+        self.stream = stream
 
 
 class UnknownStream(LogError):
@@ -76,6 +77,7 @@ class UnknownStream(LogError):
 
     def __init__(self, stream: str) -> None:
         super().__init__(f"there is no stream {stream!r}")
+        self.stream = stream
 
 
 class StreamDeleted(LogError):
@@ -83,6 +85,7 @@ class StreamDeleted(LogError):
 
     def __init__(self, stream: str) -> None:
         super().__init__(f"stream {stream!r} was deleted")
+        self.stream = stream
 
 
 class AheadOfLog(LogError):
@@ -90,6 +93,7 @@ class AheadOfLog(LogError):
 
     def __init__(self, stream: str, after: int, last_lsn: int) -> None:
         super().__init__(f"stream {stream!r} ends at LSN {last_lsn}; there is nothing after {after} yet")
+        self.stream = stream
         self.last_lsn = last_lsn
 
 
@@ -106,6 +110,7 @@ class Fenced(LogError):
 
     def __init__(self, stream: str, epoch: int, current: int) -> None:
         super().__init__(f"stream {stream!r} is at epoch {current}; a writer of epoch {epoch} must not write to it")
+        self.stream = stream
 
 
 class LeaseHeld(LogError):
@@ -218,15 +223,16 @@ class Log(ABC):
     ) -> list[Head]:
         """Living streams that have all these labels, the last updated first, from the one after `before`.
 
+        `before` may have been deleted meanwhile: it keeps the place that it had.
         `search`: only those that have every one of these words, or words that begin so, in any letter case.
         `updated_before`: only those that were last updated before this time, in Unix seconds.
         """
 
     @abstractmethod
-    async def delete(self, stream: str) -> None:
+    async def delete(self, stream: str, *, after: int | None = None) -> None:
         """Remove a stream's records, snapshot, words, key, labels, summary and lease. Idempotent.
 
-        Its name stays known as deleted.
+        `after`: refuse with `Conflict` unless the stream ends there. Its name stays known as deleted.
         """
 
     @abstractmethod

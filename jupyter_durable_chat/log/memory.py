@@ -76,10 +76,15 @@ class _Stream:
         self.labels = {name: value for name, value in {**self.labels, **labels}.items() if value}
 
 
+@dataclass(frozen=True)
+class _Deleted:
+    age: tuple[float, int]
+
+
 class MemoryLog(Log):
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._streams: dict[str, _Stream | None] = {}  # None: deleted
+        self._streams: dict[str, _Stream | _Deleted] = {}
         self._keys: dict[str, str] = {}
         self._waiters = Waiters()
         self._open = False
@@ -201,26 +206,30 @@ class MemoryLog(Log):
         limit: int = 100,
     ) -> list[Head]:
         self._check_open()
-        start = (float("inf"), 0) if before is None else self._living(before).age
+        if before is not None and before not in self._streams:
+            raise UnknownStream(before)
+        start = (float("inf"), 0) if before is None else self._streams[before].age
         wanted = (labels or {}).items()
         found = [
             s
-            for s in self._streams.values()
-            if s
-            and s.age < start
+            for s in self._living_ones()
+            if s.age < start
             and wanted <= s.labels.items()
             and s.says(search or "")
             and (updated_before is None or s.updated < updated_before)
         ]
         return [s.head for s in sorted(found, key=lambda s: s.age, reverse=True)[:limit]]
 
-    async def delete(self, stream: str) -> None:
+    async def delete(self, stream: str, *, after: int | None = None) -> None:
         self._check_open()
-        if stream in self._streams and self._streams[stream] is None:
+        if isinstance(self._streams.get(stream), _Deleted):
             return
-        if (key := self._living(stream).key) is not None:
-            del self._keys[key]
-        self._streams[stream] = None
+        living = self._living(stream)
+        if after is not None and after != living.lsn:
+            raise Conflict(stream, after, living.lsn)
+        if living.key is not None:
+            del self._keys[living.key]
+        self._streams[stream] = _Deleted(living.age)
         self._waiters.tell(stream, GONE)
 
     async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
@@ -235,13 +244,13 @@ class MemoryLog(Log):
     async def renew(self, holder: str, seconds: float) -> None:
         self._check_open()
         until = self._clock() + seconds
-        for stream in self._streams.values():
-            if stream and stream.lease and stream.lease.holder == holder:
+        for stream in self._living_ones():
+            if stream.lease and stream.lease.holder == holder:
                 stream.lease = Lease(stream.name, holder, stream.epoch, until)
 
     async def leases(self) -> list[Lease]:
         self._check_open()
-        return [stream.lease for stream in self._streams.values() if stream and stream.lease]
+        return [stream.lease for stream in self._living_ones() if stream.lease]
 
     def _check_open(self) -> None:
         if not self._open:
@@ -255,12 +264,15 @@ class MemoryLog(Log):
         if stream not in self._streams:
             raise UnknownStream(stream)
         living = self._streams[stream]
-        if living is None:
+        if isinstance(living, _Deleted):
             raise StreamDeleted(stream)
         return living
+
+    def _living_ones(self) -> list[_Stream]:
+        return [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
 
     def _end(self, stream: str) -> int:
         if stream not in self._streams:
             return 0
         living = self._streams[stream]
-        return GONE if living is None else living.lsn
+        return GONE if isinstance(living, _Deleted) else living.lsn

@@ -165,8 +165,8 @@ class SqliteLog(Log):
     ) -> list[Head]:
         return await self._read(lambda db: statements.streams(db, labels or {}, search, before, updated_before, limit))
 
-    async def delete(self, stream: str) -> None:
-        await self._write(lambda db: statements.delete(db, stream), lambda _: self._gone(stream))
+    async def delete(self, stream: str, *, after: int | None = None) -> None:
+        await self._write(lambda db: statements.delete(db, stream, after), lambda _: self._gone(stream))
 
     async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
         return await self._write(lambda db: statements.lease(db, self._clock(), stream, holder, seconds, over))

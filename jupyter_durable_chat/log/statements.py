@@ -98,11 +98,13 @@ def append(
     return lsn
 
 
-def delete(db: sqlite3.Connection, stream: str) -> None:
+def delete(db: sqlite3.Connection, stream: str, after: int | None) -> None:
     try:
-        number, *_ = _living(db, stream)
+        number, lsn, *_ = _living(db, stream)
     except StreamDeleted:
         return
+    if after is not None and after != lsn:
+        raise Conflict(stream, after, lsn)
     db.execute("DELETE FROM records WHERE stream = ?", (number,))
     db.execute("DELETE FROM labels WHERE stream = ?", (number,))
     db.execute("DELETE FROM snapshots WHERE stream = ?", (number,))
@@ -218,9 +220,10 @@ def streams(
         condition += " AND updated < ?"
         values.append(updated_before)
     if before is not None:
-        number, *_ = _living(db, before)
-        condition += " AND (updated, id) < (SELECT updated, id FROM streams WHERE id = ?)"
-        values.append(number)
+        if db.execute(STREAM, (before,)).fetchone() is None:
+            raise UnknownStream(before)
+        condition += " AND (updated, id) < (SELECT updated, id FROM streams WHERE name = ?)"
+        values.append(before)
     rows = db.execute(HEAD + condition + " ORDER BY updated DESC, id DESC LIMIT ?", (*values, limit))
     return [_head(row) for row in rows]
 

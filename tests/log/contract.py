@@ -60,13 +60,13 @@ ON_A_STREAM: dict[str, Callable[[Log, str], object]] = {
     "append": lambda log, stream: log.append(stream, [b"x"]),
     "read": lambda log, stream: log.read(stream, 0),
     "head": lambda log, stream: log.head(stream),
-    "streams": lambda log, stream: log.streams(before=stream),
     "lease": lambda log, stream: log.lease(stream, "me", 10),
 }
 
 ON_A_LOG: dict[str, Callable[[Log], object]] = {
     **{name: lambda log, call=call: call(log, "s") for name, call in ON_A_STREAM.items()},
     "create": lambda log: log.create("t", []),
+    "streams": lambda log: log.streams(before="s"),
     "delete": lambda log: log.delete("s"),
     "renew": lambda log: log.renew("me", 10),
     "leases": lambda log: log.leases(),
@@ -444,6 +444,16 @@ class LogContract:
         assert await names(log, before="s5", labels={"even": "0"}, limit=1) == ["s4"]
         assert await names(log, before="s0") == []
 
+    async def test_a_list_goes_on_after_a_stream_that_was_deleted(self, log, clock):
+        for i in range(4):
+            clock.now += i % 2
+            await log.create(f"s{i}", [])
+        for gone, rest in ("s3", ["s2", "s1", "s0"]), ("s2", ["s1", "s0"]), ("s0", []):
+            await log.delete(gone)
+            assert await names(log, before=gone) == [name for name in rest if name != gone]
+        with pytest.raises(UnknownStream, match="'never'"):
+            await log.streams(before="never")
+
     # Deleting
 
     async def test_deleting_leaves_nothing_but_the_name(self, log):
@@ -460,6 +470,18 @@ class LogContract:
             await log.append("s", [b"x"], epoch=epoch)
         with pytest.raises(UnknownStream):
             await log.delete("never")
+
+    async def test_a_stream_that_has_grown_is_not_deleted(self, log):
+        await log.create("s", [b"1"])
+        seen = (await log.head("s")).lsn
+        await log.append("s", [b"2"])
+        with pytest.raises(Conflict):
+            await log.delete("s", after=seen)
+        assert await read_all(log, "s") == [b"1", b"2"]
+        await log.delete("s", after=2)
+        await log.delete("s", after=1)
+        with pytest.raises(StreamDeleted):
+            await log.head("s")
 
     # Leases
 

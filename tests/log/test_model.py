@@ -101,14 +101,18 @@ class Model:
             if stream.holder == holder:
                 stream.until = now + seconds
 
-    def delete(self, name):
+    def delete(self, name, after):
         if name in self.streams and self.streams[name].deleted:
             return
         stream = self.living(name)
+        if after not in (None, len(stream.records)):
+            raise Refused("Conflict")
         stream.deleted, stream.holder, stream.records = True, None, []
 
     def listed(self, labels, before, limit):
-        start = self.living(before) if before is not None else None
+        if before is not None and before not in self.streams:
+            raise Refused("UnknownStream")
+        start = self.streams[before] if before is not None else None
         found = [
             (stream.updated, stream.order, name)
             for name, stream in self.streams.items()
@@ -202,9 +206,9 @@ class LogMachine(RuleBasedStateMachine):
     def renew(self, holder, seconds):
         self.equal(lambda: self.model.renew(self.clock.now, holder, seconds), self.log.renew(holder, seconds))
 
-    @rule(name=NAMES)
-    def delete(self, name):
-        self.equal(lambda: self.model.delete(name), self.log.delete(name))
+    @rule(name=NAMES, after=st.none() | NUMBER)
+    def delete(self, name, after):
+        self.equal(lambda: self.model.delete(name, after), self.log.delete(name, after=after))
 
     @rule(labels=LABELS, before=st.none() | NAMES, limit=st.integers(1, 4))
     def streams(self, labels, before, limit):
