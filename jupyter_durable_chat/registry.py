@@ -38,6 +38,7 @@ from jupyter_durable_chat.log import (
     StreamDeleted,
     UnknownStream,
 )
+from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.replica import KEPT, summary, text_of
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.transcript import JSON, Transcript
@@ -242,6 +243,8 @@ class Registry:
         self, *, notebook: str | None, status: str | None, search: str | None, before: str | None, limit: int
     ) -> list[JSON]:
         """What a list of sessions shows, the last used first; `search` is for words of their messages."""
+        if search and not words_of(search):
+            return []
         labels = {}
         if notebook is not None:
             labels["notebook"] = notebook

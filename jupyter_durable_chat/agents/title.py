@@ -54,7 +54,9 @@ def excerpt(messages: Sequence[dict[str, Any]]) -> str:
 
 
 def text_of(message: dict[str, Any]) -> str:
-    return "\n".join(part["text"] for part in message["parts"] if part.get("type") == "text")
+    # Logs of earlier versions have parts that nobody looked at.
+    texts = (part.get("text") for part in message["parts"] if part.get("type") == "text")
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _first_line(text: str) -> str:

@@ -15,8 +15,10 @@ from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import Edit, Message, new_id
 from jupyter_durable_chat.log import Compacted, LogUnavailable
+from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.parts import check_parts
 from jupyter_durable_chat.server.stream import EventStream
 
 MAX_PAGE = 1000
@@ -24,6 +26,9 @@ MAX_PAGE = 1000
 
 MAX_FOLLOWED = 64
 """Sessions on one shared stream."""
+
+MAX_WORDS = 32
+"""Words of one search."""
 
 _LSN = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CLIENT_ID = 200
@@ -87,6 +92,18 @@ def lsn(text: str, name: str) -> int:
     return int(text)
 
 
+def check_client_id(client_id: str | None) -> None:
+    if client_id is not None and not 1 <= len(client_id) <= _CLIENT_ID:
+        raise ApiError(400, "malformed", f"client_id takes 1 to {_CLIENT_ID} characters, unique for each message.")
+
+
+def check_text(text: str | None, parts: list[dict[str, Any]] | None = None) -> None:
+    """Refuse a text, if there is one to be said, that says nothing, and parts that are none."""
+    if text is not None and not text.strip() and not parts:
+        raise ApiError(400, "malformed", "text is empty: a message needs some text, or parts.")
+    check_parts(parts or [])
+
+
 class Sessions(ChatHandler):
     @route
     async def get(self) -> None:
@@ -95,7 +112,7 @@ class Sessions(ChatHandler):
         listed = await self.registry.sessions(
             notebook=None if notebook is None else self._key(notebook).partition("\n")[0],
             status=self.get_query_argument("status", None),
-            search=self.get_query_argument("q", None),
+            search=self._search(),
             before=self.get_query_argument("before", None),
             limit=limit,
         )
@@ -122,6 +139,12 @@ class Sessions(ChatHandler):
             self.created(transcript)
         else:
             self.reply(transcript.to_json())
+
+    def _search(self) -> str | None:
+        search = self.get_query_argument("q", None)
+        if search and (count := len(words_of(search))) > MAX_WORDS:
+            raise ApiError(400, "too-many", f"q has {count} words; a search takes at most {MAX_WORDS}.")
+        return search
 
     def _key(self, notebook: str, name: str = "") -> str:
         return notebook_key(self.chat.root, notebook, name)
@@ -167,10 +190,8 @@ class Messages(ChatHandler):
     @route
     async def post(self, session_id: str) -> None:
         message = self.body(Message)
-        if not 1 <= len(message.client_id) <= _CLIENT_ID:
-            raise ApiError(400, "malformed", f"client_id takes 1 to {_CLIENT_ID} characters, unique for each message.")
-        if not message.text.strip() and not message.parts:
-            raise ApiError(400, "malformed", "text is empty: a message needs some text, or parts.")
+        check_client_id(message.client_id)
+        check_text(message.text, message.parts)
         async with self.registry.acquire(session_id) as session:
             self.reply(await session.send(message, self.author), 202)
 
@@ -202,6 +223,8 @@ class Retry(ChatHandler):
     @route
     async def post(self, session_id: str) -> None:
         body = self.body(RetryBody)
+        check_client_id(body.client_id)
+        check_text(body.text)
         edit = Edit(text=body.text, agent=body.agent, model=body.model, client_id=body.client_id)
         async with self.registry.acquire(session_id) as session:
             self.reply(await session.retry(body.message_id, edit, self.author), 202)
@@ -211,6 +234,7 @@ class Continue(ChatHandler):
     @route
     async def post(self, session_id: str) -> None:
         body = self.body(ContinueBody)
+        check_client_id(body.client_id)
         async with self.registry.acquire(session_id) as session:
             self.reply(await session.go_on(body.message_id, body.client_id, self.author), 202)
 
@@ -246,6 +270,7 @@ class Queued(ChatHandler):
     @route
     async def patch(self, session_id: str, message_id: str) -> None:
         body = self.body(QueuedBody)
+        check_text(body.text, body.parts)
         async with self.registry.acquire(session_id) as session:
             self.reply((await session.edit_queued(message_id, body.text, body.parts, self.author)).to_json())
 

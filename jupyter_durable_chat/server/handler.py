@@ -35,16 +35,19 @@ from jupyter_durable_chat.commands import (
     TurnRunning,
     UnknownMessage,
 )
-from jupyter_durable_chat.log import AheadOfLog, Compacted, LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.transcript import Transcript
 
 if TYPE_CHECKING:
     from jupyter_durable_chat.server.extension import DurableChat
 
+MAX_DEPTH = 64
+"""How deeply the JSON of a request may nest; what is stored is read by programs that each have a limit of their own."""
+
 Handler = TypeVar("Handler", bound="ChatHandler")
 P = ParamSpec("P")
-Body = TypeVar("Body")
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class ApiError(web.HTTPError):
@@ -72,17 +75,20 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
 }
 
 
-def translated(error: Exception, session_id: str) -> ApiError | None:
+def translated(error: Exception) -> ApiError | None:
     """The answer to what the inside raised; `None` for what nobody expected."""
     if isinstance(error, UnknownStream):
-        return ApiError(404, "unknown-session", f"There is no session {session_id!r} on this server.")
+        return ApiError(404, "unknown-session", f"There is no session {error.stream!r} on this server.")
     if isinstance(error, StreamDeleted):
-        return ApiError(410, "deleted", f"Session {session_id!r} was deleted.")
+        return ApiError(410, "deleted", f"Session {error.stream!r} was deleted.")
     if isinstance(error, Compacted):
-        return ApiError(409, "compacted", f"The events of session {session_id!r} up to there are no longer kept.")
+        return ApiError(409, "compacted", f"The events of session {error.stream!r} up to there are no longer kept.")
     if isinstance(error, AheadOfLog):
-        message = f"Session {session_id!r} ends at LSN {error.last_lsn}. Load it again and go on from there."
+        message = f"Session {error.stream!r} ends at LSN {error.last_lsn}. Load it again and go on from there."
         return ApiError(409, "lsn-ahead", message, last_lsn=error.last_lsn)
+    if isinstance(error, Fenced):
+        message = f"Another server has just taken over session {error.stream!r}; try again."
+        return ApiError(503, "busy", message, retry_after=1)
     for kind, (status, code) in _STATUS.items():
         if isinstance(error, kind):
             return ApiError(status, code, str(error), retry_after=getattr(error, "retry_after", None))
@@ -99,7 +105,7 @@ def route(
         try:
             await method(self, *args, **kwargs)
         except Exception as error:
-            if answer := translated(error, self.path_args[0] if self.path_args else ""):
+            if answer := translated(error):
                 raise answer from error
             raise
 
@@ -154,11 +160,16 @@ class ChatHandler(APIHandler):
                 f"The request has {len(self.request.body)} bytes; c.DurableChat.max_message_bytes allows {limit}.",
             )
         try:
-            return msgspec.json.decode(self.request.body or b"{}", type=kind)
+            body = msgspec.json.decode(self.request.body or b"{}", type=kind)
+        except RecursionError as error:
+            raise _too_deep() from error
         except msgspec.ValidationError as error:
             raise ApiError(400, "malformed", f"The request's body is not what this route takes: {error}.") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(400, "malformed", f"The request's body is not JSON: {error}.") from error
+        if not _nests(msgspec.structs.asdict(body), MAX_DEPTH):
+            raise _too_deep()
+        return body
 
     def reply(self, value: Any, status: int = 200) -> None:
         """Answer with JSON that no cache keeps."""
@@ -179,6 +190,19 @@ class ChatHandler(APIHandler):
             self.set_header("Retry-After", str(error.retry_after))
         self.set_header("Cache-Control", "no-store")
         self.finish(e.to_json(error.body))
+
+
+def _too_deep() -> ApiError:
+    return ApiError(400, "malformed", f"The request's body nests deeper than the {MAX_DEPTH} levels that are allowed.")
+
+
+def _nests(value: object, levels: int) -> bool:
+    """Whether arrays and objects nest in this one at most so deeply."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(_nests(inside, levels - 1) for inside in value)
 
 
 _CODES = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}

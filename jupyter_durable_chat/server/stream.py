@@ -84,7 +84,7 @@ async def read(log: Log, positions: dict[str, int], keep_alive: float) -> AsyncI
                 continue
             except (UnknownStream, StreamDeleted, AheadOfLog) as error:
                 del positions[session]
-                answer = translated(error, session)
+                answer = translated(error)
                 assert answer is not None
                 found.append(Lost(session, answer))
                 continue

@@ -66,6 +66,11 @@ def test_a_title_is_one_short_line(text: str) -> None:
         assert "\u202e" not in (title or "")
 
 
+def test_parts_that_an_old_log_has_are_passed_over() -> None:
+    parts = [{}, {"type": "text"}, {"type": "text", "text": 5}, {"type": "text", "text": "What is it?"}]
+    assert title_of([{"role": "user", "parts": parts}]) == "What is it?"
+
+
 @pytest.mark.parametrize("said", ['"The Mean"', "**The Mean**.", "Title: The Mean\n\nIt is 6.", "\n# The `Mean`\n"])
 def test_what_models_put_around_a_title_is_taken_off(said: str) -> None:
     assert as_title(said) == "The Mean"

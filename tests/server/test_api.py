@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log import Fenced
+from jupyter_durable_chat.session import Session
 from tests.scripted import Scripted
 from tests.server.conftest import Api
 from tests.waiting import eventually
@@ -61,7 +63,10 @@ async def test_search_finds_questions_and_answers(api: Api, agent: Scripted) -> 
 
     assert await found("histogram") == [answered, asked]
     assert await found("HISTO data") == [answered]
-    assert await found("nothing") == [] and await found('"') == [answered, asked]
+    assert await found("nothing") == [] and await found('"') == [] and await found("") == [answered, asked]
+    assert await found("what " * 32) == [answered, asked]
+    refused = await api("GET", "api/sessions", params={"q": "a " * 33})
+    assert refused.status_code == 400 and "33 words" in refused.json()["message"] and "32" in refused.json()["message"]
 
 
 async def test_an_answer_from_send_to_outcome(api: Api, agent: Scripted) -> None:
@@ -214,6 +219,98 @@ async def test_a_bad_message_is_refused_with_its_word(api: Api, body: object, wo
     assert answer.status_code == 400 and word in answer.json()["message"], answer.text
     assert answer.json()["reason"] == "Bad Request" and answer.json()["code"]
     assert (await api.transcript(session))["lsn"] == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({}, "parts[1] has no type"),
+        ({"type": 5}, "parts[1].type takes a string, and not 5"),
+        ({"type": "blob"}, "'blob'"),
+        ({"type": "dynamic-tool"}, "'dynamic-tool'"),
+        ({"type": "text"}, "parts[1] has no text"),
+        ({"type": "text", "text": 5}, "parts[1].text takes a string, and not 5"),
+        ({"type": "file", "url": "data:,x"}, "parts[1] has no mediaType"),
+        ({"type": "file", "mediaType": "text/plain", "url": None}, "parts[1].url takes a string, and not None"),
+    ],
+)
+async def test_a_part_that_is_none_is_refused_with_its_place(
+    api: Api, agent: Scripted, part: dict[str, Any], words: str
+) -> None:
+    session = await api.session()
+    parts = [{"type": "data-x", "data": [1]}, part]
+    refused = await api("POST", f"api/sessions/{session}/messages", {"client_id": "c", "text": "t", "parts": parts})
+    assert refused.status_code == 400 and words in refused.json()["message"], refused.text
+    assert (await api.transcript(session))["lsn"] == 1
+    await api.send(session)
+    waiting = await api.send(session, client_id="c_2")
+    edit = {"text": "t", "parts": parts}
+    refused = await api("PATCH", f"api/sessions/{session}/queue/{waiting['message_id']}", edit)
+    assert refused.status_code == 400 and words in refused.json()["message"], refused.text
+
+
+async def test_parts_come_back_as_they_were_sent(api: Api) -> None:
+    session = await api.session()
+    parts = [
+        {"type": "text", "text": "more"},
+        {"type": "file", "mediaType": "text/plain", "url": "data:,x", "filename": "x.txt"},
+        {"type": "data-cell", "data": {"code": "1"}},
+    ]
+    await api.send(session, text="", parts=parts)
+    assert (await api.transcript(session))["messages"][0]["parts"][1:] == parts
+
+
+@pytest.mark.parametrize("levels", [65, 500, 990, 100_000])
+async def test_json_that_nests_too_deep_is_refused(api: Api, levels: int) -> None:
+    api.chat.max_message_bytes = 1_000_000
+    session = await api.session()
+    inside = levels - 3
+    deep = b'{"client_id":"c","text":"t","parts":[{"type":"data-x","data":%b%b}]}' % (b"[" * inside, b"]" * inside)
+    refused = await api("POST", f"api/sessions/{session}/messages", deep)
+    assert refused.status_code == 400 and "64" in refused.json()["message"], refused.text
+    assert (await api.transcript(session))["lsn"] == 1
+    shallow = deep.replace(b"[" * inside, b"[" * 61).replace(b"]" * inside, b"]" * 61)
+    assert (await api("POST", f"api/sessions/{session}/messages", shallow)).status_code == 202
+
+
+async def test_an_empty_edit_is_refused_as_an_empty_message_is(api: Api, agent: Scripted) -> None:
+    session = await api.session()
+    sent = await api.send(session)
+    waiting = (await api.send(session, client_id="c_2"))["message_id"]
+    path = f"api/sessions/{session}"
+    assert (await api("PATCH", f"{path}/queue/{waiting}", {"text": " \n"})).status_code == 400
+    parts = [{"type": "file", "mediaType": "text/plain", "url": "data:,x"}]
+    assert (await api("PATCH", f"{path}/queue/{waiting}", {"text": "", "parts": parts})).status_code == 200
+    assert (await api("DELETE", f"{path}/queue/{waiting}")).status_code == 200
+    agent.finish()
+    last = (await api.settled(session))["lsn"]
+    question = sent["message_id"]
+    for body in ({"text": " "}, {"text": "x", "client_id": "k" * 201}, {"text": "x", "client_id": ""}):
+        refused = await api("POST", f"{path}/retry", {"message_id": question, **body})
+        assert refused.status_code == 400, refused.text
+    assert (await api("POST", f"{path}/continue", {"client_id": "k" * 201})).status_code == 400
+    assert (await api.transcript(session))["lsn"] == last
+
+
+async def test_a_writer_that_was_fenced_off_says_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fenced(session: Session, change: e.SessionUpdated) -> None:
+        raise Fenced(session.id, 1, 2)
+
+    session = await api.session()
+    monkeypatch.setattr(Session, "update", fenced)
+    answer = await api("PATCH", f"api/sessions/{session}", {"title": "T"})
+    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "busy", "1")
+    assert session in answer.json()["message"]
+
+
+async def test_a_page_of_the_list_goes_on_after_a_session_that_was_deleted(api: Api) -> None:
+    ids = [await api.session() for _ in range(3)]
+    page = (await api("GET", "api/sessions?limit=1")).json()
+    await api("DELETE", f"api/sessions/{page['before']}")
+    rest = await api("GET", f"api/sessions?before={page['before']}")
+    assert [s["id"] for s in rest.json()["sessions"]] == [ids[1], ids[0]]
+    never = await api("GET", "api/sessions?before=s_never")
+    assert never.status_code == 404 and "'s_never'" in never.json()["message"]
 
 
 async def test_a_body_over_the_limit(api: Api) -> None:
