@@ -79,6 +79,11 @@ class Admission:
             raise TooManyMessages(f"You sent {allowed}. Try again in {seconds} seconds.", retry_after=seconds)
         recent.append(now)
 
+    def take_back(self, user: str) -> None:
+        """The message that was just counted was refused for another reason."""
+        if recent := self._asked.get(user):
+            recent.pop()
+
     def _leave(self, user: str) -> None:
         self._running[user] -= 1
         if not self._running[user]:

@@ -166,7 +166,8 @@ def summary(transcript: Transcript, *, title: str | None = None, preview: str | 
 
 def text_of(message: JSON) -> str:
     """The words of a message, without its reasoning, tools and files."""
-    return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
+    texts = (part.get("text") for part in message["parts"] if part.get("type") == "text")
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _queue(waiting: int, held: bool) -> str:

@@ -15,7 +15,10 @@ import asyncio
 import contextlib
 import copy
 import logging
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -41,12 +44,24 @@ from jupyter_durable_chat.commands import (
     UnknownMessage,
     new_id,
 )
-from jupyter_durable_chat.log import Conflict, Fenced, LeaseHeld, Log, LogError, LogUnavailable
+from jupyter_durable_chat.log import (
+    Conflict,
+    Fenced,
+    LeaseHeld,
+    Log,
+    LogError,
+    LogUnavailable,
+    StreamDeleted,
+    UnknownStream,
+)
 from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
 from jupyter_durable_chat.turn import Limits, Turn
 
 logger = logging.getLogger(__name__)
+
+RESTART_SECONDS = 5
+"""After which a server that shuts down may be there again."""
 
 STOP_TIMEOUT = 5.0
 """Seconds that a stop waits for the outcome to be in the log."""
@@ -59,12 +74,12 @@ TITLE_SECONDS = 20.0
 
 
 class Start(Struct, frozen=True):
-    """A turn to be: who asks for it, the events that come before its own, and what it answers with."""
+    """A turn to be: who answers, who asks for it, and the events that come before its own."""
 
     turn_id: str
     user_message_id: str
     message_id: str
-    agent: str | None
+    agent: Agent
     model: str | None
     user: str
     before: list[e.Event] = []
@@ -101,8 +116,8 @@ class Session(Replica):
         self._closing = False
         self._size = 0
         """Bytes that the log had when it was last looked at."""
-        self._unstored: e.Error | None = None
-        """Why a turn ended here whose end could not be stored."""
+        self._unstored: tuple[str, e.Error] | None = None
+        """A turn that ended here, and why that could not be stored."""
 
     @property
     def running(self) -> bool:
@@ -134,26 +149,23 @@ class Session(Replica):
         message_id, turn_id, answer_id = new_id("m"), new_id("t"), new_id("m")
 
         def decide() -> Start | list[Numbered]:
-            self._whom(message.agent, message.model)
+            agent, model = self._whom(message.agent, message.model)
             content = _content(message)
             if self.transcript.turn or self.transcript.queue:
                 queued = e.MessageQueued(
                     message_id=message_id,
                     author=author,
-                    resolved_agent=self.transcript.agent,
-                    resolved_model=self.transcript.model,
+                    resolved_agent=agent.name,
+                    resolved_model=model,
                     **content,
                 )
                 return [(turn_id, queued)]
             said = e.UserMessage(message_id=message_id, parent=self.transcript.leaf, author=author, **content)
-            return Start(turn_id, message_id, answer_id, message.agent, message.model, _user(author), [said])
+            return Start(turn_id, message_id, answer_id, agent, model, _user(author), [said])
 
         said = await self._ask(message.client_id, author, decide)
-        if not _is_same(said, message):
-            raise ClientIdReused(
-                f"client_id {message.client_id!r} was already used for another message. "
-                "Give every message a client_id of its own."
-            )
+        _must_be_same(_is_sent(said, message), message.client_id)
+        self.drain()
         return _reply(said, message.client_id)
 
     async def retry(self, message_id: str, edit: Edit, author: e.Author | None) -> Sent:
@@ -171,8 +183,9 @@ class Session(Replica):
             metadata = asked["metadata"]
             agent = edit.agent or metadata.get("agent")
             model = edit.model or metadata.get("model")
+            whom = self._whom(agent, model)
             if edit.text is None:
-                return Start(turn_id, asked["id"], answer_id, agent, model, _user(author), [], client_id)
+                return Start(turn_id, asked["id"], answer_id, *whom, _user(author), [], client_id)
             edited = e.UserMessage(
                 message_id=edited_id,
                 client_id=client_id,
@@ -184,9 +197,11 @@ class Session(Replica):
                 tools=metadata.get("tools"),
                 author=author,
             )
-            return Start(turn_id, edited_id, answer_id, agent, model, _user(author), [edited])
+            return Start(turn_id, edited_id, answer_id, *whom, _user(author), [edited])
 
-        return _reply(await self._ask(client_id, author, decide), client_id)
+        said = await self._ask(client_id, author, decide)
+        _must_be_same(self._is_retried(said, message_id, edit, client_id), client_id)
+        return _reply(said, client_id)
 
     async def go_on(self, message_id: str | None, client_id: str | None, author: e.Author | None) -> Sent:
         """Go on from an answer that was stopped, cut off or interrupted, the last one by default, keeping its text.
@@ -202,10 +217,13 @@ class Session(Replica):
             metadata = answer["metadata"]
             if answer["role"] != "assistant" or metadata.get("outcome") == "completed":
                 raise NothingToContinue("Only an answer that was stopped, cut off or interrupted can be continued.")
-            agent, model = metadata["agent"], metadata.get("model")
-            return Start(turn_id, metadata["parent"], answer["id"], agent, model, _user(author), [], asked_as)
+            whom = self._whom(metadata["agent"], metadata.get("model"))
+            return Start(turn_id, metadata["parent"], answer["id"], *whom, _user(author), [], asked_as)
 
-        return _reply(await self._ask(asked_as, author, decide), asked_as)
+        said = await self._ask(asked_as, author, decide)
+        is_continued = said["role"] == "assistant" and requests(said)[0].get("client_id") != asked_as
+        _must_be_same(is_continued and message_id in (None, said["id"]), asked_as)
+        return _reply(said, asked_as)
 
     async def select_branch(self, message_id: str, by: e.Author | None) -> Transcript:
         """Show the newest branch through this message, and go on from there. Raises `UnknownMessage`, `TurnRunning`."""
@@ -216,7 +234,7 @@ class Session(Replica):
             leaf = self.transcript.newest_leaf(message_id)
             return [] if leaf == self.transcript.leaf else [(None, e.BranchSelected(message_id=leaf, by=by))]
 
-        return await self._change(decide)
+        return await self._change(decide, grows=True)
 
     # The queue
 
@@ -244,7 +262,7 @@ class Session(Replica):
             kept = waiting["parts"][1:] if parts is None else parts
             return [(None, e.QueueEdited(message_id=message_id, text=text, parts=kept, by=by))]
 
-        return await self._change(decide)
+        return await self._change(decide, grows=True)
 
     async def reorder_queue(self, message_ids: list[str], by: e.Author | None) -> Transcript:
         """Put these waiting messages first, in this order. Raises `NotWaiting`."""
@@ -254,7 +272,7 @@ class Session(Replica):
                 self._must_wait(message_id)
             return [(None, e.QueueReordered(message_ids=message_ids, by=by))]
 
-        return await self._change(decide)
+        return await self._change(decide, grows=True)
 
     async def resume_queue(self, by: e.Author | None) -> Transcript:
         """Let a held queue go on. Idempotent."""
@@ -272,18 +290,17 @@ class Session(Replica):
     async def stop(self, turn_id: str | None, by: e.Author | None) -> bool:
         """Stop the running turn (or only `turn_id`), wherever it runs; false when there is nothing to stop.
 
-        Idempotent: a turn that was stopped before is stopped.
+        Idempotent: a turn that was stopped before is stopped. Whatever its outcome was by then, what waits is held.
+        Raises `Busy` when the turn has been asked to stop and has not ended in time.
         """
         async with self._commands:
-            turn = await self._request_stop(turn_id, by)
-        if turn is None:
-            return turn_id is not None and any(
-                turn["turn"] == turn_id and turn.get("outcome") == "stopped"
-                for message in self.transcript.messages
-                for turn in requests(message)
-            )
-        await self.turn_ended(turn, STOP_TIMEOUT)
-        return True
+            asked = await self._request_stop(turn_id, by) or turn_id
+        if asked is None:
+            return False
+        if not await self.turn_ended(asked, STOP_TIMEOUT):
+            raise Busy("The answer was asked to stop and has not ended yet. Try again in a moment.", retry_after=1)
+        turns = (turn for m in chain(self.transcript.messages, self.transcript.others) for turn in requests(m))
+        return any(turn["turn"] == asked and turn.get("outcome") == "stopped" for turn in turns)
 
     async def update(self, change: e.SessionUpdated) -> Transcript:
         """Rename, mute, or choose another agent or model for what is sent from now on."""
@@ -295,14 +312,15 @@ class Session(Replica):
                 self._agents.resolve(agent, model)
             return [(None, change)]
 
-        await self._change(decide)
+        await self._change(decide, grows=True)
         # The list of sessions shows titles: the summary follows the fact that is stored already.
         await self.summarise()
         return self.transcript
 
     async def delete(self) -> None:
         """Stop what runs and remove the session for good; every reader is told."""
-        await self.stop(None, None)
+        with contextlib.suppress(Busy):
+            await self.stop(None, None)
         await self._log.delete(self.id)
 
     async def recover(self, over: int) -> None:
@@ -316,19 +334,25 @@ class Session(Replica):
             try:
                 mine = await self._log.lease(self.id, self._holder, self._lease_seconds, over=over)
             except LeaseHeld:
+                self._unstored = None
                 return
             await self.refresh()
             turn = self.transcript.turn
+            unstored, self._unstored = self._unstored, None
             if turn is None:
                 await self._log.append(self.id, [], epoch=mine, release=True)
-                self._unstored = None
                 return
-            if why := self._unstored:
+            if unstored and unstored[0] == turn["id"]:
+                why = unstored[1]
                 ending = [e.ErrorText(error_text=why.text), e.TurnStopped(outcome="failed", error=why)]
             else:
                 ending = [e.TurnStopped(outcome="stopped" if turn["stopping"] else "interrupted")]
             logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
-            await self._close_turn(turn["id"], mine, ending)
+            try:
+                await self._close_turn(turn["id"], mine, ending)
+            except LogUnavailable:
+                self._unstored = unstored
+                raise
 
     async def shut_down(self) -> None:
         """End this process's turn as `interrupted`, wait until that is stored, and start no other."""
@@ -347,8 +371,12 @@ class Session(Replica):
 
     # Inside: deciding
 
-    async def _change(self, decide: Callable[[], Sequence[Numbered]]) -> Transcript:
+    async def _change(self, decide: Callable[[], Sequence[Numbered]], *, grows: bool = False) -> Transcript:
+        """Do what makes no turn. What `grows` the log is refused when it is full."""
         async with self._commands:
+            if grows:
+                await self._look_at_size()
+                self._must_have_room()
             await self.decide(decide, self.add)
             return self.transcript
 
@@ -368,14 +396,22 @@ class Session(Replica):
             return decided
 
         async with self._commands:
-            await self._act(once)
+            try:
+                await self._act(once)
+            except BaseException:
+                if counted:
+                    self._admission.take_back(_user(author))
+                raise
             said = self.transcript.sent(client_id)
             assert said is not None
             return said
 
     async def _act(self, decide: Callable[[], Start | list[Numbered]]) -> None:
-        self._size = (await self._log.head(self.id)).size
+        await self._look_at_size()
         await self.decide(decide, self._commit)
+
+    async def _look_at_size(self) -> None:
+        self._size = (await self._log.head(self.id)).size
 
     async def _commit(self, decided: Start | list[Numbered]) -> None:
         await (self._start(decided) if isinstance(decided, Start) else self.add(decided))
@@ -386,7 +422,10 @@ class Session(Replica):
 
     def _whom(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
         """Who answers a message that names these, or nobody. Raises `UnknownAgent`, `AgentUnavailable`."""
-        chosen, with_model = self._agents.resolve(agent or self.transcript.agent, model or self.transcript.model)
+        return self._available(agent or self.transcript.agent, model or self.transcript.model)
+
+    def _available(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
+        chosen, with_model = self._agents.resolve(agent, model)
         if why := chosen.unavailable(with_model):
             raise AgentUnavailable(why)
         return chosen, with_model
@@ -405,6 +444,20 @@ class Session(Replica):
         """The person's message: this one, or the one that this answer is for."""
         message = self._message(message_id)
         return message if message["role"] == "user" else self._message(message["metadata"]["parent"])
+
+    def _is_retried(self, said: JSON, message_id: str, edit: Edit, client_id: str) -> bool:
+        """Whether this is the answer, or with a text the message, that such a request made."""
+        asked = self._asked(message_id)
+        metadata = said["metadata"]
+        same = all(getattr(edit, name) in (None, metadata.get(name)) for name in ("agent", "model"))
+        if edit.text is None:
+            first = requests(said)[0].get("client_id") == client_id
+            return same and first and said["role"] == "assistant" and metadata["parent"] == asked["id"]
+        return (
+            same
+            and text_of({"parts": said["parts"][:1]}) == edit.text
+            and (said["role"] == "user" and metadata["parent"] == asked["metadata"]["parent"])
+        )
 
     def _waiting(self, message_id: str) -> JSON | None:
         return next((m for m in self.transcript.queue if m["id"] == message_id), None)
@@ -443,11 +496,9 @@ class Session(Replica):
                 return []
             first = self.transcript.queue[0]
             metadata = first["metadata"]
-            agent = metadata.get("agent") or metadata.get("resolved_agent")
-            model = metadata.get("model") or metadata.get("resolved_model")
             try:
                 self._must_have_room()
-                self._whom(agent, model)
+                whom = self._available(metadata.get("resolved_agent"), metadata.get("resolved_model"))
             except (AgentUnavailable, SessionFull, UnknownAgent) as error:
                 return [(None, e.QueueHeld(reason=str(error)))]
             author = msgspec.convert(metadata["author"], e.Author) if "author" in metadata else None
@@ -465,7 +516,7 @@ class Session(Replica):
                 sent=metadata.get("sent"),
             )
             before = [e.MessageDequeued(message_id=first["id"], reason="started"), said]
-            return Start(metadata["turn"], first["id"], answer_id, agent, model, _user(author), before)
+            return Start(metadata["turn"], first["id"], answer_id, *whom, _user(author), before)
 
         async with self._commands:
             await self._act(decide)
@@ -476,20 +527,19 @@ class Session(Replica):
         """Store that a turn begins, and run it."""
         # While this waits, who reads moves the transcript on, beyond what was decided on.
         seen = self.transcript.lsn
-        agent, model = self._whom(start.agent, start.model)
+        if self._closing:
+            raise Busy("The server is shutting down.", retry_after=RESTART_SECONDS)
         if self._running:
             # Its outcome is stored; what is left of it is to clear up.
             await asyncio.wait({self._running})
         place = self._admission.turn(start.user)
         try:
-            epoch = await self._begin(start, agent, model, seen)
+            self._run(start, await self._begin(start, seen), place)
         except BaseException:
             place.give_back()
             raise
-        request = Request(messages=self._shown_to_agent(start.message_id), model=model)
-        self._run(start.turn_id, epoch, agent, request, place)
 
-    async def _begin(self, start: Start, agent: Agent, model: str | None, seen: int) -> int:
+    async def _begin(self, start: Start, seen: int) -> int:
         """Store the beginning of a turn under a new lease, when nothing came after `seen`; returns its epoch.
 
         Raises `Conflict`, `Busy`.
@@ -502,8 +552,8 @@ class Session(Replica):
         started = e.TurnStarted(
             user_message_id=start.user_message_id,
             message_id=start.message_id,
-            agent=agent.name,
-            model=model,
+            agent=start.agent.name,
+            model=start.model,
             client_id=start.client_id,
         )
         records = [
@@ -528,42 +578,44 @@ class Session(Replica):
         await self.refresh()
         return epoch
 
-    def _shown_to_agent(self, message_id: str) -> list[JSON]:
-        """What a person sees is what the model is sent: the branch, with the answer to go on with when it has begun."""
-        *before, answer = self.transcript.branch(message_id)
+    async def _answer(self, start: Start) -> AsyncGenerator[e.Chunk]:
+        """What the agent says to what a person sees: the branch, with the answer to go on with when it has begun."""
+        *before, answer = self.transcript.branch(start.message_id)
         # The answer goes on changing while the agent has it.
-        return [*before, copy.deepcopy(answer)] if answer["parts"] else before
+        shown = [*before, copy.deepcopy(answer)] if answer["parts"] else before
+        async with aclosing(start.agent.run(Request(messages=shown, model=start.model))) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
-    def _run(self, turn_id: str, epoch: int, agent: Agent, request: Request, place: Place) -> None:
+    def _run(self, start: Start, epoch: int, place: Place) -> None:
         room = self._limits.session_bytes - self._size
 
         async def append(events: Sequence[e.Event]) -> None:
             nonlocal room
-            records = [self.encode(event, turn_id) for event in events]
+            records = [self.encode(event, start.turn_id) for event in events]
             await self._log.append(self.id, records, epoch=epoch)
             room -= sum(map(len, records))
             if room < 0:
                 turn.fail(e.Error("too-long", _full(self._limits)))
 
-        turn = self._turn = Turn(agent.run(request), append, limits=self._limits)
-        attending = self._attend(turn, turn_id, epoch, agent, request.model, place)
-        self._running = asyncio.create_task(attending, name=f"turn {turn_id}")
+        turn = self._turn = Turn(self._answer(start), append, limits=self._limits)
+        self._running = asyncio.create_task(self._attend(turn, start, epoch, place), name=f"turn {start.turn_id}")
 
-    async def _attend(
-        self, turn: Turn, turn_id: str, epoch: int, agent: Agent, model: str | None, place: Place
-    ) -> None:
+    async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place) -> None:
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
-        looking = asyncio.create_task(self._look(turn_id))
+        looking = asyncio.create_task(self._look(turn))
         try:
-            title = await self._close_turn(turn_id, epoch, await turn.run())
-            if title and not self._closing:
-                self._titling = asyncio.create_task(self._title(agent, model, title), name=f"title of {self.id}")
-        except Fenced:
-            logger.warning("Session %s: turn %s was taken over by another writer", self.id, turn_id)
+            title = await self._close_turn(start.turn_id, epoch, await self._ended(turn))
+            if title and not self._closing and self._titling is None:
+                titling = self._title(start.agent, start.model, title)
+                self._titling = asyncio.create_task(titling, name=f"title of {self.id}")
+        except (Fenced, StreamDeleted, UnknownStream) as error:
+            logger.warning("Session %s: turn %s ends here: %s", self.id, start.turn_id, error)
         except LogError as error:
             # The lease is still ours, and a lease without a turn is what the registry recovers.
-            logger.error("Session %s: turn %s could not be stored: %s", self.id, turn_id, error)
-            self._unstored = e.Error("internal", f"The answer could not be stored. {error}", recoverable=True)
+            logger.error("Session %s: turn %s could not be stored: %s", self.id, start.turn_id, error)
+            why = e.Error("internal", f"The answer could not be stored. {error}", recoverable=True)
+            self._unstored = start.turn_id, why
         finally:
             looking.cancel()
             await asyncio.wait({looking})
@@ -571,11 +623,32 @@ class Session(Replica):
             self._turn = self._running = None
         self.drain()
 
-    async def _look(self, turn_id: str) -> None:
+    async def _ended(self, turn: Turn) -> Sequence[e.Event]:
+        """The turn's last events, also when it broke on what its agent gave."""
+        try:
+            return await turn.run()
+        except LogError:
+            raise
+        except Exception as error:
+            # The text of a foreign exception may hold a key or a prompt.
+            name = type(error).__name__
+            logger.error("Session %s: a turn broke\n%s", self.id, "".join(traceback.format_tb(error.__traceback__)))
+            text = f"The answer could not be kept ({name}). The server's log says where."
+            why = e.Error("internal", text, recoverable=True)
+            return [e.ErrorText(error_text=text), e.TurnStopped(outcome="failed", error=why)]
+
+    async def _look(self, turn: Turn) -> None:
         while True:
-            await self.wait()
-            with contextlib.suppress(LogError):
+            # Whoever folds first, what was asked for is heeded.
+            self._heed()
+            try:
+                await self.wait()
                 await self.refresh()
+            except (StreamDeleted, UnknownStream):
+                turn.stop()
+                return
+            except LogError as error:
+                logger.warning("Session %s: its log cannot be read now: %s", self.id, error)
             self._heed()
             await asyncio.sleep(LOOK_INTERVAL)
 
@@ -605,28 +678,42 @@ class Session(Replica):
 
     async def _close_turn(self, turn_id: str, epoch: int, ending: Sequence[e.Event]) -> str | None:
         """Store how the turn ended; returns the title that the session got with it, if it had none."""
-        await self.refresh()
         stopped = ending[-1]
         assert isinstance(stopped, e.TurnStopped)
-        answer = self._message(turn["message_id"]) if (turn := self.transcript.turn) else None
-        named = self.transcript.title is not None or stopped.outcome != "completed"
-        title = None if named else title_of(self.transcript.messages)
-        records = [self.encode(event, turn_id) for event in ending]
-        if title:
-            records.insert(0, self.encode(e.SessionUpdated(title=title)))
-        await self._log.append(
-            self.id,
-            records,
-            epoch=epoch,
-            labels={"status": "failed" if stopped.outcome == "failed" else "idle"} | self.queue_label(ending),
-            summary=summary(self.transcript, title=title),
-            words=text_of(answer) if answer else "",
-            release=True,
-        )
-        self._unstored = None
+        title, begun = None, 0
+
+        def decide() -> list[Numbered]:
+            nonlocal title, begun
+            turn = self.transcript.turn
+            answer = self._message(turn["message_id"]) if turn else None
+            begun = answer["metadata"]["lsn"] if answer else 0
+            named = self.transcript.title is not None or stopped.outcome != "completed"
+            title = None if named else title_of(self.transcript.messages)
+            decided: list[Numbered] = [(None, e.SessionUpdated(title=title))] if title else []
+            decided += [(turn_id, event) for event in ending]
+            if turn and turn["stopping"] and stopped.outcome != "stopped" and self.transcript.held is None:
+                # Who stops an answer in its last moment does not want the next one either.
+                decided.append((None, e.QueueHeld(reason="stopped")))
+            return decided
+
+        async def commit(decided: list[Numbered]) -> None:
+            answer = self._message(turn["message_id"]) if (turn := self.transcript.turn) else None
+            await self._log.append(
+                self.id,
+                [self.encode(event, of_turn) for of_turn, event in decided],
+                epoch=epoch,
+                after=self.transcript.lsn,
+                labels={"status": "failed" if stopped.outcome == "failed" else "idle"}
+                | self.queue_label(event for _, event in decided),
+                summary=summary(self.transcript, title=title),
+                words=text_of(answer) if answer else "",
+                release=True,
+            )
+
+        await self.decide(decide, commit)
         await self.refresh()
         try:
-            await self.keep(since=answer["metadata"]["lsn"] if answer else 0)
+            await self.keep(since=begun)
         except LogError as error:
             # The outcome is stored; without a snapshot, opening the session costs more.
             logger.warning("Session %s: no snapshot after turn %s: %s", self.id, turn_id, error)
@@ -666,7 +753,14 @@ def _content(message: Message) -> dict[str, Any]:
     return {name: getattr(message, name) for name in message.__struct_fields__}
 
 
-def _is_same(said: JSON, message: Message) -> bool:
+def _must_be_same(is_same: bool, client_id: str) -> None:
+    if not is_same:
+        raise ClientIdReused(
+            f"client_id {client_id!r} was already used for something else. Give every request a client_id of its own."
+        )
+
+
+def _is_sent(said: JSON, message: Message) -> bool:
     """Whether this is what the message says, as it was sent."""
     metadata: JSON = said["metadata"]
     parts = metadata.get("sent") or said["parts"]
