@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.commands import UnknownMessage
 from jupyter_durable_chat.log import Compacted, Conflict, Log, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
 
@@ -74,6 +75,12 @@ class Replica:
     async def wait(self) -> None:
         """Return when the log has more than was read, or is gone."""
         await self._log.wait({self.id: self.transcript.lsn})
+
+    def _message(self, message_id: str) -> JSON:
+        message = self.transcript.message(message_id)
+        if message is None:
+            raise UnknownMessage(f"This session has no message {message_id!r}.")
+        return message
 
     # Adding
 

@@ -1,34 +1,25 @@
-"""Commands in, one at a time, and the turns that answer.
+"""Commands in, one at a time.
 
-A session is a replica of its log: it folds what is there, decides, and appends on the condition that nothing was added
-meanwhile. So a command sees everything that was acknowledged before it, from whichever process, and two servers on one
-store never contradict each other.
-
-While a turn runs, this process holds the session's lease; every event of the turn carries the lease's epoch, and the
-turn's end gives the lease back in the transaction that stores the outcome. Only the lease's holder runs a turn, whoever
-asks for one; anybody may ask for a stop, by an event that the holder heeds.
+A command sees everything that was acknowledged before it, from whichever process, decides, and appends on the condition
+that nothing was added meanwhile; so two servers on one store never contradict each other. The same request, known by
+its client id, is done once and answered in the same words for ever.
 
 After a turn: everything is stored, the turn is closed, and then what waits in the queue is started.
 """
 
 import asyncio
 import contextlib
-import copy
 import logging
-import traceback
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.admission import Admission, Place
-from jupyter_durable_chat.agents import Agent, AgentError, Request
+from jupyter_durable_chat.admission import Admission
+from jupyter_durable_chat.agents import Agent
 from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
-from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.commands import (
     AgentUnavailable,
     Busy,
@@ -44,49 +35,19 @@ from jupyter_durable_chat.commands import (
     UnknownMessage,
     new_id,
 )
-from jupyter_durable_chat.log import (
-    Conflict,
-    Fenced,
-    LeaseHeld,
-    Log,
-    LogError,
-    LogUnavailable,
-    StreamDeleted,
-    UnknownStream,
-)
-from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
+from jupyter_durable_chat.log import Log, LogError, LogUnavailable
+from jupyter_durable_chat.replica import Numbered, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
-from jupyter_durable_chat.turn import Limits, Turn
+from jupyter_durable_chat.turn import Limits
+from jupyter_durable_chat.writer import Start, Writer, full
 
 logger = logging.getLogger(__name__)
-
-RESTART_SECONDS = 5
-"""After which a server that shuts down may be there again."""
 
 STOP_TIMEOUT = 5.0
 """Seconds that a stop waits for the outcome to be in the log."""
 
-LOOK_INTERVAL = 0.25
-"""Seconds between two looks at what others appended while a turn runs here."""
 
-TITLE_SECONDS = 20.0
-"""How long an agent may think about a title; then it is made from the text."""
-
-
-class Start(Struct, frozen=True):
-    """A turn to be: who answers, who asks for it, and the events that come before its own."""
-
-    turn_id: str
-    user_message_id: str
-    message_id: str
-    agent: Agent
-    model: str | None
-    user: str
-    before: list[e.Event] = []
-    client_id: str | None = None
-
-
-class Session(Replica):
+class Session(Writer):
     """One conversation, loaded. Several may exist for one log, here and elsewhere; the log keeps them honest."""
 
     def __init__(
@@ -102,27 +63,18 @@ class Session(Replica):
         admission: Admission,
         compact_after: int,
     ) -> None:
-        super().__init__(log, session_id, clock, compact_after)
+        super().__init__(
+            log,
+            session_id,
+            holder=holder,
+            lease_seconds=lease_seconds,
+            clock=clock,
+            limits=limits,
+            admission=admission,
+            compact_after=compact_after,
+        )
         self._agents = agents
-        self._holder = holder
-        self._lease_seconds = lease_seconds
-        self._limits = limits
-        self._admission = admission
-        self._commands = asyncio.Lock()
-        self._turn: Turn | None = None
-        self._running: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
-        self._titling: asyncio.Task[None] | None = None
-        self._closing = False
-        self._size = 0
-        """Bytes that the log had when it was last looked at."""
-        self._unstored: tuple[str, e.Error] | None = None
-        """A turn that ended here, and why that could not be stored."""
-
-    @property
-    def running(self) -> bool:
-        """Whether this process runs a turn of this session."""
-        return self._running is not None
 
     @property
     def busy(self) -> bool:
@@ -323,37 +275,6 @@ class Session(Replica):
             await self.stop(None, None)
         await self._log.delete(self.id)
 
-    async def recover(self, over: int) -> None:
-        """Close the turn of a writer that is gone; nothing when the session is held again meanwhile.
-
-        `over` is the epoch of the lease that its holder left.
-        """
-        async with self._commands:
-            if self.running:
-                return
-            try:
-                mine = await self._log.lease(self.id, self._holder, self._lease_seconds, over=over)
-            except LeaseHeld:
-                self._unstored = None
-                return
-            await self.refresh()
-            turn = self.transcript.turn
-            unstored, self._unstored = self._unstored, None
-            if turn is None:
-                await self._log.append(self.id, [], epoch=mine, release=True)
-                return
-            if unstored and unstored[0] == turn["id"]:
-                why = unstored[1]
-                ending = [e.ErrorText(error_text=why.text), e.TurnStopped(outcome="failed", error=why)]
-            else:
-                ending = [e.TurnStopped(outcome="stopped" if turn["stopping"] else "interrupted")]
-            logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
-            try:
-                await self._close_turn(turn["id"], mine, ending)
-            except LogUnavailable:
-                self._unstored = unstored
-                raise
-
     async def shut_down(self) -> None:
         """End this process's turn as `interrupted`, wait until that is stored, and start no other."""
         self._closing = True
@@ -418,7 +339,7 @@ class Session(Replica):
 
     def _must_have_room(self) -> None:
         if self._size >= self._limits.session_bytes:
-            raise SessionFull(_full(self._limits))
+            raise SessionFull(full(self._limits))
 
     def _whom(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
         """Who answers a message that names these, or nobody. Raises `UnknownAgent`, `AgentUnavailable`."""
@@ -433,12 +354,6 @@ class Session(Replica):
     def _idle(self) -> None:
         if self.transcript.turn:
             raise TurnRunning("This chat is still answering. Wait for the answer, or stop it, then try again.")
-
-    def _message(self, message_id: str) -> JSON:
-        message = self.transcript.message(message_id)
-        if message is None:
-            raise UnknownMessage(f"This session has no message {message_id!r}.")
-        return message
 
     def _asked(self, message_id: str) -> JSON:
         """The person's message: this one, or the one that this answer is for."""
@@ -521,140 +436,7 @@ class Session(Replica):
         async with self._commands:
             await self._act(decide)
 
-    # Inside: a turn
-
-    async def _start(self, start: Start) -> None:
-        """Store that a turn begins, and run it."""
-        # While this waits, who reads moves the transcript on, beyond what was decided on.
-        seen = self.transcript.lsn
-        if self._closing:
-            raise Busy("The server is shutting down.", retry_after=RESTART_SECONDS)
-        if self._running:
-            # Its outcome is stored; what is left of it is to clear up.
-            await asyncio.wait({self._running})
-        place = self._admission.turn(start.user)
-        try:
-            self._run(start, await self._begin(start, seen), place)
-        except BaseException:
-            place.give_back()
-            raise
-
-    async def _begin(self, start: Start, seen: int) -> int:
-        """Store the beginning of a turn under a new lease, when nothing came after `seen`; returns its epoch.
-
-        Raises `Conflict`, `Busy`.
-        """
-        try:
-            epoch = await self._log.lease(self.id, self._holder, self._lease_seconds)
-        except LeaseHeld as held:
-            text = "Another Jupyter server is just using this chat. Send the message again."
-            raise Busy(text, retry_after=1) from held
-        started = e.TurnStarted(
-            user_message_id=start.user_message_id,
-            message_id=start.message_id,
-            agent=start.agent.name,
-            model=start.model,
-            client_id=start.client_id,
-        )
-        records = [
-            *(self.encode(event) for event in start.before),
-            self.encode(started, start.turn_id),
-            self.encode(e.Start(message_id=start.message_id), start.turn_id),
-        ]
-        question = next((event.text for event in start.before if isinstance(event, e.UserMessage)), None)
-        try:
-            await self._log.append(
-                self.id,
-                records,
-                epoch=epoch,
-                after=seen,
-                labels={"status": "streaming"} | KEPT | self.queue_label(start.before),
-                summary=summary(self.transcript, preview=question, more=2),
-                words=question or "",
-            )
-        except Conflict:
-            await self._log.append(self.id, [], epoch=epoch, release=True)
-            raise
-        await self.refresh()
-        return epoch
-
-    async def _answer(self, start: Start) -> AsyncGenerator[e.Chunk]:
-        """What the agent says to what a person sees: the branch, with the answer to go on with when it has begun."""
-        *before, answer = self.transcript.branch(start.message_id)
-        # The answer goes on changing while the agent has it.
-        shown = [*before, copy.deepcopy(answer)] if answer["parts"] else before
-        async with aclosing(start.agent.run(Request(messages=shown, model=start.model))) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    def _run(self, start: Start, epoch: int, place: Place) -> None:
-        room = self._limits.session_bytes - self._size
-
-        async def append(events: Sequence[e.Event]) -> None:
-            nonlocal room
-            records = [self.encode(event, start.turn_id) for event in events]
-            await self._log.append(self.id, records, epoch=epoch)
-            room -= sum(map(len, records))
-            if room < 0:
-                turn.fail(e.Error("too-long", _full(self._limits)))
-
-        turn = self._turn = Turn(self._answer(start), append, limits=self._limits)
-        self._running = asyncio.create_task(self._attend(turn, start, epoch, place), name=f"turn {start.turn_id}")
-
-    async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place) -> None:
-        """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
-        looking = asyncio.create_task(self._look(turn))
-        try:
-            title = await self._close_turn(start.turn_id, epoch, await self._ended(turn))
-            if title and not self._closing and self._titling is None:
-                titling = self._title(start.agent, start.model, title)
-                self._titling = asyncio.create_task(titling, name=f"title of {self.id}")
-        except (Fenced, StreamDeleted, UnknownStream) as error:
-            logger.warning("Session %s: turn %s ends here: %s", self.id, start.turn_id, error)
-        except LogError as error:
-            # The lease is still ours, and a lease without a turn is what the registry recovers.
-            logger.error("Session %s: turn %s could not be stored: %s", self.id, start.turn_id, error)
-            why = e.Error("internal", f"The answer could not be stored. {error}", recoverable=True)
-            self._unstored = start.turn_id, why
-        finally:
-            looking.cancel()
-            await asyncio.wait({looking})
-            place.give_back()
-            self._turn = self._running = None
-        self.drain()
-
-    async def _ended(self, turn: Turn) -> Sequence[e.Event]:
-        """The turn's last events, also when it broke on what its agent gave."""
-        try:
-            return await turn.run()
-        except LogError:
-            raise
-        except Exception as error:
-            # The text of a foreign exception may hold a key or a prompt.
-            name = type(error).__name__
-            logger.error("Session %s: a turn broke\n%s", self.id, "".join(traceback.format_tb(error.__traceback__)))
-            text = f"The answer could not be kept ({name}). The server's log says where."
-            why = e.Error("internal", text, recoverable=True)
-            return [e.ErrorText(error_text=text), e.TurnStopped(outcome="failed", error=why)]
-
-    async def _look(self, turn: Turn) -> None:
-        while True:
-            # Whoever folds first, what was asked for is heeded.
-            self._heed()
-            try:
-                await self.wait()
-                await self.refresh()
-            except (StreamDeleted, UnknownStream):
-                turn.stop()
-                return
-            except LogError as error:
-                logger.warning("Session %s: its log cannot be read now: %s", self.id, error)
-            self._heed()
-            await asyncio.sleep(LOOK_INTERVAL)
-
-    def _heed(self) -> None:
-        if self._turn and self.transcript.turn and self.transcript.turn["stopping"]:
-            self._turn.stop()
+    # Inside: stopping
 
     async def _request_stop(self, turn_id: str | None, by: e.Author | None) -> str | None:
         """The id of the turn that is asked to stop, `None` when there is none."""
@@ -676,77 +458,9 @@ class Session(Replica):
         turn = self.transcript.turn
         return turn["id"] if turn and turn_id in (None, turn["id"]) else None
 
-    async def _close_turn(self, turn_id: str, epoch: int, ending: Sequence[e.Event]) -> str | None:
-        """Store how the turn ended; returns the title that the session got with it, if it had none."""
-        stopped = ending[-1]
-        assert isinstance(stopped, e.TurnStopped)
-        title, begun = None, 0
-
-        def decide() -> list[Numbered]:
-            nonlocal title, begun
-            turn = self.transcript.turn
-            answer = self._message(turn["message_id"]) if turn else None
-            begun = answer["metadata"]["lsn"] if answer else 0
-            named = self.transcript.title is not None or stopped.outcome != "completed"
-            title = None if named else title_of(self.transcript.messages)
-            decided: list[Numbered] = [(None, e.SessionUpdated(title=title))] if title else []
-            decided += [(turn_id, event) for event in ending]
-            if turn and turn["stopping"] and stopped.outcome != "stopped" and self.transcript.held is None:
-                # Who stops an answer in its last moment does not want the next one either.
-                decided.append((None, e.QueueHeld(reason="stopped")))
-            return decided
-
-        async def commit(decided: list[Numbered]) -> None:
-            answer = self._message(turn["message_id"]) if (turn := self.transcript.turn) else None
-            await self._log.append(
-                self.id,
-                [self.encode(event, of_turn) for of_turn, event in decided],
-                epoch=epoch,
-                after=self.transcript.lsn,
-                labels={"status": "failed" if stopped.outcome == "failed" else "idle"}
-                | self.queue_label(event for _, event in decided),
-                summary=summary(self.transcript, title=title),
-                words=text_of(answer) if answer else "",
-                release=True,
-            )
-
-        await self.decide(decide, commit)
-        await self.refresh()
-        try:
-            await self.keep(since=begun)
-        except LogError as error:
-            # The outcome is stored; without a snapshot, opening the session costs more.
-            logger.warning("Session %s: no snapshot after turn %s: %s", self.id, turn_id, error)
-        return title
-
-    async def _title(self, agent: Agent, model: str | None, made: str) -> None:
-        """Let the agent find a better title than the one that was made from the text. A person's own stays."""
-
-        def decide() -> list[Numbered]:
-            wanted = title is not None and title != made and self.transcript.title == made
-            return [(None, e.SessionUpdated(title=title))] if wanted else []
-
-        try:
-            async with asyncio.timeout(TITLE_SECONDS):
-                title = await agent.title(list(self.transcript.messages), model)
-            await self._change(decide)
-            await self.summarise()
-        except (AgentError, LogError, TimeoutError) as error:
-            logger.info("Session %s keeps the title from its text: %s", self.id, error)
-        except Exception as error:
-            # The text of a foreign exception may hold a key or a prompt.
-            logger.error("Agent %s has no title for session %s: %s", agent.name, self.id, type(error).__name__)
-        finally:
-            self._titling = None
-
 
 def _user(author: e.Author | None) -> str:
     return author.username if author else ""
-
-
-def _full(limits: Limits) -> str:
-    size = f"{limits.session_bytes:,.0f} bytes, as much as c.DurableChat.max_session_bytes allows"
-    return f"This chat has {size}. Fork it, or begin a new one."
 
 
 def _content(message: Message) -> dict[str, Any]:
