@@ -5,7 +5,7 @@ turn runs on when the last user of its session leaves. Every lease of this proce
 a lease whose holder is gone, or that belongs to no turn here, is taken over and its turn closed as `interrupted`.
 
 A store that cannot be opened stops nothing else: `log` and every command raise `LogUnavailable` with the reason, and
-it is tried again from time to time.
+it is tried again from time to time. A session that cannot be read costs no other one anything.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ import logging
 import os
 import socket
 import time
+import traceback
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +30,7 @@ from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.commands import new_id
 from jupyter_durable_chat.log import (
     AheadOfLog,
+    Conflict,
     Head,
     Lease,
     Log,
@@ -110,6 +112,8 @@ class Registry:
         self._left: dict[str, float] = {}
         self._leases: dict[str, tuple[Lease, float]] = {}
         """Leases of others as they were last seen, and since when they are so."""
+        self._failing: dict[str, str] = {}
+        """What was told of, and why it failed: not every second again."""
         self._tidied = clock()
         self._ticking: asyncio.Task[None] | None = None
 
@@ -123,15 +127,16 @@ class Registry:
 
     async def __aexit__(self, *exc: object) -> None:
         """End the turns of this process as `interrupted`, within five seconds, and close the store."""
+        # From now on nobody gets a session: whoever had one must not begin a turn that nobody ends.
+        log, self._log, self._why = self._log, None, "The server is shutting down."
         if self._ticking:
             self._ticking.cancel()
             await asyncio.wait({self._ticking})
         ending = [asyncio.create_task(session.shut_down()) for session in self._sessions.values()]
         if ending:
             await asyncio.wait(ending, timeout=SHUTDOWN_SECONDS)
-        if self._log:
-            await self._log.__aexit__(None, None, None)
-            self._log, self._why = None, "The server is shutting down."
+        if log:
+            await log.__aexit__(None, None, None)
 
     @property
     def log(self) -> Log:
@@ -170,8 +175,9 @@ class Registry:
     @contextlib.asynccontextmanager
     async def acquire(self, session_id: str) -> AsyncIterator[Session]:
         """The session, loaded and current. Raises `UnknownStream`, `StreamDeleted`, `LogUnavailable`."""
+        log = self.log
         session = self._sessions.get(session_id) or Session(
-            self.log,
+            log,
             session_id,
             self.agents,
             holder=self._holder,
@@ -188,13 +194,16 @@ class Registry:
             await session.refresh()
             yield session
         except (UnknownStream, StreamDeleted):
-            self._sessions.pop(session_id, None)
+            # What still goes on in it is counted, and ended when the server is, like anything else.
+            if not session.busy and self._sessions.get(session_id) is session:
+                self._forget(session_id)
             raise
         finally:
             self._users[session_id] -= 1
             if not self._users[session_id]:
                 del self._users[session_id]
-                self._left[session_id] = asyncio.get_running_loop().time()
+                if session_id in self._sessions:
+                    self._left[session_id] = asyncio.get_running_loop().time()
             self._unload()
 
     async def fork(self, session_id: str, lsn: int | None, by: e.Author | None) -> Transcript:
@@ -262,76 +271,101 @@ class Registry:
         too_many = len(idle) - IDLE_SESSIONS
         for place, session_id in enumerate(idle):
             if place < too_many or self._left.get(session_id, now) <= now - IDLE_SECONDS:
-                del self._sessions[session_id]
-                self._left.pop(session_id, None)
+                self._forget(session_id)
+
+    def _forget(self, session_id: str) -> None:
+        del self._sessions[session_id]
+        self._left.pop(session_id, None)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            try:
+            with self._by_itself("A round of the registry"):
                 if self._log is None:
                     await self._open()
                 await self._round()
                 if abs(self._clock() - self._tidied) >= TIDY_SECONDS:
                     self._tidied = self._clock()
+                    self._failing.clear()
                     await self._drain()
                     await self._tidy()
-            except Exception:
-                # One session that cannot be recovered must not cost the others their leases.
-                logger.exception("A round of the registry failed")
             self._unload()
             self._on_tick()
 
-    async def _open(self) -> None:
-        log = self._open_log()
+    @contextlib.contextmanager
+    def _by_itself(self, what: str) -> Iterator[None]:
+        """What fails in here costs nothing else. It is told once, until it succeeds, fails otherwise, or is tidied."""
         try:
-            self._log = await log.__aenter__()
-        except LogUnavailable as error:
-            if str(error) != self._why:
-                logger.error("%s", error)
-            self._why = str(error)
+            yield
+        except (UnknownStream, StreamDeleted):
+            pass  # deleted meanwhile, so there is nothing to do
+        except Exception as error:
+            if self._failing.get(what) != (why := _why(error)):
+                self._failing[what] = why
+                logger.error("%s failed: %s", what, why)
+        else:
+            self._failing.pop(what, None)
+
+    async def _open(self) -> None:
+        try:
+            self._log = await self._open_log().__aenter__()
+        except Exception as error:
+            why = f"The chat store cannot be opened ({type(error).__name__}). The server's log says where that arose."
+            if isinstance(error, LogUnavailable):
+                why = str(error)
+            if why != self._why:
+                logger.error("The chat store cannot be opened: %s", _why(error))
+            self._why = why
 
     async def _round(self) -> None:
-        if self._log is None:
-            return
-        try:
-            await self._log.renew(self._holder, self._lease_seconds)
-            leases = {lease.stream: lease for lease in await self._log.leases()}
-            self._leases = {stream: seen for stream, seen in self._leases.items() if stream in leases}
-            for lease in leases.values():
+        leases: dict[str, Lease] = {}
+        with self._by_itself("Renewing the leases"):
+            if self._log is not None:
+                await self._log.renew(self._holder, self._lease_seconds)
+                leases = {lease.stream: lease for lease in await self._log.leases()}
+                self._leases = {stream: seen for stream, seen in self._leases.items() if stream in leases}
+        for lease in leases.values():
+            with self._by_itself(f"Recovering session {lease.stream}"):
                 if self._is_abandoned(lease):
                     async with self.acquire(lease.stream) as session:
                         await session.recover(lease.epoch)
                         session.drain()
-        except LogError as error:
-            logger.warning("Leases could not be renewed or recovered: %s", error)
 
     async def _drain(self) -> None:
         """Start what waits in the queues of sessions that nobody writes: the last server went before it could."""
-        if self._log is None:
-            return
-        try:
-            for head in await self._log.streams(labels={"queue": "waiting"}):
-                async with self.acquire(head.stream) as session:
+        waiting: list[str] = []
+        with self._by_itself("Looking for waiting messages"):
+            waiting = await self._waiting()
+        for session_id in waiting:
+            with self._by_itself(f"Starting what waits in session {session_id}"):
+                async with self.acquire(session_id) as session:
                     session.drain()
-        except LogError as error:
-            logger.warning("Waiting messages could not be started: %s", error)
+
+    async def _waiting(self) -> list[str]:
+        """All of them, before any is touched: what is started moves in the list."""
+        found: list[str] = []
+        last = None
+        while self._log is not None:
+            page = await self._log.streams(labels={"queue": "waiting"}, before=last)
+            if not page:
+                break
+            found += [head.stream for head in page]
+            last = found[-1]
+        return found
 
     async def _tidy(self) -> None:
         """Compact and delete what is older, or more, than is kept."""
-        if self._log is None:
-            return
-        try:
+        with self._by_itself("Compacting what is old"):
             await self._compact()
+        with self._by_itself("Deleting what is old"):
             await self._delete()
-        except LogError as error:
-            logger.warning("Old sessions could not be compacted or deleted: %s", error)
 
     async def _compact(self) -> None:
         if days := self._retention.compact_after_days:
             for head in await self._older_than(days, KEPT):
-                async with self.acquire(head.stream) as session:
-                    await session.compact()
+                with self._by_itself(f"Compacting session {head.stream}"):
+                    async with self.acquire(head.stream) as session:
+                        await session.compact()
 
     async def _delete(self) -> None:
         kept = self._retention
@@ -340,8 +374,10 @@ class Registry:
             surplus += await self.log.streams(before=newest[-1].stream, limit=TIDY_SESSIONS)
         for head in surplus:
             if head.labels.get("status") != "streaming" and not head.labels.get("queue"):
-                logger.info("Session %s is deleted, as the retention settings say", head.stream)
-                await self.log.delete(head.stream)
+                # Not what somebody has used since this round began.
+                with self._by_itself(f"Deleting session {head.stream}"), contextlib.suppress(Conflict):
+                    await self.log.delete(head.stream, after=head.lsn)
+                    logger.info("Session %s is deleted, as the retention settings say", head.stream)
 
     async def _older_than(self, days: float, labels: dict[str, str]) -> list[Head]:
         return await self.log.streams(labels=labels, updated_before=self._clock() - days * DAY, limit=TIDY_SESSIONS)
@@ -362,6 +398,13 @@ class Registry:
         self._leases[lease.stream] = lease, since if known == lease else now
         patience = UNRENEWED_SECONDS if lease.until <= self._clock() else self._lease_seconds
         return known == lease and now - since >= patience
+
+
+def _why(error: Exception) -> str:
+    """What the server's log may say: of an error that is not ours only where it arose, as its text can be anything."""
+    if isinstance(error, LogError):
+        return str(error)
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
 
 def machine() -> str:

@@ -15,7 +15,7 @@ import pytest
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.commands import Message, new_id
-from jupyter_durable_chat.log import Log
+from jupyter_durable_chat.log import Log, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import IDLE_SESSIONS, Registry, alive, machine
 from jupyter_durable_chat.transcript import fold
@@ -36,9 +36,9 @@ class World:
         async with self.registry(**settings) as registry:
             yield registry
 
-    def registry(self, **settings: Any) -> Registry:
+    def registry(self, *, log: Log | None = None, **settings: Any) -> Registry:
         agents = Agents([self.agent], default="scripted")
-        return Registry(self.log, agents, lease_seconds=10, clock=self.clock, **settings)
+        return Registry(lambda: log or self.log(), agents, lease_seconds=10, clock=self.clock, **settings)
 
     def log(self) -> Log:
         return SqliteLog(self.path, clock=self.clock)
@@ -252,3 +252,110 @@ async def test_opening_costs_the_transcript_and_not_the_tokens(world: World) -> 
     async with world.server() as registry, registry.acquire(session_id) as session:
         assert json.loads(e.to_json(session.transcript.to_json())) == json.loads(e.to_json(before))
         assert (await session.send(Message(client_id="c", text="Why?"), None)).turn_id == turn
+
+
+def dead() -> str:
+    """A holder on this machine whose process has ended."""
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    return f"{machine()}:{int(process.stdout)}:x"
+
+
+class Damaged(SqliteLog):
+    """Some records of session `s_b` cannot be read."""
+
+    async def read(self, stream: str, after: int, **limits: int) -> Any:
+        if stream == "s_b":
+            raise LogUnavailable("a page of s_b is damaged")
+        return await super().read(stream, after, **limits)
+
+
+async def test_a_bad_session_costs_the_others_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    begin = [e.encode(e.SessionCreated(session="s"), at="x")]
+    unreadable = [*begin, b'{"at":"x","turn":null,"type":"user-message","text":"sk-secret"}']
+    waits = [*begin, e.encode(e.MessageQueued(message_id="m", client_id="c", text="Why?"), at="x", turn="t_q")]
+    async with world.log() as log:
+        for session_id, records in {"s_a": unreadable, "s_b": begin, "s_c": begin}.items():
+            await log.create(session_id, records)
+            await log.lease(session_id, dead(), 10)
+        await log.create("s_waits", waits, labels={"queue": "waiting"})
+        await log.create("s_bad", unreadable, labels={"queue": "waiting"})
+    async with world.server(log=Damaged(world.path, clock=world.clock)) as registry:
+        async with world.log() as log:
+            assert {lease.stream for lease in await log.leases()} >= {"s_a", "s_b"}
+            assert "s_c" not in {lease.stream for lease in await log.leases()}
+        await world.agent.started.wait()
+        world.agent.finish()
+        assert await outcome(registry, "s_waits", "t_q") == "completed"
+    told = [record.getMessage() for record in caplog.records if "failed" in record.getMessage()]
+    assert any("s_b" in text and "damaged" in text for text in told)
+    assert any("s_a" in text for text in told) and any("s_bad" in text for text in told)
+    assert "sk-secret" not in caplog.text
+
+
+async def test_every_queue_that_waits_is_looked_at(world: World) -> None:
+    """A page of them may be full of such as cannot be started."""
+    waits = e.encode(e.MessageQueued(message_id="m", client_id="c", text="Why?"), at="x", turn="t_q")
+    created = e.encode(e.SessionCreated(session="s_waits"), at="x")
+    async with world.log() as log:
+        await log.create("s_waits", [created, waits], labels={"queue": "waiting"})
+        for n in range(101):
+            await log.create(f"s_{n}", [b"{}"], labels={"queue": "waiting"})
+    async with world.server() as registry:
+        await world.agent.started.wait()
+        world.agent.finish()
+        assert await outcome(registry, "s_waits", "t_q") == "completed"
+
+
+async def test_a_session_that_others_deleted_is_ended_with_the_server(world: World) -> None:
+    registry = world.registry()
+    await registry.__aenter__()
+    session_id = await created(registry)
+    await send(registry, session_id)
+    await world.agent.started.wait()
+    loaded = registry._sessions[session_id]
+    async with world.log() as log:
+        await log.delete(session_id)
+    with pytest.raises(StreamDeleted):
+        async with registry.acquire(session_id):
+            pass
+    assert (registry._sessions.get(session_id) is loaded) == loaded.busy
+    await registry.__aexit__(None, None, None)
+    assert world.agent.closed.is_set() and not loaded.running
+
+
+async def test_sessions_that_never_were_leave_nothing(world: World) -> None:
+    async with world.server() as registry:
+        for n in range(3):
+            with pytest.raises(UnknownStream):
+                async with registry.acquire(f"s_{n}"):
+                    pass
+        assert not registry._sessions and not registry._left and not registry._users
+
+
+async def test_a_server_that_ends_gives_no_sessions(world: World) -> None:
+    registry = world.registry()
+    await registry.__aenter__()
+    session_id = await created(registry)
+    await send(registry, session_id)
+    await world.agent.started.wait()
+    ending = asyncio.create_task(registry.__aexit__(None, None, None))
+    await world.agent.closed.wait()
+    with pytest.raises(LogUnavailable, match="shutting down"):
+        async with registry.acquire(session_id):
+            pass
+    await ending
+    assert registry.turns == 0
+
+
+class Unopened(SqliteLog):
+    async def __aenter__(self) -> Any:
+        raise RuntimeError("-".join(["sk", "secret"]))
+
+
+async def test_a_store_that_fails_in_an_unknown_way_stops_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world.server(log=Unopened(world.path)) as registry:
+        with pytest.raises(LogUnavailable, match="RuntimeError"):
+            await created(registry)
+    assert "test_registry.py" in caplog.text and "sk-secret" not in caplog.text

@@ -9,6 +9,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat import registry as registries
 from jupyter_durable_chat.commands import Message
 from jupyter_durable_chat.log import Compacted, StreamDeleted
+from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import DAY, Registry, Retention
 from tests.scripted import Scripted
 from tests.test_registry import World, created, outcome, send
@@ -110,6 +111,37 @@ async def test_the_longest_unused_are_deleted_and_never_come_back(world: World, 
             async with registry.acquire(old):
                 pass
         assert await created(registry, "key") != old
+
+
+class Gated(SqliteLog):
+    """Something happens before the first stream is deleted."""
+
+    async def before(self, stream: str) -> None: ...
+
+    async def delete(self, stream: str, *, after: int | None = None) -> None:
+        await self.before(stream)
+        await super().delete(stream, after=after)
+
+
+async def test_what_is_used_meanwhile_is_not_deleted(world: World) -> None:
+    log = Gated(world.path, clock=world.clock)
+    async with world.server(log=log, retention=Retention(delete_after_days=30)) as registry:
+        one, other = await created(registry), await created(registry)
+        used: list[str] = []
+
+        async def use_the_other(stream: str) -> None:
+            if not used:
+                used.append(one if stream == other else other)
+                await send(registry, used[0])
+
+        log.before = use_the_other
+        world.now += 31 * DAY
+        await eventually(lambda: bool(used))
+        (unused,) = {one, other} - set(used)
+        await eventually(lambda: is_deleted(registry, unused))
+        assert not await is_deleted(registry, used[0])
+        async with registry.acquire(used[0]) as session:
+            assert session.transcript.messages
 
 
 async def test_what_nobody_uses_leaves_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

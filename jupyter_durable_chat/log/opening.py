@@ -39,16 +39,26 @@ def code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def unavailable(path: Path, error: sqlite3.Error | OSError | LogUnavailable) -> LogUnavailable:
+def unavailable(path: Path, error: sqlite3.Error | OSError | RuntimeError | LogUnavailable) -> LogUnavailable:
     """What to tell a person about a store that failed: its name, the reason, the next step."""
     match error:
         case LogUnavailable():
             reason = str(error)
         case OSError():
             reason = f"{error.strerror}. {NEXT_STEPS[sqlite3.SQLITE_CANTOPEN]}"
+        case RuntimeError():  # of a path: nobody has that home folder, or links lead in a circle
+            reason = f"{str(error).rstrip('.')}. {NEXT_STEPS[sqlite3.SQLITE_CANTOPEN]}"
         case _:
             reason = f"{error}. {NEXT_STEPS.get(code(error), '')}".rstrip()
     return LogUnavailable(f"The chat store {path} cannot be used: {reason}")
+
+
+def located(path: Path) -> Path:
+    """The real place of a store, however its path was written. Raises `LogUnavailable`."""
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise unavailable(path, error) from error
 
 
 def open_store(path: Path, mounts: Path) -> sqlite3.Connection:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
-from jupyter_durable_chat.log.opening import code, open_reader, open_store, unavailable
+from jupyter_durable_chat.log.opening import code, located, open_reader, open_store, unavailable
 from jupyter_durable_chat.log.stamps import Stamps
 from jupyter_durable_chat.log.tail import Tail
 from jupyter_durable_chat.log.waiters import GONE, Waiters
@@ -237,7 +237,7 @@ class SqliteLog(Log):
     # In the writer's thread
 
     def _open(self) -> sqlite3.Connection:
-        self._path = self._path.resolve()
+        self._path = located(self._path)
         return open_store(self._path, self._mounts)
 
     def _commit(self, db: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:

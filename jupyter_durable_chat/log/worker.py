@@ -77,7 +77,8 @@ class Worker:
     def _run(self, connected: asyncio.Future[None], ended: asyncio.Future[None]) -> None:
         try:
             connection = self._connect()
-        except LogUnavailable as error:
+        except Exception as error:
+            # Whoever opens gets it, whatever it is: nobody waits for a thread that is gone.
             self._call(_reject, connected, error)
         else:
             self._call(_resolve, connected, None)

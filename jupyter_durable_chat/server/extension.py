@@ -154,7 +154,7 @@ class DurableChat(ExtensionApp):
         self.streams: set[EventStream] = set()
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
-            lambda: SqliteLog(Path(self.store).expanduser()),
+            lambda: SqliteLog(self.store),
             self._agents(),
             lease_seconds=self.lease_seconds,
             limits=Limits(
@@ -206,7 +206,8 @@ class DurableChat(ExtensionApp):
         for stream in list(self.streams):
             stream.end_stream()
         if self._opening is not None:
-            await self._opening
+            # Also of an opening that failed, everything that was begun is ended.
+            await asyncio.wait({self._opening})
             await self.registry.__aexit__(None, None, None)
 
     def current_activity(self) -> dict[str, int] | None:  # type: ignore[override]

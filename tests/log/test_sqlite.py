@@ -168,6 +168,22 @@ class TestSqliteLog(SharedLogContract):
         async with SqliteLog(path, mounts=mounts) as log:
             assert await read_all(log, "s") == [b"1"]
 
+    async def test_a_path_that_leads_nowhere_says_so(self, mounts, tmp_path):
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        for path in ("~nosuchuser/x", tmp_path / "loop" / "x", tmp_path / "loop"):
+            with pytest.raises(LogUnavailable, match=f"{path} cannot be used: .+ See that"):
+                await SqliteLog(path, mounts=mounts).__aenter__()
+
+    async def test_a_home_folder_is_found(self, mounts, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        async with SqliteLog("~/chat/log.sqlite3", mounts=mounts) as log:
+            await log.create("s", [b"1"])
+        assert (tmp_path / "chat" / "log.sqlite3").is_file()
+
+    async def test_an_opening_that_fails_in_an_unknown_way_tells_whoever_opens(self, mounts):
+        with pytest.raises(ValueError, match="null"):
+            await SqliteLog("a\0b", mounts=mounts).__aenter__()
+
     async def test_nothing_of_a_deleted_stream_is_kept_but_its_row(self, log):
         await log.create("s", [b"secret"], key="secret", labels={"a": "secret"}, summary=b"secret")
         await log.delete("s")
