@@ -27,7 +27,7 @@ from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.server.api import ROUTES
-from jupyter_durable_chat.server.stream import EventStream
+from jupyter_durable_chat.server.stream import EventStream, Snapshots
 from jupyter_durable_chat.turn import Limits
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -152,6 +152,7 @@ class DurableChat(ExtensionApp):
         self.kernel_token = secrets.token_urlsafe(32)
         self.kernel_user = User(username=getpass.getuser())
         self.streams: set[EventStream] = set()
+        self.snapshots = Snapshots()
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
             lambda: SqliteLog(self.store),

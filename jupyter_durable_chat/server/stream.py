@@ -3,15 +3,17 @@
 There is one way to read. A reader is a set of positions (session, last LSN seen). It reads the log after each
 position until there is nothing more, and then waits until there is. Nothing is pushed to it that it did not read, so
 a new, a resumed, a slow and a live reader differ in nothing but their positions; one that does not read its socket
-costs its positions and one chunk.
+costs its positions and one chunk. A snapshot is one piece, however large; so all who are sent it hold the same one.
 
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
@@ -34,11 +36,13 @@ class Records(NamedTuple):
     records: list[Record]
 
 
-class Snapshot(NamedTuple):
+@dataclass(frozen=True, weakref_slot=True, slots=True)
+class Snapshot:
     """What the session amounts to at an LSN, in place of events that are no longer kept one by one."""
 
     session: str
-    snapshot: Record
+    lsn: int
+    data: bytes
 
 
 class CaughtUp(NamedTuple):
@@ -58,7 +62,28 @@ class Lost(NamedTuple):
 Item = Records | Snapshot | CaughtUp | Lost
 
 
-async def read(log: Log, positions: dict[str, int], keep_alive: float) -> AsyncIterator[list[Item]]:
+class Snapshots:
+    """The snapshots of one log that readers are being sent. They leave memory with the last reader."""
+
+    def __init__(self) -> None:
+        self._sent: WeakValueDictionary[str, Snapshot] = WeakValueDictionary()
+        self._asking = asyncio.Lock()
+
+    async def after(self, lsn: int, log: Log, session: str) -> Snapshot:
+        """One that is beyond `lsn`, perhaps not the newest: then reading on from it leads here again."""
+        # One reader asks at a time, so that those who come together get the same.
+        async with self._asking:
+            sent = self._sent.get(session)
+            if sent is None or sent.lsn <= lsn:
+                kept = await log.snapshot(session)
+                assert kept is not None
+                self._sent[session] = sent = Snapshot(session, *kept)
+            return sent
+
+
+async def read(
+    log: Log, positions: dict[str, int], keep_alive: float, snapshots: Snapshots
+) -> AsyncIterator[list[Item]]:
     """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
 
     Ends when every session is lost. Raises `LogUnavailable`.
@@ -73,25 +98,22 @@ async def read(log: Log, positions: dict[str, int], keep_alive: float) -> AsyncI
                 break
             session = readable.popleft()
             try:
-                records = await log.read(session, positions[session], max_bytes=CHUNK_BYTES - size)
-            except Compacted:
-                snapshot = await log.snapshot(session)
-                assert snapshot is not None
-                positions[session] = snapshot.lsn
-                size += len(snapshot.data)
-                found.append(Snapshot(session, snapshot))
-                readable.append(session)
-                continue
+                more = await _next(log, session, positions[session], CHUNK_BYTES - size, snapshots)
             except (UnknownStream, StreamDeleted, AheadOfLog) as error:
                 del positions[session]
                 answer = translated(error)
                 assert answer is not None
                 found.append(Lost(session, answer))
                 continue
-            if records:
-                positions[session] = records[-1].lsn
-                size += sum(len(record.data) for record in records)
-                found.append(Records(session, records))
+            if isinstance(more, Snapshot):
+                positions[session] = more.lsn
+                size += len(more.data)
+                found.append(more)
+                readable.append(session)
+            elif more:
+                positions[session] = more[-1].lsn
+                size += sum(len(record.data) for record in more)
+                found.append(Records(session, more))
                 readable.append(session)
             elif session in behind:
                 behind.discard(session)
@@ -102,6 +124,13 @@ async def read(log: Log, positions: dict[str, int], keep_alive: float) -> AsyncI
             readable.extend(await log.wait(positions, keep_alive))
             if not readable:
                 yield []
+
+
+async def _next(log: Log, session: str, after: int, max_bytes: int, snapshots: Snapshots) -> list[Record] | Snapshot:
+    try:
+        return await log.read(session, after, max_bytes=max_bytes)
+    except Compacted:
+        return await snapshots.after(after, log, session)
 
 
 def frame(data: bytes, *, name: str = "", position: str = "") -> bytes:
@@ -156,10 +185,12 @@ class EventStream(ChatHandler):
         try:
             self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + frame(hello, name="hello"))
             await self.flush()
-            async for found in read(self.registry.log, positions, self.chat.keep_alive_seconds):
-                self.write(b"".join(_frames(found, positions, shared)) or b": keep-alive\n\n")
-                async with asyncio.timeout(self.chat.stalled_seconds or None):
-                    await self.flush()
+            log, chat = self.registry.log, self.chat
+            async for found in read(log, positions, chat.keep_alive_seconds, chat.snapshots):
+                for portion in _portions(_frames(found, positions, shared) if found else [b": keep-alive\n\n"]):
+                    self.write(portion)
+                    async with asyncio.timeout(chat.stalled_seconds or None):
+                        await self.flush()
         except StreamClosedError:
             return
         except TimeoutError:
@@ -170,8 +201,21 @@ class EventStream(ChatHandler):
             self.log.warning("A stream of events ends: %s", error)
 
 
+def _portions(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """These bytes in portions of a chunk: what waits in a connection is a copy."""
+    portion = bytearray()
+    for piece in pieces:
+        for start in range(0, len(piece), CHUNK_BYTES):
+            portion += piece[start : start + CHUNK_BYTES]
+            if len(portion) >= CHUNK_BYTES:
+                yield bytes(portion)
+                portion.clear()
+    if portion:
+        yield bytes(portion)
+
+
 def _frames(found: list[Item], positions: dict[str, int], shared: bool) -> Iterable[bytes]:
-    """What was found as SSE.
+    """What was found as SSE, in pieces.
 
     The position after a write stands on its last event: whoever is cut off inside of a write resumes before it, and
     drops by LSN what it has. On a single stream every event has its own.
@@ -182,7 +226,8 @@ def _frames(found: list[Item], positions: dict[str, int], shared: bool) -> Itera
         if isinstance(item, CaughtUp):
             yield frame(e.to_json(name | {"lsn": item.lsn}), name="caught-up")
         elif isinstance(item, Snapshot):
-            yield frame(item.snapshot.data, name="snapshot")
+            # As `frame` has it, without a copy.
+            yield from (b"event: snapshot\ndata: ", item.data, b"\n\n")
         elif isinstance(item, Lost):
             lost = {"session": item.session, "status": item.error.status_code, **item.error.body}
             yield frame(e.to_json(lost), name="gone")

@@ -1,5 +1,6 @@
 """A reader that does not read costs its position and one chunk, however much comes meanwhile; and not for ever."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -7,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log import Record
+from jupyter_durable_chat.log.sqlite import SqliteLog
+from jupyter_durable_chat.transcript import fold
 from tests.browser.jupyter import Jupyter, running
 
 MB = 1_000_000
@@ -53,6 +58,34 @@ def test_failure_09_and_23_twenty_stalled_readers_cost_less_than_ten_megabytes(j
         grown = jupyter.memory - before
         assert jupyter.api("durable-chat/api/health")["readers"] == READERS
     assert jupyter.transcript(session)["lsn"] > 2000
+    assert grown < 10 * MB, f"{grown / MB:.1f} MB"
+
+
+async def compacted(store: Path, session: str, size: int) -> None:
+    """Make a session of this many bytes that is all snapshot."""
+    events = [e.SessionCreated(session=session), e.UserMessage(message_id="m", client_id="c", text="x" * size)]
+    records = [e.encode(event, at="2026-01-01T00:00:00.000Z") for event in events]
+    transcript = fold(e.decode(e.number(lsn, record)) for lsn, record in enumerate(records, 1))
+    async with SqliteLog(store) as log:
+        await log.create(session, [], base=Record(2, e.to_json(transcript.to_json())))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_stalled_readers_of_a_compacted_session_hold_one_snapshot(tmp_path: Path, shared: bool) -> None:
+    """Twenty readers of a transcript of 7 MB cost 315 MB."""
+    store = tmp_path / "log.sqlite3"
+    asyncio.run(compacted(store, "s_big", 7 * MB))
+    path = "events?after=s_big:0" if shared else "sessions/s_big/events?after=0"
+    with running("server", tmp_path, store=str(store), stalled_seconds=0) as jupyter, ExitStack() as stack:
+        before = 0
+        for n in range(1 + READERS):
+            reader = stack.enter_context(stalled(jupyter, path))
+            seen = b""
+            while b"event: snapshot" not in seen:
+                seen += reader.recv(1 << 10)
+            before = jupyter.memory if n == 0 else before
+        grown = jupyter.memory - before
+        assert jupyter.api("durable-chat/api/health")["readers"] == 1 + READERS
     assert grown < 10 * MB, f"{grown / MB:.1f} MB"
 
 

@@ -5,6 +5,9 @@ import asyncio
 import pytest
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log import Record
+from jupyter_durable_chat.log.memory import MemoryLog
+from jupyter_durable_chat.server.stream import CHUNK_BYTES, CaughtUp, Lost, Records, Snapshot, Snapshots, read
 from tests.scripted import Scripted
 from tests.server.conftest import Api, Event, take
 from tests.waiting import eventually
@@ -203,3 +206,46 @@ async def test_a_reader_whose_events_were_compacted_gets_the_snapshot_and_goes_o
     fork = await api("POST", f"api/sessions/{session}/fork", {"lsn": 2})
     assert fork.status_code == 409 and fork.json()["code"] == "compacted"
     assert (await api.send(session, client_id="c_1"))["turn_id"] == before["messages"][0]["metadata"]["turn"]
+
+
+async def test_a_large_snapshot_arrives_whole(api: Api, agent: Scripted) -> None:
+    session = await api.session()
+    await api.send(session)
+    agent.say_text("é" * 2 * CHUNK_BYTES)
+    agent.finish()
+    before = await api.settled(session)
+    await api.chat.registry.log.compact(session)
+    async with api.stream(f"api/sessions/{session}/events") as stream:
+        events = await take(stream, lambda event: event.name == "caught-up")
+    assert [event.name for event in events] == ["hello", "snapshot", "caught-up"] and events[1].data == before
+
+
+async def test_readers_of_a_compacted_session_share_what_they_are_sent() -> None:
+    async with MemoryLog() as log:
+        await log.create("s", [b"{}"], base=Record(5, b'{"five":5}'))
+        snapshots = Snapshots()
+        readers = [read(log, {"s": 0}, 1, snapshots) for _ in range(3)]
+        (first, *_), (second, *_) = await anext(readers[0]), await anext(readers[1])
+        assert first is second and first == Snapshot("s", 5, b'{"five":5}')
+        await log.append("s", [b"{}"] * 3)
+        await log.save_snapshot("s", Record(8, b'{"eight":8}'))
+        await log.compact("s")
+        # The old one is still on its way; whoever gets it is led to the new one.
+        seen = [item for _ in range(3) for item in await anext(readers[2])]
+        lsns = [item.lsn for item in seen if isinstance(item, Snapshot)]
+        assert lsns == [5, 8] and Records("s", [Record(9, b"{}")]) in seen
+
+
+async def test_a_session_deleted_before_its_snapshot_is_read_is_lost_alone() -> None:
+    class Deleted(MemoryLog):
+        async def snapshot(self, stream: str) -> Record | None:
+            await self.delete("s")
+            return await super().snapshot(stream)
+
+    async with Deleted() as log:
+        for session in ("s", "other"):
+            await log.create(session, [b"{}"], base=Record(5, b"{}"))
+        found = await anext(read(log, {"s": 0, "other": 6}, 1, Snapshots()))
+        lost, caught_up = found
+        assert isinstance(lost, Lost) and (lost.session, lost.error.status_code) == ("s", 410)
+        assert caught_up == CaughtUp("other", 6)
