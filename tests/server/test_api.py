@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.log import Fenced
+from jupyter_durable_chat.log import Fenced, LogUnavailable
 from jupyter_durable_chat.session import Session
 from tests.scripted import Scripted
 from tests.server.conftest import Api
@@ -455,3 +455,18 @@ class TestStoreThatCannotBeOpened:
 
         await eventually(works)
         await asyncio.to_thread(store.unlink)
+
+
+async def test_the_end_closes_what_an_opening_that_failed_had_begun(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> None:
+        raise RuntimeError
+
+    await api.chat.stop_extension()
+    api.chat.initialize_settings()
+    registry = api.chat.registry
+    monkeypatch.setattr(registry, "_drain", fail)
+    assert (await api("GET", "api/sessions")).status_code == 500
+    assert registry.log
+    await api.chat.stop_extension()
+    with pytest.raises(LogUnavailable, match="shutting down"):
+        _ = registry.log
