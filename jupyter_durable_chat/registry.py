@@ -294,7 +294,7 @@ class Registry:
 
     @contextlib.contextmanager
     def _by_itself(self, what: str) -> Iterator[None]:
-        """What fails in here costs nothing else. It is told once, until it succeeds, fails otherwise, or is tidied."""
+        """What fails in here costs nothing else. The same failure is told once between two tidyings."""
         try:
             yield
         except (UnknownStream, StreamDeleted):
