@@ -179,7 +179,10 @@ class Writer(Replica, ABC):
                 words=question or "",
             )
         except Conflict:
-            await self._log.append(self.id, [], epoch=epoch, release=True)
+            await self.refresh()
+            if self.transcript.turn is None:
+                await self._log.append(self.id, [], epoch=epoch, release=True)
+            # Else the lease of that turn had run out, and this is its successor: the registry closes the turn under it.
             raise
         await self.refresh()
         return epoch

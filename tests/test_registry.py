@@ -154,6 +154,39 @@ async def test_the_live_turn_of_another_server_is_left_alone_and_can_be_stopped_
         assert world.agent.closed.is_set() and len(world.agent.requests) == 1
 
 
+class LateLease(SqliteLog):
+    """A log that takes its time to give a lease."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.path, clock=world.clock)
+        self.asked = asyncio.Event()
+        self.given = asyncio.Event()
+
+    async def lease(self, stream: str, holder: str, seconds: float, *, over: int | None = None) -> int:
+        self.asked.set()
+        await self.given.wait()
+        return await super().lease(stream, holder, seconds, over=over)
+
+
+async def test_a_turn_whose_lease_somebody_took_by_mistake_is_closed(world: World) -> None:
+    """Both were about to start a turn; the one that came first was gone when the other got its lease."""
+    log = LateLease(world)
+    agents = Agents([world.agent], default="scripted")
+    async with world.server() as first, Registry(lambda: log, agents, clock=world.clock) as late:
+        session_id = await created(first)
+        sending = asyncio.create_task(send(late, session_id, "late"))
+        await log.asked.wait()
+        turn = await send(first, session_id)
+        first._ticking.cancel()  # type: ignore[union-attr]
+        world.now += 11
+        log.given.set()
+        await sending
+        await late._round()
+        async with late.acquire(session_id) as session:
+            assert session.transcript.messages[1]["metadata"]["turn"] == turn
+            assert session.transcript.messages[1]["metadata"]["outcome"] == "interrupted"
+
+
 async def test_two_servers_and_one_client_id_are_one_message(world: World) -> None:
     async with world.server() as first, world.server() as second:
         session_id = await created(first)
