@@ -212,7 +212,7 @@ class Writer(Replica, ABC):
 
     async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place) -> None:
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
-        looking = asyncio.create_task(self._look(turn))
+        looking = asyncio.create_task(self._look(turn, start.turn_id))
         try:
             title = await self._close_turn(start.turn_id, epoch, await self._ended(turn))
             if title and not self._closing and self._titling is None:
@@ -246,8 +246,12 @@ class Writer(Replica, ABC):
             why = e.Error("internal", text, recoverable=True)
             return [e.ErrorText(error_text=text), e.TurnStopped(outcome="failed", error=why)]
 
-    async def _look(self, turn: Turn) -> None:
+    async def _look(self, turn: Turn, turn_id: str) -> None:
         while True:
+            if self.transcript.turn is None or self.transcript.turn["id"] != turn_id:
+                # Another writer has closed it, while this process slept.
+                turn.interrupt()
+                return
             # Whoever folds first, what was asked for is heeded.
             self._heed()
             try:

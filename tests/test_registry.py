@@ -139,6 +139,18 @@ async def test_a_turn_whose_lease_ran_out_is_closed_and_its_writer_fenced(world:
     assert "too late" not in json.dumps(fold(events).messages)
 
 
+async def test_who_slept_through_its_lease_lets_go_of_its_turn(world: World) -> None:
+    async with world.server() as first:
+        session_id = await created(first)
+        turn = await send(first, session_id)
+        first._ticking.cancel()  # type: ignore[union-attr]
+        world.now += 11
+        async with world.server() as second:
+            assert await outcome(second, session_id, turn) == "interrupted"
+        await world.agent.closed.wait()
+        assert await send(first, session_id, "again") != turn
+
+
 async def test_the_live_turn_of_another_server_is_left_alone_and_can_be_stopped_from_here(world: World) -> None:
     async with world.server() as first, world.server() as second:
         session_id = await created(first)
