@@ -8,7 +8,7 @@ process: it goes on later, and believes that no time has passed.
 import asyncio
 import selectors
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -20,6 +20,7 @@ from jupyter_durable_chat.log.memory import MemoryLog
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.log.worker import Work
 from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.server.stream import Snapshots
 
 LEASE_SECONDS = 10.0
 PATIENCE = 120.0
@@ -267,6 +268,7 @@ class Server:
     def __init__(self, log: Log, witness: Witness, clock: Callable[[], float]) -> None:
         self.agent = Told()
         self.wire = Wire(log, witness)
+        self.snapshots = Snapshots()
         self.stopped = False
         self._log = log
         agents = Agents([self.agent], default=self.agent.name)
@@ -302,10 +304,10 @@ class Server:
             await asyncio.sleep(0)
 
     def hear(self) -> None:
-        """Raise what a command raised that nobody expected."""
+        """Raise what a command raised that nobody expected; a server that has shut down may refuse anything."""
         for task in [task for task in self._asked if task.done()]:
             self._asked.discard(task)
-            if not task.cancelled():
+            with suppress(LogUnavailable) if self.stopped else nullcontext():
                 task.result()
 
     async def kill(self) -> None:

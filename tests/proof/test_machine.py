@@ -33,7 +33,7 @@ from jupyter_durable_chat.commands import (
     UnknownMessage,
     new_id,
 )
-from jupyter_durable_chat.log import AheadOfLog, Compacted, LogUnavailable, StreamDeleted
+from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, StreamDeleted
 from jupyter_durable_chat.server.stream import CaughtUp, Item, Lost, Records, Snapshot, read
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.transcript import Transcript, fold
@@ -121,7 +121,8 @@ class Reader:
             await self.leave()
             self._server = server
             positions = {session: seen.lsn for session, seen in self.seen.items()}
-            self._stream = cast(AsyncGenerator[list[Item]], read(server.log, positions, keep_alive=0.2))
+            found = read(server.log, positions, 0.2, server.snapshots)
+            self._stream = cast(AsyncGenerator[list[Item]], found)
         async for found in self._stream:
             for item in found:
                 await self._take(item)
@@ -145,10 +146,10 @@ class Reader:
                     event = e.number(*record)
                     assert event == chat.events[record.lsn - 1]
                     seen.apply(e.decode(event))
-            case Snapshot(snapshot=snapshot):
-                assert snapshot.lsn > seen.lsn
-                assert json.loads(snapshot.data) == chat.at(snapshot.lsn)
-                self.seen[item.session] = Transcript.from_json(json.loads(snapshot.data))
+            case Snapshot(lsn=lsn, data=data):
+                assert lsn > seen.lsn
+                assert json.loads(data) == chat.at(lsn)
+                self.seen[item.session] = Transcript.from_json(json.loads(data))
             case CaughtUp(lsn=lsn):
                 assert lsn == seen.lsn
             case Lost(error=error):
@@ -267,19 +268,30 @@ class Machine(RuleBasedStateMachine):
         """Ask a server for something that it may refuse in these ways."""
 
         async def ask(server: Server) -> None:
+            async with server.registry.acquire(chat.id) as session:
+                await command(session)
+
+        self._ask(place, chat, ask, *refusals, wait=wait)
+
+    def _ask(
+        self,
+        place: int,
+        chat: Chat,
+        ask: Callable[[Server], Coroutine[Any, Any, None]],
+        *refusals: type[Exception],
+        wait: bool = True,
+    ) -> None:
+        async def attempt(server: Server) -> None:
             try:
-                async with server.registry.acquire(chat.id) as session:
-                    await command(session)
-            except (Busy, AgentUnavailable, *refusals):
-                pass
+                await ask(server)
+            except (Busy, Fenced, AgentUnavailable, *refusals):
+                pass  # and nothing was stored
             except StreamDeleted:
                 assert await self._is_deleted(chat)
-            except LogUnavailable:
-                assert server.stopped
 
         async def happen() -> None:
             server = await self._server(place)
-            await server.ask(ask(server), wait=wait)
+            await server.ask(attempt(server), wait=wait)
             await self._settle(0)
 
         self._run(happen())
@@ -458,24 +470,13 @@ class Machine(RuleBasedStateMachine):
         lsn = None if back is None else max(0, len(at.events) - back)
 
         async def fork(server: Server) -> None:
-            try:
-                transcript = await server.registry.fork(at.id, lsn, None)
-            except AheadOfLog:
-                assert lsn is not None
-            except Compacted:
-                assert await self._observer.snapshot(at.id)
-            else:
-                await self._watch(at)
-                base = await self._observer.snapshot(transcript.id)
-                assert base and base.lsn == (base.lsn if lsn is None else lsn)
-                self._chats.append(Chat(transcript.id, at.events[: base.lsn]))
+            transcript = await server.registry.fork(at.id, lsn, None)
+            await self._watch(at)
+            base = await self._observer.snapshot(transcript.id)
+            assert base and base.lsn == (base.lsn if lsn is None else lsn)
+            self._chats.append(Chat(transcript.id, at.events[: base.lsn]))
 
-        async def happen() -> None:
-            chosen = await self._server(server)
-            await chosen.ask(fork(chosen), wait=True)
-            await self._settle(0)
-
-        self._run(happen())
+        self._ask(server, at, fork, AheadOfLog, Compacted)
 
     @rule(chat=PLACE, server=PLACE, sure=st.sampled_from([False] * 7 + [True]))
     def delete(self, chat: int, server: int, sure: bool) -> None:
