@@ -34,8 +34,10 @@ GROWTH = 4
 def main() -> None:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     words = [f"w{n}" for n in range(1, RATE * seconds + 1)]
-    settings = {"max_messages_per_minute": 0}
-    with tempfile.TemporaryDirectory() as folder, running("server", Path(folder), **settings) as jupyter:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running("server", Path(folder), max_messages_per_minute=0) as jupyter,
+    ):
         sessions = asyncio.run(create(jupyter))
         idle = asyncio.run(probe(jupyter, 200))
         print(f"/api/status without turns: {figures(idle)}")
