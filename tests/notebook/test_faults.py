@@ -13,6 +13,8 @@ from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel
 from tests.notebook.proxy import Proxy, proxy_to
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 30
 
 

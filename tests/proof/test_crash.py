@@ -23,6 +23,8 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.transcript import Transcript
 from tests.browser.jupyter import Jupyter, running
 
+pytestmark = pytest.mark.slow
+
 JSON = dict[str, Any]
 
 CYCLES = int(os.environ.get("CYCLES", "25"))

@@ -728,6 +728,8 @@ def in_typescript() -> Iterator[None]:
         yield
 
 
+pytestmark = pytest.mark.slow
+
 LONG = os.environ.get("PROOF") == "long"
 
 

@@ -18,6 +18,8 @@ from tests.browser.jupyter import Jupyter, running
 from tests.test_registry import World, created, outcome, send
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 JSON = dict[str, Any]
 
 FRAME = 24

@@ -14,6 +14,8 @@ from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.transcript import fold
 from tests.browser.jupyter import Jupyter, running
 
+pytestmark = pytest.mark.slow
+
 MB = 1_000_000
 READERS = 20
 
