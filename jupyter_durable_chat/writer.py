@@ -284,7 +284,8 @@ class Writer(Replica, ABC):
             title = None if named else title_of(self.transcript.messages)
             decided: list[Numbered] = [(None, e.SessionUpdated(title=title))] if title else []
             decided += [(turn_id, event) for event in ending]
-            if turn and turn["stopping"] and stopped.outcome != "stopped" and self.transcript.held is None:
+            too_late = turn and turn["stopping"] and stopped.outcome != "stopped"
+            if too_late and self.transcript.queue and self.transcript.held is None:
                 # Who stops an answer in its last moment does not want the next one either.
                 decided.append((None, e.QueueHeld(reason="stopped")))
             return decided

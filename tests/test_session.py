@@ -77,6 +77,22 @@ async def test_a_stop_at_the_last_moment_holds_the_queue(tmp_path: Path) -> None
         assert len(world.agent.requests) == 1
 
 
+async def test_a_stop_at_the_last_moment_of_a_last_answer_leaves_no_trace(tmp_path: Path) -> None:
+    world = HeldWorld(tmp_path)
+    async with world.server() as registry:
+        session_id = await created(registry)
+        turn = await send(registry, session_id)
+        world.agent.finish()
+        await world.held.closing.wait()
+        async with registry.acquire(session_id) as session:
+            stopping = asyncio.create_task(session.stop(turn, None))
+            await eventually(lambda: bool(session.transcript.turn and session.transcript.turn["stopping"]))
+            world.held.let_through.set()
+            assert await stopping is False
+            last = (await registry.log.read(session_id, session.transcript.lsn - 1))[0]
+        assert isinstance(e.decode(last.data), e.TurnStopped), "the outcome is the last event"
+
+
 async def test_a_persons_title_wins_at_the_last_moment(tmp_path: Path) -> None:
     world = HeldWorld(tmp_path)
     async with world.server() as registry:
