@@ -45,6 +45,7 @@ from jupyter_durable_chat.replica import KEPT, summary, text_of
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits
+from jupyter_durable_chat.writer import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +101,17 @@ class Registry:
         self._open_log = open_log
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._limits = limits
         self._retention = retention
-        self._admission = admission or Admission()
         self._on_tick = on_tick
         self._holder = f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._terms = Terms(
+            holder=self._holder,
+            lease_seconds=lease_seconds,
+            clock=clock,
+            limits=limits,
+            admission=admission or Admission(),
+            compact_after=retention.compact_after_events,
+        )
         self._log: Log | None = None
         self._why = "The store is being opened; try again in a moment."
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -176,17 +183,7 @@ class Registry:
     async def acquire(self, session_id: str) -> AsyncIterator[Session]:
         """The session, loaded and current. Raises `UnknownStream`, `StreamDeleted`, `LogUnavailable`."""
         log = self.log
-        session = self._sessions.get(session_id) or Session(
-            log,
-            session_id,
-            self.agents,
-            holder=self._holder,
-            lease_seconds=self._lease_seconds,
-            clock=self._clock,
-            limits=self._limits,
-            admission=self._admission,
-            compact_after=self._retention.compact_after_events,
-        )
+        session = self._sessions.get(session_id) or Session(log, session_id, self.agents, self._terms)
         self._sessions[session_id] = session
         self._sessions.move_to_end(session_id)
         self._users[session_id] = self._users.get(session_id, 0) + 1

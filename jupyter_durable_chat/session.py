@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents import Agent
 from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
 from jupyter_durable_chat.commands import (
@@ -38,8 +37,7 @@ from jupyter_durable_chat.commands import (
 from jupyter_durable_chat.log import Log, LogError, LogUnavailable
 from jupyter_durable_chat.replica import Numbered, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
-from jupyter_durable_chat.turn import Limits
-from jupyter_durable_chat.writer import Start, Writer, full
+from jupyter_durable_chat.writer import Start, Terms, Writer, full
 
 logger = logging.getLogger(__name__)
 
@@ -50,29 +48,8 @@ STOP_TIMEOUT = 5.0
 class Session(Writer):
     """One conversation, loaded. Several may exist for one log, here and elsewhere; the log keeps them honest."""
 
-    def __init__(
-        self,
-        log: Log,
-        session_id: str,
-        agents: Agents,
-        *,
-        holder: str,
-        lease_seconds: float,
-        clock: Callable[[], float],
-        limits: Limits,
-        admission: Admission,
-        compact_after: int,
-    ) -> None:
-        super().__init__(
-            log,
-            session_id,
-            holder=holder,
-            lease_seconds=lease_seconds,
-            clock=clock,
-            limits=limits,
-            admission=admission,
-            compact_after=compact_after,
-        )
+    def __init__(self, log: Log, session_id: str, agents: Agents, terms: Terms) -> None:
+        super().__init__(log, session_id, terms)
         self._agents = agents
         self._draining: asyncio.Task[None] | None = None
 

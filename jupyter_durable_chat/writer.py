@@ -59,26 +59,26 @@ class Start(Struct, frozen=True):
     client_id: str | None = None
 
 
+class Terms(Struct, frozen=True):
+    """What all sessions of a process share: who writes here, by which clock, and how much is allowed."""
+
+    holder: str
+    lease_seconds: float
+    clock: Callable[[], float]
+    limits: Limits
+    admission: Admission
+    compact_after: int
+
+
 class Writer(Replica, ABC):
     """A session whose turns may run here."""
 
-    def __init__(
-        self,
-        log: Log,
-        session_id: str,
-        *,
-        holder: str,
-        lease_seconds: float,
-        clock: Callable[[], float],
-        limits: Limits,
-        admission: Admission,
-        compact_after: int,
-    ) -> None:
-        super().__init__(log, session_id, clock, compact_after)
-        self._holder = holder
-        self._lease_seconds = lease_seconds
-        self._limits = limits
-        self._admission = admission
+    def __init__(self, log: Log, session_id: str, terms: Terms) -> None:
+        super().__init__(log, session_id, terms.clock, terms.compact_after)
+        self._holder = terms.holder
+        self._lease_seconds = terms.lease_seconds
+        self._limits = terms.limits
+        self._admission = terms.admission
         self._commands = asyncio.Lock()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
