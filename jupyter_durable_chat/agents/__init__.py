@@ -1,7 +1,8 @@
 """Who answers.
 
 An agent turns a conversation into a stream of assistant chunks. It knows no log, no session and no turn: it yields, and
-whoever iterates decides what becomes of it. It is stopped by cancelling the iteration or by closing the generator, and
+whoever iterates decides what becomes of it. It runs no tools of ours: it ends its step with the calls that it wants,
+whoever iterates finds their results, and asks it again with its unfinished answer as the last message. It is stopped by cancelling the iteration or by closing the generator, and
 then its connection to the provider is closed before that is through. Whoever iterates closes the generator in any case
 (`contextlib.aclosing`): a cancellation that comes between two chunks does not reach it.
 """
@@ -15,7 +16,36 @@ from msgspec import Struct
 from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.events import Category, Chunk
 
-__all__ = ["Agent", "AgentError", "Request"]
+__all__ = ["Agent", "AgentError", "Host", "Request", "ToolSpec", "Verdict"]
+
+
+class ToolSpec(Struct, frozen=True):
+    """A tool as a model is told of it; `parameters` is the JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class Verdict(Struct, frozen=True):
+    """What a person said when an agent asked for an approval."""
+
+    approved: bool
+    reason: str | None = None
+
+
+class Host(ABC):
+    """What an agent may ask of whoever runs it."""
+
+    session: str = ""
+
+    @abstractmethod
+    async def attachment(self, url: str) -> tuple[bytes, str]:
+        """The bytes and the media type behind an `attachment:` URL of a part. Raises `AgentError`."""
+
+    @abstractmethod
+    async def approval(self, approval_id: str) -> Verdict:
+        """Wait for the answer to a `ToolApprovalRequest` that the agent has yielded before."""
 
 
 class Request(Struct, frozen=True):
@@ -24,10 +54,17 @@ class Request(Struct, frozen=True):
     The last one is the person's; or it is the assistant's own unfinished answer, and then what is wanted is its
     continuation, from where its text ends, even inside a word. `messages` are AI SDK `UIMessage` objects (`id`, `role`,
     `parts`, `metadata`). `model` is named as pydantic-ai names it (`openai:gpt-5`), or `None` for the agent's own.
+
+    When the unfinished answer's last step ends with tool calls, all of them have their result, and what is wanted is the
+    next step. A call that was asked for in this request has an id that no other call of the conversation has.
+    `effort` is one of the agent's `efforts`, or `None` for its own. `host` is who runs it, `None` when nobody waits.
     """
 
     messages: list[dict[str, Any]]
     model: str | None = None
+    tools: list[ToolSpec] = []
+    effort: str | None = None
+    host: Host | None = None
 
 
 class AgentError(Exception):
@@ -47,6 +84,10 @@ class Agent(ABC):
     description: str = ""
     models: Sequence[str] = ()
     """Models that it offers by name; the first is its own. Others may be asked for, too."""
+    efforts: Sequence[str] = ()
+    """How hard it can be told to think, from least to most; empty when there is nothing to choose."""
+    tools: Sequence[str] | None = None
+    """The only tools that it is given, by name; `None`: all there are."""
 
     def unavailable(self, model: str | None = None) -> str | None:
         """Why this agent cannot answer now, with the next step; `None` when it can. Quick, and no I/O."""
@@ -58,7 +99,9 @@ class Agent(ABC):
 
         `start` is not among them: who runs the turn has minted the message's id. Tokens used stand in
         `Finish.message_metadata["usage"]` with the fields of `events.Usage`. An iteration that ends without a `Finish`
-        was truncated. Raises `AgentError`, and nothing else on purpose.
+        was truncated. A `Finish` with the reason `tool-calls` ends a step: every call of it without a result is run, and
+        the agent is asked again. A `tool-input-error` is a call with its result. Raises `AgentError`, and nothing else
+        on purpose.
         """
 
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
