@@ -2,9 +2,11 @@
 
 An agent turns a conversation into a stream of assistant chunks. It knows no log, no session and no turn: it yields, and
 whoever iterates decides what becomes of it. It runs no tools of ours: it ends its step with the calls that it wants,
-whoever iterates finds their results, and asks it again with its unfinished answer as the last message. It is stopped by cancelling the iteration or by closing the generator, and
-then its connection to the provider is closed before that is through. Whoever iterates closes the generator in any case
-(`contextlib.aclosing`): a cancellation that comes between two chunks does not reach it.
+whoever iterates finds their results, and asks it again with its unfinished answer as the last message.
+
+It is stopped by cancelling the iteration or by closing the generator, and then its connection to the provider is closed
+before that is through. Whoever iterates closes the generator in any case (`contextlib.aclosing`): a cancellation that
+comes between two chunks does not reach it.
 """
 
 from abc import ABC, abstractmethod
@@ -55,8 +57,8 @@ class Request(Struct, frozen=True):
     continuation, from where its text ends, even inside a word. `messages` are AI SDK `UIMessage` objects (`id`, `role`,
     `parts`, `metadata`). `model` is named as pydantic-ai names it (`openai:gpt-5`), or `None` for the agent's own.
 
-    When the unfinished answer's last step ends with tool calls, all of them have their result, and what is wanted is the
-    next step. A call that was asked for in this request has an id that no other call of the conversation has.
+    When the unfinished answer's last step ends with tool calls, all of them have their result, and what is wanted is
+    the next step. A call that was asked for in this request has an id that no other call of the conversation has.
     `effort` is one of the agent's `efforts`, or `None` for its own. `host` is who runs it, `None` when nobody waits.
     """
 
@@ -99,9 +101,9 @@ class Agent(ABC):
 
         `start` is not among them: who runs the turn has minted the message's id. Tokens used stand in
         `Finish.message_metadata["usage"]` with the fields of `events.Usage`. An iteration that ends without a `Finish`
-        was truncated. A `Finish` with the reason `tool-calls` ends a step: every call of it without a result is run, and
-        the agent is asked again. A `tool-input-error` is a call with its result. Raises `AgentError`, and nothing else
-        on purpose.
+        was truncated. A `Finish` with the reason `tool-calls` ends a step: every call of it without a result is run,
+        and the agent is asked again. A `tool-input-error` is a call with its result. Raises `AgentError`, and nothing
+        else on purpose.
         """
 
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:

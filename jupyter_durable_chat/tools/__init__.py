@@ -87,6 +87,14 @@ class Tool(ABC):
 
     def check(self, arguments: Any) -> None:
         """Raises `ToolError` that quotes what does not fit `parameters`. Quick, no I/O."""
+        import jsonschema
+
+        error = jsonschema.exceptions.best_match(
+            jsonschema.Draft202012Validator(self.parameters).iter_errors(arguments)
+        )
+        if error is not None:
+            where = "".join(f"[{step!r}]" for step in error.absolute_path)
+            raise ToolError(f"The arguments of {self.name} do not fit: {where or 'they'}: {error.message[:300]}")
 
     @abstractmethod
     async def call(self, arguments: dict[str, Any], context: Context) -> Any:
