@@ -5,7 +5,9 @@ reader. The stored record is the event's JSON object without its LSN, because on
 `number` puts it in front. `decode(number(lsn, encode(event, at=..., turn=...)))` gives the event back.
 
 Assistant output uses the chunk types of the AI SDK v6 UI message stream with their exact field names
-(https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol). Session facts are ours and use snake_case, as the HTTP API does.
+(https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol), and adds what that has no words for: who runs a call and how far it
+is, `parentToolCallId` for what happens inside of one, and how a step ended. Session facts are ours and use snake_case,
+as the HTTP API does.
 Types that this version does not know decode to `Unknown`; readers skip them.
 """
 
@@ -46,18 +48,47 @@ class Error(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens by kind, as the provider counted them."""
+    """Tokens by kind, as the provider counted them, and what they cost in US dollars, where that is known."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cost_usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """All of them; what was read from a cache, and what was reasoned, is part of input and output."""
+        return self.input_tokens + self.output_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
-        )
+        *tokens, cost = msgspec.structs.astuple(self)
+        *more, other_cost = msgspec.structs.astuple(other)
+        costs = [known for known in (cost, other_cost) if known is not None]
+        return Usage(*(a + b for a, b in zip(tokens, more, strict=True)), sum(costs) if costs else None)
+
+
+Mode = Literal["ask", "plan", "act"]
+"""What an answer may do: say something; look, and propose what to do; do it."""
+
+
+class Budget(Struct, frozen=True, omit_defaults=True):
+    """How much a session may use, 0 being no limit."""
+
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class OfferedTool(Struct, frozen=True, omit_defaults=True):
+    """A tool that a kernel runs; `parameters` is the JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    approval: Literal["never", "always", "once"] = "never"
+    read_only: bool = False
+    idempotent: bool = False
 
 
 # Session facts
@@ -80,12 +111,16 @@ class SessionUpdated(Event, frozen=True, tag="session-updated"):
     title: str | UnsetType | None = UNSET
     agent: str | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
+    effort: str | UnsetType | None = UNSET
+    mode: Mode | UnsetType | None = UNSET
+    budget: Budget | UnsetType | None = UNSET
     muted: bool | UnsetType = UNSET
     by: Author | None = None
 
 
 class UserMessage(Event, frozen=True, tag="user-message"):
-    """What a person said. `agent`, `model` and `tools` are as they were asked for, `None` meaning the session's.
+    """What a person said. `agent`, `model`, `effort`, `mode` and `tools` are as they were asked for, `None` meaning the
+    session's.
 
     `parent` is the message that it answers or follows, `None` for a first one; absent, it is the last one shown.
     Of one that waited, `queued` is the LSN that it had then, and `sent` what it was sent as if it was edited since.
@@ -98,6 +133,8 @@ class UserMessage(Event, frozen=True, tag="user-message"):
     parts: list[dict[str, Any]] = []
     agent: str | None = None
     model: str | None = None
+    effort: str | None = None
+    mode: Mode | None = None
     tools: list[str] | None = None
     author: Author | None = None
     queued: int | None = None
@@ -107,7 +144,7 @@ class UserMessage(Event, frozen=True, tag="user-message"):
 class MessageQueued(Event, frozen=True, tag="message-queued"):
     """A message that waits for its turn, with everything that it was sent with. `turn` is the id its turn will have.
 
-    `resolved_agent` and `resolved_model` are who would have answered it then, and who will.
+    What is `resolved` is who would have answered it then, and how, and who will.
     """
 
     message_id: str
@@ -116,10 +153,14 @@ class MessageQueued(Event, frozen=True, tag="message-queued"):
     parts: list[dict[str, Any]] = []
     agent: str | None = None
     model: str | None = None
+    effort: str | None = None
+    mode: Mode | None = None
     tools: list[str] | None = None
     author: Author | None = None
     resolved_agent: str | None = None
     resolved_model: str | None = None
+    resolved_effort: str | None = None
+    resolved_mode: Mode | None = None
 
 
 class MessageDequeued(Event, frozen=True, tag="message-dequeued"):
@@ -164,7 +205,7 @@ class BranchSelected(Event, frozen=True, tag="branch-selected"):
 
 
 class TurnStarted(Event, frozen=True, tag="turn-started"):
-    """`message_id` is the answer's id, minted before its first token; `agent` and `model` are the ones that answer.
+    """`message_id` is the answer's id, minted before its first token; `agent`, `model`, … are the ones that answer.
 
     When there is a message of that id already, this turn goes on with it. `client_id` names the request, if it had one.
     """
@@ -173,7 +214,33 @@ class TurnStarted(Event, frozen=True, tag="turn-started"):
     message_id: str
     agent: str
     model: str | None = None
+    effort: str | None = None
+    mode: Mode | None = None
+    tools: list[str] | None = None
     client_id: str | None = None
+
+
+class ToolsOffered(Event, frozen=True, tag="tools-offered"):
+    """What a kernel runs for this session from now on, in place of what it offered before; nothing when it is gone.
+
+    `runner` is one life of a kernel's process: nothing else has this name, ever. `kernel` is Jupyter's id, which
+    outlives restarts.
+    """
+
+    runner: str
+    kernel: str | None = None
+    tools: list[OfferedTool] = []
+    by: Author | None = None
+
+
+class ApprovalAnswered(Event, frozen=True, tag="approval-answered"):
+    """Whether a call may be run: a person said it, or nobody did in time (`reason`), for this call or for the tool."""
+
+    approval_id: str
+    tool_call_id: str
+    approved: bool
+    reason: str | None = None
+    by: Author | None = None
 
 
 class StopRequested(Event, frozen=True, tag="stop-requested"):
@@ -207,6 +274,7 @@ class StartStep(Chunk, frozen=True, tag="start-step"):
 class TextStart(Chunk, frozen=True, tag="text-start"):
     id: str
     provider_metadata: dict[str, Any] | None = None
+    parent_tool_call_id: str | None = None
 
 
 class TextDelta(Chunk, frozen=True, tag="text-delta"):
@@ -223,6 +291,7 @@ class TextEnd(Chunk, frozen=True, tag="text-end"):
 class ReasoningStart(Chunk, frozen=True, tag="reasoning-start"):
     id: str
     provider_metadata: dict[str, Any] | None = None
+    parent_tool_call_id: str | None = None
 
 
 class ReasoningDelta(Chunk, frozen=True, tag="reasoning-delta"):
@@ -242,6 +311,7 @@ class ToolInputStart(Chunk, frozen=True, tag="tool-input-start"):
     provider_executed: bool | None = None
     dynamic: bool | None = None
     title: str | None = None
+    parent_tool_call_id: str | None = None
 
 
 class ToolInputDelta(Chunk, frozen=True, tag="tool-input-delta"):
@@ -254,8 +324,10 @@ class ToolInputAvailable(Chunk, frozen=True, tag="tool-input-available"):
     tool_name: str
     input: Any
     provider_executed: bool | None = None
+    provider_metadata: dict[str, Any] | None = None
     dynamic: bool | None = None
     title: str | None = None
+    parent_tool_call_id: str | None = None
 
 
 class ToolInputError(Chunk, frozen=True, tag="tool-input-error"):
@@ -264,13 +336,55 @@ class ToolInputError(Chunk, frozen=True, tag="tool-input-error"):
     input: Any
     error_text: str
     provider_executed: bool | None = None
+    provider_metadata: dict[str, Any] | None = None
     dynamic: bool | None = None
     title: str | None = None
+    parent_tool_call_id: str | None = None
 
 
 class ToolApprovalRequest(Chunk, frozen=True, tag="tool-approval-request"):
+    """A person is asked. With the scope `session`, a yes is one for all calls of this tool in this session.
+
+    `deadline` is when it will be denied, as `at` says times.
+    """
+
     approval_id: str
     tool_call_id: str
+    scope: Literal["session"] | None = None
+    deadline: str | None = None
+
+
+class ToolWaiting(Chunk, frozen=True, tag="tool-waiting"):
+    """Who runs this call: a kernel that offers the tool, or a person, who answers it."""
+
+    tool_call_id: str
+    waits_for: Literal["kernel", "person"]
+
+
+class ToolStarted(Chunk, frozen=True, tag="tool-started"):
+    """It is being run: by this runner of a kernel, or in the server."""
+
+    tool_call_id: str
+    runner: str | None = None
+
+
+class ToolProgress(Chunk, frozen=True, tag="tool-progress"):
+    """How far a call is, or (`log`) a line that it said."""
+
+    tool_call_id: str
+    progress: float | None = None
+    total: float | None = None
+    message: str | None = None
+    log: str | None = None
+    level: str | None = None
+
+
+class ToolSuspended(Chunk, frozen=True, tag="tool-suspended"):
+    """The first phase of a call is done, and this is what it left; `asked` is the nested call for somebody else."""
+
+    tool_call_id: str
+    kept: Any
+    asked: str
 
 
 class ToolOutputAvailable(Chunk, frozen=True, tag="tool-output-available"):
@@ -317,8 +431,19 @@ class MessageMetadata(Chunk, frozen=True, tag="message-metadata"):
     message_metadata: dict[str, Any]
 
 
+class Context(Struct, frozen=True, omit_defaults=True):
+    """How full the model's context was after a step, in tokens; `window` is how many it takes, if that is known."""
+
+    tokens: int
+    window: int | None = None
+
+
 class FinishStep(Chunk, frozen=True, tag="finish-step"):
-    pass
+    """The end of one request to a model. After `tool-calls`, its calls are run, and another step follows."""
+
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    context: Context | None = None
 
 
 class Finish(Chunk, frozen=True, tag="finish"):
@@ -360,8 +485,10 @@ class Unknown(Struct, frozen=True, kw_only=True):
 Known = (
     SessionCreated | SessionUpdated | UserMessage | TurnStarted | StopRequested | TurnStopped | BranchSelected
     | MessageQueued | MessageDequeued | QueueEdited | QueueReordered | QueueHeld | QueueResumed
+    | ToolsOffered | ApprovalAnswered
     | Start | StartStep | TextStart | TextDelta | TextEnd | ReasoningStart | ReasoningDelta | ReasoningEnd
     | ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolApprovalRequest
+    | ToolWaiting | ToolStarted | ToolProgress | ToolSuspended
     | ToolOutputAvailable | ToolOutputError | ToolOutputDenied | SourceUrl | SourceDocument | File
     | MessageMetadata | FinishStep | Finish | Abort | ErrorText
 )  # fmt: skip

@@ -5,7 +5,7 @@ transcript holds everything that the fold needs to go on. `js/src/transcript.ts`
 `tests/vectors/` hold the two together, and `docs/architecture.md` has the shapes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, Self
 
@@ -20,12 +20,18 @@ JSON = dict[str, Any]
 _OURS = frozenset(
     {
         *("at", "lsn", "parent", "turn", "agent", "model", "client_id", "outcome", "error", "usage"),
-        *("finished_at", "finished_lsn", "continued", "continued_lsn"),
+        *("finished_at", "finished_lsn", "continued", "continued_lsn", "effort", "mode", "tools", "context"),
     }
 )
 """What an agent cannot say of its message."""
 
 _TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
+
+_LATER = ("queue", "held", "removed", "effort", "mode", "budget", "offers", "allowed")
+"""What transcripts of earlier versions do not have."""
+
+MAX_LOGS = 100
+"""Lines that are kept of what a call says; the oldest ones go first."""
 
 
 class Transcript:
@@ -39,6 +45,9 @@ class Transcript:
         self.notebook: str | None = None
         self.agent: str | None = None
         self.model: str | None = None
+        self.effort: str | None = None
+        self.mode: str | None = None
+        self.budget: JSON | None = None
         self.muted = False
         self.status = "idle"
         self.turn: JSON | None = None
@@ -48,6 +57,8 @@ class Transcript:
         self.queue: list[JSON] = []
         self.held: str | None = None
         self.removed: list[JSON] = []
+        self.offers: list[JSON] = []
+        self.allowed: list[str] = []
         self.leaf: str | None = None
         # Every message of every branch by its id, in the order in which they came.
         self._messages: dict[str, JSON] = {}
@@ -68,6 +79,27 @@ class Transcript:
         """The messages that are on other branches only, in the order in which they came."""
         shown = {message["id"] for message in self.messages}
         return [message for message_id, message in self._messages.items() if message_id not in shown]
+
+    @property
+    def approvals(self) -> list[JSON]:
+        """The calls of the running turn that wait for a person's yes or no, oldest first."""
+        if self.turn is None:
+            return []
+        self._settle()
+        asking = (part for part in nested(self._answer()["parts"]) if part.get("state") == "approval-requested")
+        about = {"turn": self.turn["id"], "message_id": self.turn["message_id"]}
+        return [
+            {**part["approval"], "tool_call_id": part["toolCallId"], "tool_name": part["toolName"]}
+            | {"input": part.get("input"), **about}
+            for part in asking
+        ]
+
+    def call(self, call_id: str) -> JSON | None:
+        """The newest call with this id of the running turn, whatever became of it."""
+        if self.turn is None:
+            return None
+        self._settle()
+        return self._find(lambda part: part.get("toolCallId") == call_id)
 
     def branch(self, message_id: str | None) -> list[JSON]:
         """The messages from the first one to this one."""
@@ -126,6 +158,9 @@ class Transcript:
             "notebook": self.notebook,
             "agent": self.agent,
             "model": self.model,
+            "effort": self.effort,
+            "mode": self.mode,
+            "budget": self.budget,
             "muted": self.muted,
             "status": self.status,
             "messages": self.messages,
@@ -134,7 +169,9 @@ class Transcript:
             "queue": self.queue,
             "held": self.held,
             "removed": self.removed,
-            "approvals": [],
+            "approvals": self.approvals,
+            "offers": self.offers,
+            "allowed": self.allowed,
             "usage": msgspec.to_builtins(self.usage),
             "created_at": self.created_at,
             "updated_at": self.updated_at,
@@ -149,7 +186,7 @@ class Transcript:
         transcript.created_at = data["created_at"]
         transcript.updated_at = data["updated_at"]
         transcript.usage = msgspec.convert(data["usage"], Usage)
-        for name in ("queue", "held", "removed"):
+        for name in _LATER:
             setattr(transcript, name, data.get(name, getattr(transcript, name)))
         above = None
         for message in data["messages"]:
@@ -172,17 +209,12 @@ class Transcript:
         self.model = event.model
         self.created_at = event.at
         # A fork begins with what another session amounts to; what waits there waits there.
-        self.queue, self.held, self.removed = [], None, []
+        self.queue, self.held, self.removed, self.offers, self.allowed = [], None, [], [], []
 
     def _session_updated(self, event: events.SessionUpdated) -> None:
-        if event.title is not UNSET:
-            self.title = event.title
-        if event.agent is not UNSET:
-            self.agent = event.agent
-        if event.model is not UNSET:
-            self.model = event.model
-        if event.muted is not UNSET:
-            self.muted = event.muted
+        for name in ("title", "agent", "model", "effort", "mode", "budget", "muted"):
+            if (value := getattr(event, name)) is not UNSET:
+                setattr(self, name, msgspec.to_builtins(value))
 
     def _user_message(self, event: events.UserMessage) -> None:
         if event.message_id in self._messages:
@@ -238,7 +270,7 @@ class Transcript:
             "turn": event.turn,
             "agent": event.agent,
         }
-        for name in ("model", "client_id"):
+        for name in ("model", "effort", "mode", "tools", "client_id"):
             if (value := getattr(event, name)) is not None:
                 metadata[name] = value
         answer = self._messages.get(event.message_id)
@@ -255,9 +287,14 @@ class Transcript:
             "message_id": event.message_id,
             "agent": event.agent,
             "model": event.model,
+            "effort": event.effort,
+            "mode": event.mode,
+            "tools": event.tools,
             "started_at": event.at,
             "stopping": False,
             "continues": answer is not None,
+            "acting": False,
+            "usage": {},
         }
         self.status = "streaming"
 
@@ -265,11 +302,36 @@ class Transcript:
         if self.turn and event.turn == self.turn["id"]:
             self.turn["stopping"] = True
 
+    def _tools_offered(self, event: events.ToolsOffered) -> None:
+        """One offer for each kernel: a runner of the same kernel stands in for the one before it."""
+
+        def same(offer: JSON) -> bool:
+            return offer["runner"] == event.runner or (event.kernel is not None and offer["kernel"] == event.kernel)
+
+        self.offers = [offer for offer in self.offers if not same(offer)]
+        if event.tools:
+            tools = msgspec.to_builtins(event.tools)
+            self.offers.append({"runner": event.runner, "kernel": event.kernel, "tools": tools})
+
+    def _approval_answered(self, event: events.ApprovalAnswered) -> None:
+        if self.turn is None or event.turn != self.turn["id"]:
+            return
+        part = self._tool(event.tool_call_id)
+        if part is None or part["state"] != "approval-requested" or part["approval"]["id"] != event.approval_id:
+            return
+        part["state"] = "approval-responded"
+        part["approval"]["approved"] = event.approved
+        for name in ("reason", "by"):
+            if (value := getattr(event, name)) is not None:
+                part["approval"][name] = msgspec.to_builtins(value)
+        if event.approved and part["approval"].get("scope") == "session" and part["toolName"] not in self.allowed:
+            self.allowed.append(part["toolName"])
+
     def _turn_stopped(self, event: events.TurnStopped) -> None:
         if self.turn is None or event.turn != self.turn["id"]:
             return
         answer = self._answer()
-        for part in answer["parts"]:
+        for part in nested(answer["parts"]):
             if part["type"] in ("text", "reasoning"):
                 _close(part)
             elif part["type"] == "dynamic-tool" and part["state"] not in _TOOL_ENDS:
@@ -297,37 +359,58 @@ class Transcript:
         assert self.turn is not None
         return self._messages[self.turn["message_id"]]
 
+    def _find(self, wanted: Callable[[JSON], bool]) -> JSON | None:
+        """The newest part of the answer, or of what happens inside its calls."""
+        return next((part for part in _newest_first(self._answer()["parts"]) if wanted(part)), None)
+
+    def _beside(self, event: Any) -> list[JSON]:
+        """Where a part of this event goes: into the answer, or into the call in which it happens."""
+        parent = event.parent_tool_call_id
+        call = self._find(lambda part: part.get("toolCallId") == parent) if parent else None
+        return call.setdefault("parts", []) if call else self._answer()["parts"]
+
     def _metadata(self, event: events.Start | events.MessageMetadata | events.Finish) -> None:
         said = event.message_metadata or {}
         self._answer()["metadata"].update({name: said[name] for name in said if name not in _OURS})
 
     def _start_step(self, event: events.StartStep) -> None:
+        assert self.turn is not None
+        self.turn["acting"] = False
         self._answer()["parts"].append({"type": "step-start"})
+
+    def _finish_step(self, event: events.FinishStep) -> None:
+        assert self.turn is not None
+        self.turn["acting"] = event.finish_reason == "tool-calls"
+        if event.usage is not None:
+            used = msgspec.convert(self.turn.get("usage", {}), Usage) + event.usage
+            self.turn["usage"] = msgspec.to_builtins(used)
+        if event.context is not None:
+            self._answer()["metadata"]["context"] = msgspec.to_builtins(event.context)
 
     def _part_start(self, event: events.TextStart | events.ReasoningStart) -> None:
         kind = "text" if isinstance(event, events.TextStart) else "reasoning"
-        part = self._text_to_continue() if kind == "text" else None
+        part = self._text_to_continue() if kind == "text" and event.parent_tool_call_id is None else None
         if part:
             part |= {"id": event.id, "state": "streaming"}
         else:
             part = {"type": kind, "id": event.id, "text": "", "state": "streaming"}
-            self._answer()["parts"].append(part)
+            self._beside(event).append(part)
         _keep_provider_metadata(part, event)
 
     def _text_to_continue(self) -> JSON | None:
-        """The first text of a continuation goes on in the last text that there is, even inside a word."""
+        """The first text of a continuation goes on in the text that was last, even inside a word."""
         assert self.turn is not None
         if not self.turn.get("continues"):
             return None
         self.turn["continues"] = False
-        return next((part for part in reversed(self._answer()["parts"]) if part["type"] == "text"), None)
+        last = next(
+            (part for part in reversed(self._answer()["parts"]) if part["type"] in ("text", "dynamic-tool")), {}
+        )
+        return last if last.get("type") == "text" else None
 
     def _open_part(self, kind: str, part_id: str) -> JSON | None:
         """A part has its stream id for as long as it is open."""
-        for part in reversed(self._answer()["parts"]):
-            if part["type"] == kind and part.get("id") == part_id:
-                return part
-        return None
+        return self._find(lambda part: part["type"] == kind and part.get("id") == part_id)
 
     def _part_delta(self, event: events.TextDelta | events.ReasoningDelta) -> None:
         kind = "text" if isinstance(event, events.TextDelta) else "reasoning"
@@ -346,10 +429,8 @@ class Transcript:
 
     def _tool(self, call_id: str) -> JSON | None:
         """The call with this id that has no result yet: a result is final."""
-        for part in reversed(self._answer()["parts"]):
-            if part["type"] == "dynamic-tool" and part["toolCallId"] == call_id:
-                return None if part["state"] in _TOOL_ENDS and not part.get("preliminary") else part
-        return None
+        part = self._find(lambda part: part.get("toolCallId") == call_id)
+        return None if part is None or (part["state"] in _TOOL_ENDS and not part.get("preliminary")) else part
 
     def _new_tool(
         self, event: events.ToolInputStart | events.ToolInputAvailable | events.ToolInputError, state: str
@@ -364,7 +445,7 @@ class Transcript:
             part["title"] = event.title
         if event.provider_executed is not None:
             part["providerExecuted"] = event.provider_executed
-        self._answer()["parts"].append(part)
+        self._beside(event).append(part)
         return part
 
     def _tool_input_start(self, event: events.ToolInputStart) -> None:
@@ -381,6 +462,7 @@ class Transcript:
         part["input"] = event.input
         part.pop("rawInput", None)
         self._deltas.pop(id(part), None)
+        _keep_provider_metadata(part, event, "callProviderMetadata")
 
     def _tool_input_error(self, event: events.ToolInputError) -> None:
         part = self._tool(event.tool_call_id) or self._new_tool(event, "output-error")
@@ -388,11 +470,39 @@ class Transcript:
         part["rawInput"] = event.input
         self._deltas.pop(id(part), None)
         part["errorText"] = event.error_text
+        _keep_provider_metadata(part, event, "callProviderMetadata")
 
     def _tool_approval_request(self, event: events.ToolApprovalRequest) -> None:
         if part := self._tool(event.tool_call_id):
             part["state"] = "approval-requested"
             part["approval"] = {"id": event.approval_id}
+            for name in ("scope", "deadline"):
+                if (value := getattr(event, name)) is not None:
+                    part["approval"][name] = value
+
+    def _tool_waiting(self, event: events.ToolWaiting) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["waitsFor"] = event.waits_for
+            part.pop("started", None)
+
+    def _tool_started(self, event: events.ToolStarted) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["started"] = {"at": event.at} | ({} if event.runner is None else {"runner": event.runner})
+
+    def _tool_progress(self, event: events.ToolProgress) -> None:
+        part = self._tool(event.tool_call_id)
+        if part is None:
+            return
+        said = {name: getattr(event, name) for name in ("progress", "total", "message")}
+        if any(value is not None for value in said.values()):
+            part["progress"] = {name: value for name, value in said.items() if value is not None}
+        if event.log is not None:
+            line = {"level": event.level or "info", "text": event.log}
+            part["logs"] = [*part.get("logs", []), line][-MAX_LOGS:]
+
+    def _tool_suspended(self, event: events.ToolSuspended) -> None:
+        if part := self._tool(event.tool_call_id):
+            part["suspended"] = {"kept": event.kept, "asked": event.asked}
 
     def _tool_output_available(self, event: events.ToolOutputAvailable) -> None:
         if part := self._tool(event.tool_call_id):
@@ -402,11 +512,13 @@ class Transcript:
                 part["preliminary"] = True
             else:
                 part.pop("preliminary", None)
+                _end(part, event)
 
     def _tool_output_error(self, event: events.ToolOutputError) -> None:
         if part := self._tool(event.tool_call_id):
             part["state"] = "output-error"
             part["errorText"] = event.error_text
+            _end(part, event)
 
     def _tool_output_denied(self, event: events.ToolOutputDenied) -> None:
         if part := self._tool(event.tool_call_id):
@@ -429,6 +541,19 @@ class Transcript:
         self._answer()["parts"].append(part)
 
 
+def nested(parts: Iterable[JSON]) -> Iterator[JSON]:
+    """These parts and what happened inside their calls, each call before what is in it."""
+    for part in parts:
+        yield part
+        yield from nested(part.get("parts", ()))
+
+
+def _newest_first(parts: list[JSON]) -> Iterator[JSON]:
+    for part in reversed(parts):
+        yield from _newest_first(part.get("parts", []))
+        yield part
+
+
 def fold(stream: Iterable[AnyEvent], start: Transcript | None = None) -> Transcript:
     """The transcript after these events, on top of `start` or of nothing."""
     transcript = start or Transcript()
@@ -444,10 +569,16 @@ def requests(message: JSON) -> list[JSON]:
     return [*metadata.get("continued", []), last | {"lsn": metadata.get("continued_lsn", metadata["lsn"])}]
 
 
+_ABOUT = (
+    *("agent", "model", "effort", "mode", "tools", "author", "queued", "sent"),
+    *("resolved_agent", "resolved_model", "resolved_effort", "resolved_mode"),
+)
+
+
 def _said(event: events.UserMessage | events.MessageQueued, **more: Any) -> JSON:
     """A person's message as `UIMessage`."""
     metadata: JSON = {"at": event.at, "lsn": event.lsn, **more, "client_id": event.client_id}
-    for name in ("agent", "model", "tools", "author", "queued", "sent", "resolved_agent", "resolved_model"):
+    for name in _ABOUT:
         if (value := getattr(event, name, None)) is not None:
             metadata[name] = msgspec.to_builtins(value)
     return {"id": event.message_id, "role": "user", "parts": _parts(event), "metadata": metadata}
@@ -462,10 +593,16 @@ def _close(part: JSON) -> None:
     part.pop("id", None)
 
 
-def _keep_provider_metadata(part: JSON, event: Any) -> None:
+def _end(part: JSON, event: events.Chunk) -> None:
+    """A call that was started has its end, and so a duration."""
+    if "started" in part:
+        part["finishedAt"] = event.at
+
+
+def _keep_provider_metadata(part: JSON, event: Any, name: str = "providerMetadata") -> None:
     """Providers want back what they said of a part (signatures, ids): the newest word on it stays."""
     if event.provider_metadata:
-        part["providerMetadata"] = event.provider_metadata
+        part[name] = event.provider_metadata
 
 
 def _as_part(event: events.Chunk) -> JSON:
@@ -489,6 +626,8 @@ _FACTS: dict[type, _Handler] = {
     events.QueueHeld: Transcript._queue_held,
     events.QueueResumed: Transcript._queue_resumed,
     events.TurnStarted: Transcript._turn_started,
+    events.ToolsOffered: Transcript._tools_offered,
+    events.ApprovalAnswered: Transcript._approval_answered,
     events.StopRequested: Transcript._stop_requested,
     events.TurnStopped: Transcript._turn_stopped,
 }
@@ -498,6 +637,7 @@ _CHUNKS: dict[type, _Handler] = {
     events.MessageMetadata: Transcript._metadata,
     events.Finish: Transcript._metadata,
     events.StartStep: Transcript._start_step,
+    events.FinishStep: Transcript._finish_step,
     events.TextStart: Transcript._part_start,
     events.TextDelta: Transcript._part_delta,
     events.TextEnd: Transcript._part_end,
@@ -509,6 +649,10 @@ _CHUNKS: dict[type, _Handler] = {
     events.ToolInputAvailable: Transcript._tool_input_available,
     events.ToolInputError: Transcript._tool_input_error,
     events.ToolApprovalRequest: Transcript._tool_approval_request,
+    events.ToolWaiting: Transcript._tool_waiting,
+    events.ToolStarted: Transcript._tool_started,
+    events.ToolProgress: Transcript._tool_progress,
+    events.ToolSuspended: Transcript._tool_suspended,
     events.ToolOutputAvailable: Transcript._tool_output_available,
     events.ToolOutputError: Transcript._tool_output_error,
     events.ToolOutputDenied: Transcript._tool_output_denied,

@@ -87,11 +87,10 @@ class Tool(ABC):
 
     def check(self, arguments: Any) -> None:
         """Raises `ToolError` that quotes what does not fit `parameters`. Quick, no I/O."""
-        import jsonschema
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import best_match
 
-        error = jsonschema.exceptions.best_match(
-            jsonschema.Draft202012Validator(self.parameters).iter_errors(arguments)
-        )
+        error = best_match(Draft202012Validator(self.parameters).iter_errors(arguments))
         if error is not None:
             where = "".join(f"[{step!r}]" for step in error.absolute_path)
             raise ToolError(f"The arguments of {self.name} do not fit: {where or 'they'}: {error.message[:300]}")

@@ -220,6 +220,90 @@ VECTORS = {
 }
 
 
+def called(turn: str, call: str, name: str, arguments: dict, **more) -> tuple[str, e.ToolInputAvailable]:
+    return (turn, e.ToolInputAvailable(tool_call_id=call, tool_name=name, input=arguments, dynamic=True, **more))
+
+
+def acting(turn: str, **more) -> tuple[str, e.FinishStep]:
+    return (turn, e.FinishStep(finish_reason="tool-calls", **more))
+
+
+PLOT = e.OfferedTool("plot", "Draw it.", {"type": "object"}, approval="always")
+RUN = e.OfferedTool("run", "Run it.", {"type": "object"}, idempotent=True)
+
+VECTORS |= {
+    "calls": log(
+        *HEAD,
+        ("t_1", e.StartStep()),
+        *text("t_1", "x1", "I look."),
+        called("t_1", "c1", "plot", {"x": 1}, provider_metadata={"google": {"sig": "s"}}),
+        called("t_1", "c2", "plot", {"x": 2}),
+        called("t_1", "c3", "count", {}),
+        called("t_1", "c4", "late", {}),
+        acting("t_1", usage=e.Usage(5, 7, cost_usd=0.25), context=e.Context(12, 1000)),
+        ("t_1", e.ToolApprovalRequest(approval_id="a1", tool_call_id="c1", scope="session")),
+        ("t_1", e.ToolApprovalRequest(approval_id="a2", tool_call_id="c2")),
+        ("t_1", e.ToolApprovalRequest(approval_id="a4", tool_call_id="c4", deadline="2026-09-21T13:46:53.000Z")),
+        ("t_1", e.ToolStarted(tool_call_id="c3")),
+        ("t_1", e.ToolProgress(tool_call_id="c3", progress=1, total=2, message="half")),
+        ("t_1", e.ToolProgress(tool_call_id="c3", log="one", level="warning")),
+        ("t_1", e.ToolProgress(tool_call_id="c3", log="two")),
+        ("t_1", e.ToolOutputAvailable(tool_call_id="c3", output={"n": 3})),
+        ("t_1", e.ApprovalAnswered(approval_id="a9", tool_call_id="c1", approved=False)),
+        ("t_1", e.ApprovalAnswered(approval_id="a1", tool_call_id="c1", approved=True, by=ME)),
+        ("t_1", e.ApprovalAnswered(approval_id="a1", tool_call_id="c1", approved=False, by=ME)),
+        ("t_1", e.ApprovalAnswered(approval_id="a2", tool_call_id="c2", approved=False, reason="no", by=ME)),
+        ("t_1", e.ToolOutputDenied(tool_call_id="c2")),
+        ("t_1", e.ToolWaiting(tool_call_id="c1", waits_for="kernel")),
+        ("t_1", e.ToolStarted(tool_call_id="c1", runner="r_1")),
+        ("t_1", e.ToolWaiting(tool_call_id="c1", waits_for="kernel")),
+    ),
+    "calls-inside-calls": log(
+        *HEAD,
+        ("t_1", e.StartStep()),
+        called("t_1", "c1", "research", {}),
+        acting("t_1", usage=e.Usage(1, 2)),
+        ("t_1", e.ToolStarted(tool_call_id="c1")),
+        ("t_1", e.TextStart(id="c1/x", parent_tool_call_id="c1")),
+        ("t_1", e.TextDelta(id="c1/x", delta="I ")),
+        ("t_1", e.TextDelta(id="c1/x", delta="search.")),
+        ("t_1", e.TextEnd(id="c1/x")),
+        ("t_1", e.ToolInputStart(tool_call_id="c1/1", tool_name="find", parent_tool_call_id="c1")),
+        ("t_1", e.ToolInputDelta(tool_call_id="c1/1", input_text_delta='{"q"')),
+        called("t_1", "c1/1", "find", {"q": 1}),
+        called("t_1", "c1/2", "ask_user", {"questions": []}, parent_tool_call_id="c1/1"),
+        ("t_1", e.ToolSuspended(tool_call_id="c1/1", kept=[1], asked="c1/2")),
+        ("t_1", e.ToolWaiting(tool_call_id="c1/2", waits_for="person")),
+        ("t_1", e.ToolOutputAvailable(tool_call_id="c1/2", output={"action": "accept"})),
+        ("t_1", e.ToolOutputAvailable(tool_call_id="c1/1", output="found")),
+        ("t_1", e.TextStart(id="c1/y", parent_tool_call_id="c1")),
+        ("t_1", e.TextDelta(id="c1/y", delta="half")),
+        ("t_1", e.ToolApprovalRequest(approval_id="a1", tool_call_id="c1")),
+        stop("t_1", "stopped", usage=e.Usage(1, 2)),
+        ("t_2", e.TurnStarted(user_message_id="m_1", message_id="m_2", agent="demo")),
+        ("t_2", e.StartStep()),
+        *text("t_2", "x2", "Again."),
+    ),
+    "modes-and-offers": log(
+        CREATED,
+        (None, e.SessionUpdated(mode="plan", effort="high", budget=e.Budget(tokens=1000), by=ME)),
+        (None, e.ToolsOffered(runner="r_1", kernel="k", tools=[PLOT, RUN], by=ME)),
+        (None, e.ToolsOffered(runner="r_2", kernel="other", tools=[RUN])),
+        (None, e.UserMessage(message_id="m_1", client_id="c_1", text="Do.", mode="act", effort="low", tools=["run"])),
+        (
+            "t_1",
+            e.TurnStarted(
+                user_message_id="m_1", message_id="m_2", agent="demo", mode="act", effort="low", tools=["run"]
+            ),
+        ),
+        queued("m_3", "t_2", "Then", mode="ask", resolved_agent="demo", resolved_mode="ask", resolved_effort="high"),
+        (None, e.ToolsOffered(runner="r_3", kernel="k", tools=[PLOT])),
+        (None, e.ToolsOffered(runner="r_2", tools=[])),
+        (None, e.SessionUpdated(mode=None)),
+    ),
+}
+
+
 def main() -> None:
     for name, events in VECTORS.items():
         decoded = [e.decode(json.dumps(event)) for event in events]
