@@ -20,7 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
 """How a turn ended: the provider said so, a person stopped it, it broke, its stream just ended, its writer died."""
 
-Category = Literal["auth", "rate", "network", "refused", "too-long", "provider", "tool", "internal"]
+Category = Literal["auth", "rate", "network", "refused", "too-long", "provider", "tool", "budget", "internal"]
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -268,7 +268,7 @@ class Start(Chunk, frozen=True, tag="start"):
 
 
 class StartStep(Chunk, frozen=True, tag="start-step"):
-    pass
+    parent_tool_call_id: str | None = None
 
 
 class TextStart(Chunk, frozen=True, tag="text-start"):
@@ -444,6 +444,7 @@ class FinishStep(Chunk, frozen=True, tag="finish-step"):
     finish_reason: str | None = None
     usage: Usage | None = None
     context: Context | None = None
+    parent_tool_call_id: str | None = None
 
 
 class Finish(Chunk, frozen=True, tag="finish"):

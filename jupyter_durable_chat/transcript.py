@@ -375,16 +375,18 @@ class Transcript:
 
     def _start_step(self, event: events.StartStep) -> None:
         assert self.turn is not None
-        self.turn["acting"] = False
-        self._answer()["parts"].append({"type": "step-start"})
+        if event.parent_tool_call_id is None:
+            self.turn["acting"] = False
+        self._beside(event).append({"type": "step-start"})
 
     def _finish_step(self, event: events.FinishStep) -> None:
         assert self.turn is not None
-        self.turn["acting"] = event.finish_reason == "tool-calls"
+        if event.parent_tool_call_id is None:
+            self.turn["acting"] = event.finish_reason == "tool-calls"
         if event.usage is not None:
             used = msgspec.convert(self.turn.get("usage", {}), Usage) + event.usage
             self.turn["usage"] = msgspec.to_builtins(used)
-        if event.context is not None:
+        if event.context is not None and event.parent_tool_call_id is None:
             self._answer()["metadata"]["context"] = msgspec.to_builtins(event.context)
 
     def _part_start(self, event: events.TextStart | events.ReasoningStart) -> None:

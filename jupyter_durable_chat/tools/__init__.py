@@ -71,6 +71,8 @@ class Tool(ABC):
     description: str = ""
     parameters: dict[str, Any]
     """The JSON Schema of an object."""
+    runs: Literal["server", "kernel", "person"] = "server"
+    """Who gives the result; of a tool that does not run in the server, `call` is never used."""
     approval: Approval = "always"
     read_only: bool = False
     """Whether it changes nothing, so that it may be used to make a plan."""

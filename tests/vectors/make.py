@@ -264,6 +264,7 @@ VECTORS |= {
         called("t_1", "c1", "research", {}),
         acting("t_1", usage=e.Usage(1, 2)),
         ("t_1", e.ToolStarted(tool_call_id="c1")),
+        ("t_1", e.StartStep(parent_tool_call_id="c1")),
         ("t_1", e.TextStart(id="c1/x", parent_tool_call_id="c1")),
         ("t_1", e.TextDelta(id="c1/x", delta="I ")),
         ("t_1", e.TextDelta(id="c1/x", delta="search.")),
@@ -271,6 +272,10 @@ VECTORS |= {
         ("t_1", e.ToolInputStart(tool_call_id="c1/1", tool_name="find", parent_tool_call_id="c1")),
         ("t_1", e.ToolInputDelta(tool_call_id="c1/1", input_text_delta='{"q"')),
         called("t_1", "c1/1", "find", {"q": 1}),
+        (
+            "t_1",
+            e.FinishStep(usage=e.Usage(10, 20, cost_usd=0.5), context=e.Context(1, 2), parent_tool_call_id="c1"),
+        ),
         called("t_1", "c1/2", "ask_user", {"questions": []}, parent_tool_call_id="c1/1"),
         ("t_1", e.ToolSuspended(tool_call_id="c1/1", kept=[1], asked="c1/2")),
         ("t_1", e.ToolWaiting(tool_call_id="c1/2", waits_for="person")),
