@@ -35,7 +35,7 @@ export function restoreTranscript(data: unknown): Transcript | null {
     turn: isRecord(data.turn) && isWhole(data.turn, TURN) ? (data.turn as unknown as Turn) : null,
     queue: restoreMessages(data.queue),
     removed: restoreMessages(data.removed),
-    usage: isRecord(data.usage) && Object.values(data.usage).every(isNumber) ? (data.usage as Transcript['usage']) : {},
+    usage: isUsage(data.usage) ? (data.usage as Transcript['usage']) : {},
   })
 }
 
@@ -45,13 +45,20 @@ export function withDefaults(transcript: Transcript): Transcript {
   return {
     ...emptyTranscript(),
     ...transcript,
-    turn: turn && { ...turn, continues: turn.continues ?? false },
+    turn: turn && { ...TURN_BEGINS, ...turn },
     messages: messages.map((message, index) => {
       const { parent = messages[index - 1]?.id ?? null } = message.metadata
       return { ...message, metadata: { ...message.metadata, parent } }
     }),
   }
 }
+
+const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, acting: false, usage: {} }
+
+const isMode = isOneOf('ask', 'plan', 'act', null)
+const isUsage = (value: unknown) => isRecord(value) && Object.values(value).every(Number.isFinite)
+const isAuthor = (value: unknown) =>
+  isRecord(value) && isString(value.username) && isString(value.name ?? '') && isText(value.color ?? null)
 
 const TRANSCRIPT: Checks<Transcript> = {
   lsn: isNumber,
@@ -60,6 +67,8 @@ const TRANSCRIPT: Checks<Transcript> = {
   notebook: isText,
   agent: isText,
   model: isText,
+  effort: isText,
+  mode: isMode,
   muted: isFlag,
   status: isOneOf('idle', 'streaming', 'failed'),
   created_at: isString,
@@ -74,9 +83,14 @@ const TURN: Record<keyof Turn, Check> = {
   message_id: isString,
   agent: isString,
   model: isText,
+  effort: optionally(isText),
+  mode: optionally(isMode),
+  tools: optionally((value) => value === null || (Array.isArray(value) && value.every(isString))),
   started_at: isString,
   stopping: isFlag,
   continues: optionally(isFlag),
+  acting: optionally(isFlag),
+  usage: optionally(isUsage),
 }
 
 const METADATA: Checks<Metadata> = {
@@ -93,9 +107,12 @@ const METADATA: Checks<Metadata> = {
   continued: (value) => Array.isArray(value) && value.every(isRecord),
   continued_lsn: isNumber,
   queued: isNumber,
-  author: (value) => isRecord(value) && isString(value.username) && isString(value.name ?? '') && isText(value.color ?? null),
+  author: isAuthor,
   error: (value) => isRecord(value) && isString(value.category) && isString(value.text),
-  usage: (value) => isRecord(value) && Object.values(value).every(isNumber),
+  usage: isUsage,
+  effort: isText,
+  mode: isMode,
+  context: (value) => isRecord(value) && isNumber(value.tokens) && optionally(isNumber)(value.window),
 }
 
 function restoreMessages(data: unknown): UIMessage[] {
@@ -106,7 +123,7 @@ function restoreMessage(data: unknown): UIMessage[] {
   if (!isRecord(data) || !isString(data.id) || !Array.isArray(data.parts)) return []
   if (data.role !== 'user' && data.role !== 'assistant') return []
   const metadata: Metadata = isRecord(data.metadata) ? pick(data.metadata, METADATA) : {}
-  return [{ id: data.id as string, role: data.role, parts: data.parts.flatMap(restorePart), metadata }]
+  return [{ id: data.id as string, role: data.role, parts: data.parts.flatMap((part) => restorePart(part, 0)), metadata }]
 }
 
 const TEXT = { text: isString, state: isOneOf('streaming', 'done', undefined) }
@@ -124,12 +141,20 @@ const PARTS = new Map<string, Record<string, Check>>([
         'input-streaming',
         'input-available',
         'approval-requested',
+        'approval-responded',
         'output-available',
         'output-error',
         'output-denied',
       ),
       errorText: optionally(isString),
       title: optionally(isString),
+      waitsFor: isOneOf('kernel', 'person', undefined),
+      finishedAt: optionally(isString),
+      started: optionally((value) => isRecord(value) && isString(value.at)),
+      approval: optionally((value) => isRecord(value) && isWhole(value, APPROVAL)),
+      progress: optionally((value) => isRecord(value) && isWhole(value, PROGRESS)),
+      logs: optionally((value) => Array.isArray(value) && value.every((line) => isRecord(line) && isString(line.level) && isString(line.text))),
+      parts: optionally(Array.isArray),
     },
   ],
   ['source-url', { sourceId: isString, url: isString, title: optionally(isString) }],
@@ -137,10 +162,31 @@ const PARTS = new Map<string, Record<string, Check>>([
   ['file', { mediaType: isString, url: isString, filename: optionally(isString) }],
 ])
 
-function restorePart(data: unknown): Part[] {
+const APPROVAL: Record<string, Check> = {
+  id: isString,
+  scope: isOneOf('session', undefined),
+  deadline: optionally(isString),
+  approved: optionally(isFlag),
+  reason: optionally(isString),
+  by: optionally(isAuthor),
+}
+
+const PROGRESS: Record<string, Check> = {
+  progress: optionally(Number.isFinite),
+  total: optionally(Number.isFinite),
+  message: optionally(isString),
+}
+
+/** Calls inside of calls that are deeper are left out: what is drawn is not deep. */
+const DEEPEST = 8
+
+function restorePart(data: unknown, depth: number): Part[] {
   if (!isRecord(data) || typeof data.type !== 'string') return []
   const checks = data.type.startsWith('data-') ? { data: anything } : PARTS.get(data.type)
-  return checks && isWhole(data, checks) ? [data as unknown as Part] : []
+  if (!checks || !isWhole(data, checks)) return []
+  if (!Array.isArray(data.parts)) return [data as unknown as Part]
+  const parts = depth < DEEPEST ? data.parts.flatMap((part) => restorePart(part, depth + 1)) : []
+  return [{ ...data, parts } as unknown as Part]
 }
 
 /** Whether every checked field is right. */

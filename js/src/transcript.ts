@@ -7,7 +7,21 @@
  * number of its events plus the number of messages, never the length of the texts.
  */
 
-import type { Author, Chunk, Envelope, Event, Outcome, Said, TurnError, Usage, WireEvent } from './events'
+import type {
+  Author,
+  Budget,
+  Chunk,
+  Context,
+  Envelope,
+  Event,
+  Mode,
+  OfferedTool,
+  Outcome,
+  Said,
+  TurnError,
+  Usage,
+  WireEvent,
+} from './events'
 
 export interface TextPart {
   type: 'text' | 'reasoning'
@@ -30,6 +44,7 @@ export interface ToolPart {
     | 'input-streaming'
     | 'input-available'
     | 'approval-requested'
+    | 'approval-responded'
     | 'output-available'
     | 'output-error'
     | 'output-denied'
@@ -40,7 +55,28 @@ export interface ToolPart {
   title?: string
   providerExecuted?: boolean
   preliminary?: boolean
-  approval?: { id: string; approved?: boolean; reason?: string }
+  approval?: ToolApproval
+  /** Who runs it, if that is not the server: a kernel that offers it, or a person, who answers it. */
+  waitsFor?: 'kernel' | 'person'
+  started?: { at: string; runner?: string }
+  finishedAt?: string
+  progress?: { progress?: number; total?: number; message?: string }
+  logs?: { level: string; text: string }[]
+  /** What its first phase left, and the call inside of it that somebody else is asked. */
+  suspended?: { kept: unknown; asked: string }
+  /** What happens inside of it: of a sub-agent, of a question. */
+  parts?: Part[]
+  callProviderMetadata?: Record<string, unknown>
+}
+
+export interface ToolApproval {
+  id: string
+  /** A yes is one for all calls of this tool. */
+  scope?: 'session'
+  deadline?: string
+  approved?: boolean
+  reason?: string
+  by?: Author
 }
 
 export interface SourceUrlPart {
@@ -91,7 +127,10 @@ export interface Metadata {
   client_id?: string
   agent?: string | null
   model?: string | null
+  effort?: string | null
+  mode?: Mode | null
   tools?: string[] | null
+  context?: Context
   author?: Author | null
   outcome?: Outcome
   error?: TurnError
@@ -121,10 +160,36 @@ export interface Turn {
   message_id: string
   agent: string
   model: string | null
+  effort: string | null
+  mode: Mode | null
+  tools: string[] | null
   started_at: string
   stopping: boolean
   /** The answer was there already, and its next text goes on in its last one. */
   continues: boolean
+  /** A step has ended with calls, and no other has begun. */
+  acting: boolean
+  /** Of the steps so far. */
+  usage: Usage
+}
+
+/** A call that waits for a person's yes or no. */
+export interface Approval {
+  id: string
+  scope?: 'session'
+  deadline?: string
+  tool_call_id: string
+  tool_name: string
+  input: unknown
+  turn: string
+  message_id: string
+}
+
+/** What a kernel runs; `runner` is one life of its process. */
+export interface Offer {
+  runner: string
+  kernel: string | null
+  tools: OfferedTool[]
 }
 
 export interface Transcript {
@@ -135,6 +200,10 @@ export interface Transcript {
   notebook: string | null
   agent: string | null
   model: string | null
+  effort: string | null
+  /** `null`: act. */
+  mode: Mode | null
+  budget: Budget | null
   muted: boolean
   status: 'idle' | 'streaming' | 'failed'
   /** The chosen branch, oldest first. */
@@ -148,7 +217,11 @@ export interface Transcript {
   held: string | null
   /** What was removed from the queue: its client ids stay used. */
   removed: UIMessage[]
-  approvals: unknown[]
+  /** What the running turn waits for, oldest first. */
+  approvals: Approval[]
+  offers: Offer[]
+  /** The tools that need no other yes. */
+  allowed: string[]
   usage: Usage
   created_at: string
   updated_at: string
@@ -165,6 +238,9 @@ export function emptyTranscript(): Transcript {
     notebook: null,
     agent: null,
     model: null,
+    effort: null,
+    mode: null,
+    budget: null,
     muted: false,
     status: 'idle',
     messages: [],
@@ -174,6 +250,8 @@ export function emptyTranscript(): Transcript {
     held: null,
     removed: [],
     approvals: [],
+    offers: [],
+    allowed: [],
     usage: {},
     created_at: '',
     updated_at: '',
@@ -215,10 +293,26 @@ function inOrder(messages: UIMessage[]): UIMessage[] {
 /** What an agent cannot say of its message. */
 const OURS = new Set([
   ...['at', 'lsn', 'parent', 'turn', 'agent', 'model', 'client_id', 'outcome', 'error', 'usage'],
-  ...['finished_at', 'finished_lsn', 'continued', 'continued_lsn'],
+  ...['finished_at', 'finished_lsn', 'continued', 'continued_lsn', 'effort', 'mode', 'tools', 'context'],
 ])
 
 const TOOL_ENDS = new Set(['output-available', 'output-error', 'output-denied'])
+
+/** Lines that are kept of what a call says; the oldest ones go first. */
+const MAX_LOGS = 100
+
+/** Whether a call has its result. */
+export function isOver({ state, preliminary }: ToolPart): boolean {
+  return TOOL_ENDS.has(state) && !preliminary
+}
+
+/** These parts and what happened inside their calls, each call before what is in it. */
+export function* nested(parts: Part[]): Generator<Part> {
+  for (const part of parts) {
+    yield part
+    if (part.type === 'dynamic-tool' && part.parts) yield* nested(part.parts)
+  }
+}
 
 type EventOf<T extends Event['type']> = Extract<Event, { type: T }>
 
@@ -258,7 +352,7 @@ class Draft {
         if (this.#all().has(event.message_id)) this.#leaf = event.message_id
         return
       case 'message-queued':
-        this.#transcript.queue = [...this.#transcript.queue, said(event, { turn: event.turn ?? null, queued: event.lsn })]
+        this.#transcript.queue = [...this.#transcript.queue, message(event, { turn: event.turn ?? null, queued: event.lsn })]
         return
       case 'message-dequeued':
         return this.#dequeued(event)
@@ -274,12 +368,16 @@ class Draft {
         return
       case 'turn-started':
         return this.#started(event)
+      case 'tools-offered':
+        return this.#offered(event)
     }
     if (!this.#transcript.turn || event.turn !== this.#transcript.turn.id) return
     switch (event.type) {
       case 'stop-requested':
         this.#transcript.turn = { ...this.#transcript.turn, stopping: true }
         return
+      case 'approval-answered':
+        return this.#approvalAnswered(event)
       case 'turn-stopped':
         return this.#stopped(event)
       default:
@@ -296,6 +394,8 @@ class Draft {
       const isShown = new Set(shown)
       this.#transcript.messages = unlessSame(messages, shown)
       this.#transcript.others = unlessSame(others, [...all.values()].filter((message) => !isShown.has(message)))
+      const approvals = this.#transcript.turn ? approvalsOf(this.#transcript.turn, this.#answer()?.parts ?? []) : []
+      if (approvals.length > 0 || this.#before.approvals.length > 0) this.#transcript.approvals = approvals
     }
     return this.#transcript
   }
@@ -315,6 +415,8 @@ class Draft {
       queue: [],
       held: null,
       removed: [],
+      offers: [],
+      allowed: [],
     })
   }
 
@@ -322,6 +424,9 @@ class Draft {
     if (event.title !== undefined) this.#transcript.title = event.title
     if (event.agent !== undefined) this.#transcript.agent = event.agent
     if (event.model !== undefined) this.#transcript.model = event.model
+    if (event.effort !== undefined) this.#transcript.effort = event.effort
+    if (event.mode !== undefined) this.#transcript.mode = event.mode
+    if (event.budget !== undefined) this.#transcript.budget = event.budget
     if (event.muted !== undefined) this.#transcript.muted = event.muted
   }
 
@@ -329,7 +434,7 @@ class Draft {
     const { parent } = event
     if (this.#all().has(event.message_id)) return
     const isKnown = parent === null || (parent !== undefined && this.#all().has(parent))
-    this.#say(said(event, { parent: isKnown ? parent : this.#leaf, turn: null }))
+    this.#say(message(event, { parent: isKnown ? parent : this.#leaf, turn: null }))
   }
 
   #dequeued({ message_id, reason }: EventOf<'message-dequeued'>): void {
@@ -364,9 +469,10 @@ class Draft {
         message.metadata = { ...message.metadata, turn }
       })
     }
+    const { client_id } = event
+    const { model = null, effort = null, mode = null, tools = null } = event
     const metadata: Metadata = { at, lsn, parent: asked ? user_message_id : this.#leaf, turn, agent }
-    if (event.model != null) metadata.model = event.model
-    if (event.client_id != null) metadata.client_id = event.client_id
+    Object.assign(metadata, said({ model, effort, mode, tools, client_id }))
     const continues = this.#all().has(message_id)
     if (continues) {
       this.#change(message_id, (answer) => {
@@ -376,10 +482,30 @@ class Draft {
     } else {
       this.#say({ id: message_id, role: 'assistant', parts: [], metadata })
     }
-    const model = event.model ?? null
-    const stopping = false
-    this.#transcript.turn = { id: turn, user_message_id, message_id, agent, model, started_at: at, stopping, continues }
+    const asks = { user_message_id, message_id, agent, model, effort, mode, tools }
+    const begins = { started_at: at, stopping: false, continues, acting: false, usage: {} }
+    this.#transcript.turn = { id: turn, ...asks, ...begins }
     this.#transcript.status = 'streaming'
+  }
+
+  /** One offer for each kernel: a runner of the same kernel stands in for the one before it. */
+  #offered({ runner, kernel = null, tools = [] }: EventOf<'tools-offered'>): void {
+    const isSame = (offer: Offer) => offer.runner === runner || (kernel !== null && offer.kernel === kernel)
+    const others = this.#transcript.offers.filter((offer) => !isSame(offer))
+    this.#transcript.offers = tools.length > 0 ? [...others, { runner, kernel, tools }] : others
+  }
+
+  #approvalAnswered(event: EventOf<'approval-answered'>): void {
+    const { approval_id, tool_call_id, approved, reason, by } = event
+    this.#changeTool(tool_call_id, (part) => {
+      const { approval, toolName } = part
+      if (part.state !== 'approval-requested' || approval?.id !== approval_id) return part
+      const { allowed } = this.#transcript
+      if (approved && approval.scope === 'session' && !allowed.includes(toolName)) {
+        this.#transcript.allowed = [...allowed, toolName]
+      }
+      return { ...part, state: 'approval-responded', approval: { ...approval, approved, ...said({ reason, by }) } }
+    })
   }
 
   #stopped(event: Envelope & EventOf<'turn-stopped'>): void {
@@ -408,7 +534,10 @@ class Draft {
           answer.metadata = { ...answer.metadata, ...Object.fromEntries(said) }
         })
       case 'start-step':
-        return this.#add({ type: 'step-start' })
+        if (event.parentToolCallId == null) this.#turn({ acting: false })
+        return this.#addBeside(event, { type: 'step-start' })
+      case 'finish-step':
+        return this.#stepFinished(event)
       case 'text-start':
       case 'reasoning-start':
         return this.#open(event)
@@ -423,7 +552,7 @@ class Draft {
       case 'reasoning-end':
         return this.#changeOpen(event, (part) => ({ ...closed(part), ...providerMetadata(event) }))
       case 'tool-input-start':
-        return this.#add({ ...toolPart(event), state: 'input-streaming', rawInput: '' })
+        return this.#addBeside(event, { ...toolPart(event), state: 'input-streaming', rawInput: '' })
       case 'tool-input-delta':
         return this.#changeTool(event.toolCallId, (part) =>
           part.state === 'input-streaming'
@@ -431,35 +560,51 @@ class Draft {
             : part,
         )
       case 'tool-input-available':
-        return this.#changeTool(
-          event.toolCallId,
-          ({ rawInput: _, ...part }) => ({ ...part, state: 'input-available', input: event.input }),
-          toolPart(event),
-        )
+        return this.#changeOrMakeTool(event, ({ rawInput: _, ...part }) => ({
+          ...part,
+          state: 'input-available',
+          input: event.input,
+        }))
       case 'tool-input-error':
-        return this.#changeTool(
-          event.toolCallId,
-          (part) => ({ ...part, state: 'output-error', rawInput: event.input, errorText: event.errorText }),
-          toolPart(event),
-        )
+        return this.#changeOrMakeTool(event, (part) => ({
+          ...part,
+          state: 'output-error',
+          rawInput: event.input,
+          errorText: event.errorText,
+        }))
       case 'tool-approval-request':
         return this.#changeTool(event.toolCallId, (part) => ({
           ...part,
           state: 'approval-requested',
-          approval: { id: event.approvalId },
+          approval: { id: event.approvalId, ...said({ scope: event.scope, deadline: event.deadline }) },
+        }))
+      case 'tool-waiting':
+        return this.#changeTool(event.toolCallId, ({ started: _, ...part }) => ({ ...part, waitsFor: event.waitsFor }))
+      case 'tool-started':
+        return this.#changeTool(event.toolCallId, (part) => ({
+          ...part,
+          started: { at: event.at, ...said({ runner: event.runner }) },
+        }))
+      case 'tool-progress':
+        return this.#changeTool(event.toolCallId, (part) => ({ ...part, ...progressOf(part, event) }))
+      case 'tool-suspended':
+        return this.#changeTool(event.toolCallId, (part) => ({
+          ...part,
+          suspended: { kept: event.kept, asked: event.asked },
         }))
       case 'tool-output-available':
         return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({
           ...part,
           state: 'output-available',
           output: event.output,
-          ...(event.preliminary ? { preliminary: true } : {}),
+          ...(event.preliminary ? { preliminary: true } : end(part, event)),
         }))
       case 'tool-output-error':
         return this.#changeTool(event.toolCallId, (part) => ({
           ...part,
           state: 'output-error',
           errorText: event.errorText,
+          ...end(part, event),
         }))
       case 'tool-output-denied':
         return this.#changeTool(event.toolCallId, (part) => ({ ...part, state: 'output-denied' }))
@@ -487,28 +632,47 @@ class Draft {
   #open(event: EventOf<'text-start' | 'reasoning-start'>): void {
     const type = kindOf(event.type)
     const opened = { id: event.id, state: 'streaming', ...providerMetadata(event) } as const
-    const goesOn =
-      type === 'text' &&
-      this.#continues() &&
-      this.#changePart(
+    if (type === 'text' && event.parentToolCallId == null && this.#continues()) {
+      return void this.#changePart(
         (part) => part.type === 'text',
         (part) => ({ ...part, ...opened }) as Part,
       )
-    if (!goesOn) this.#add({ type, text: '', ...opened })
+    }
+    this.#addBeside(event, { type, text: '', ...opened })
   }
 
-  /** The first text of a continuation goes on in the last text that there is, even inside a word. */
+  /** Whether this text, the first one of a continuation, goes on in the text that was last, even inside a word. */
   #continues(): boolean {
-    const { turn } = this.#transcript
-    if (!turn?.continues) return false
-    this.#transcript.turn = { ...turn, continues: false }
-    return true
+    if (!this.#transcript.turn?.continues) return false
+    this.#turn({ continues: false })
+    const last = this.#answer()?.parts.findLast(({ type }) => type === 'text' || type === 'dynamic-tool')
+    return last?.type === 'text'
+  }
+
+  #stepFinished({ finishReason, usage, context, parentToolCallId }: EventOf<'finish-step'>): void {
+    if (usage != null) this.#turn({ usage: sum(this.#transcript.turn?.usage ?? {}, usage) })
+    if (parentToolCallId != null) return
+    this.#turn({ acting: finishReason === 'tool-calls' })
+    if (context == null) return
+    this.#changeAnswer((answer) => {
+      answer.metadata = { ...answer.metadata, context }
+    })
+  }
+
+  #turn(change: Partial<Turn>): void {
+    if (this.#transcript.turn) this.#transcript.turn = { ...this.#transcript.turn, ...change }
   }
 
   #add(part: Part): void {
     this.#changeAnswer((answer) => {
       answer.parts.push(part)
     })
+  }
+
+  /** Add it to the answer, or to the call in which it happens. */
+  #addBeside({ parentToolCallId: parent }: { parentToolCallId?: string | null }, part: Part): void {
+    const add = (call: Part) => ({ ...call, parts: [...((call as ToolPart).parts ?? []), part] }) as Part
+    if (!parent || !this.#changePart(isCall(parent), add)) this.#add(part)
   }
 
   #changeOpen(event: { type: Event['type']; id: string }, change: (part: TextPart) => TextPart): void {
@@ -519,26 +683,44 @@ class Draft {
     )
   }
 
-  /** Change the call that has no result yet (a result is final); with `fresh`, make the call when there is none. */
-  #changeTool(callId: string, change: (part: ToolPart) => ToolPart, fresh?: ToolPart): void {
-    const isCall = (part: Part) => part.type === 'dynamic-tool' && part.toolCallId === callId
-    const answer = this.#answer()
-    const last = answer?.parts.findLast(isCall) as ToolPart | undefined
-    if (last && (!TOOL_ENDS.has(last.state) || last.preliminary)) {
-      this.#changePart(isCall, (part) => change(part as ToolPart))
-    } else if (fresh) {
-      this.#add(change(fresh))
-    }
+  /** Change the call if it has no result yet: a result is final. */
+  #changeTool(callId: string, change: (part: ToolPart) => ToolPart): void {
+    const path = this.#openCall(callId)
+    if (path) this.#replace(path, (part) => change(part as ToolPart))
   }
 
-  /** Replace the last part of the answer that matches; says whether there was one. */
+  #changeOrMakeTool(event: Called, change: (part: ToolPart) => ToolPart): void {
+    const said = (part: ToolPart) => ({ ...change(part), ...providerMetadata(event, 'callProviderMetadata') })
+    const path = this.#openCall(event.toolCallId)
+    if (path) this.#replace(path, (part) => said(part as ToolPart))
+    else this.#addBeside(event, said(toolPart(event)))
+  }
+
+  #openCall(callId: string): number[] | null {
+    const parts = this.#answer()?.parts ?? []
+    const path = pathTo(parts, isCall(callId))
+    return path && isOver(at(parts, path) as ToolPart) ? null : path
+  }
+
+  /** Replace the newest part of the answer, or of what happens inside its calls, that matches; says whether there was one. */
   #changePart(matches: (part: Part) => boolean, change: (part: Part) => Part): boolean {
-    const index = this.#answer()?.parts.findLastIndex(matches) ?? -1
-    if (index < 0) return false
+    const path = pathTo(this.#answer()?.parts ?? [], matches)
+    if (path) this.#replace(path, change)
+    return path !== null
+  }
+
+  #replace(path: number[], change: (part: Part) => Part): void {
     this.#changeAnswer((answer) => {
-      answer.parts[index] = change(answer.parts[index] as Part)
+      let { parts } = answer
+      for (const index of path.slice(0, -1)) {
+        const call = { ...(parts[index] as ToolPart) }
+        call.parts = [...(call.parts ?? [])]
+        parts[index] = call
+        parts = call.parts
+      }
+      const index = path.at(-1) as number
+      parts[index] = change(parts[index] as Part)
     })
-    return true
   }
 
   #answer(): UIMessage | undefined {
@@ -593,19 +775,52 @@ function unlessSame<T>(before: T[], after: T[]): T[] {
   return isSame ? before : after
 }
 
+/** The way to the newest part that matches, what happens inside a call being newer than the call; `null`: there is none. */
+function pathTo(parts: Part[], matches: (part: Part) => boolean): number[] | null {
+  for (let index = parts.length - 1; index >= 0; index--) {
+    const part = parts[index] as Part
+    const inside = part.type === 'dynamic-tool' && part.parts ? pathTo(part.parts, matches) : null
+    if (inside) return [index, ...inside]
+    if (matches(part)) return [index]
+  }
+  return null
+}
+
+function at(parts: Part[], [index, ...rest]: number[]): Part | undefined {
+  const part = parts[index as number]
+  return rest.length > 0 ? at((part as ToolPart).parts ?? [], rest) : part
+}
+
+function isCall(callId: string): (part: Part) => boolean {
+  return (part) => part.type === 'dynamic-tool' && part.toolCallId === callId
+}
+
+function approvalsOf({ id: turn, message_id }: Turn, parts: Part[]): Approval[] {
+  return [...nested(parts)].flatMap((part) => {
+    if (part.type !== 'dynamic-tool' || part.state !== 'approval-requested') return []
+    const { approval, toolCallId: tool_call_id, toolName: tool_name, input = null } = part
+    return [{ ...(approval as ToolApproval), tool_call_id, tool_name, input, turn, message_id }]
+  })
+}
+
 interface OfTheQueue {
   queued?: number | null
   sent?: unknown[] | null
   resolved_agent?: string | null
   resolved_model?: string | null
+  resolved_effort?: string | null
+  resolved_mode?: Mode | null
 }
 
+const ABOUT = [
+  ...(['agent', 'model', 'effort', 'mode', 'tools', 'author', 'queued', 'sent'] as const),
+  ...(['resolved_agent', 'resolved_model', 'resolved_effort', 'resolved_mode'] as const),
+]
+
 /** A person's message. */
-function said(event: Envelope & Said & OfTheQueue, more: Metadata): UIMessage {
+function message(event: Envelope & Said & OfTheQueue, more: Metadata): UIMessage {
   const metadata: Metadata = { at: event.at, lsn: event.lsn, ...more, client_id: event.client_id }
-  for (const name of ['agent', 'model', 'tools', 'author', 'queued', 'sent', 'resolved_agent', 'resolved_model'] as const) {
-    if (event[name] != null) Object.assign(metadata, { [name]: event[name] })
-  }
+  Object.assign(metadata, said(Object.fromEntries(ABOUT.map((name) => [name, event[name]]))))
   return { id: event.message_id, role: 'user', parts: partsOf(event), metadata }
 }
 
@@ -616,13 +831,14 @@ function partsOf({ text, parts }: { text: string; parts?: unknown[] }): Part[] {
 /** What an answer that is gone on with keeps of its metadata, and the turns that it was made in. */
 function kept({ metadata }: UIMessage): Metadata {
   const { at, lsn, parent, usage, turn, client_id, outcome, continued, continued_lsn } = metadata
-  const last = present({ turn, lsn: continued_lsn ?? lsn, outcome, client_id }) as Continued
-  return { ...present({ at, lsn, parent, usage }), continued: [...(continued ?? []), last] }
+  const last: Continued = said({ turn, lsn: continued_lsn ?? lsn, outcome, client_id })
+  const first = { ...said({ at, lsn, usage }), ...(parent === undefined ? {} : { parent }) }
+  return { ...first, continued: [...(continued ?? []), last] }
 }
 
-/** The fields that there are. */
-function present(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+/** The fields that say something. */
+function said<T extends object>(fields: T): { [name in keyof T]?: NonNullable<T[name]> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null)) as ReturnType<typeof said<T>>
 }
 
 function isData(event: Event): event is Envelope & EventOf<`data-${string}`> {
@@ -634,21 +850,28 @@ function kindOf(type: string): 'text' | 'reasoning' {
 }
 
 /** Providers want back what they said of a part (signatures, ids): the newest word on it stays. */
-function providerMetadata(event: { providerMetadata?: Record<string, unknown> }) {
+function providerMetadata(event: { providerMetadata?: Record<string, unknown> }, name = 'providerMetadata') {
   const said = event.providerMetadata
-  return said && Object.keys(said).length ? { providerMetadata: said } : {}
+  return said && Object.keys(said).length ? { [name]: said } : {}
 }
 
-function toolPart(event: EventOf<'tool-input-start' | 'tool-input-available' | 'tool-input-error'>): ToolPart {
-  const part: ToolPart = {
-    type: 'dynamic-tool',
-    toolName: event.toolName,
-    toolCallId: event.toolCallId,
-    state: 'input-available',
-  }
-  if (event.title != null) part.title = event.title
-  if (event.providerExecuted != null) part.providerExecuted = event.providerExecuted
-  return part
+type Called = EventOf<'tool-input-start' | 'tool-input-available' | 'tool-input-error'>
+
+function toolPart({ toolName, toolCallId, title, providerExecuted }: Called): ToolPart {
+  return { type: 'dynamic-tool', toolName, toolCallId, state: 'input-available', ...said({ title, providerExecuted }) }
+}
+
+/** A call that was started has its end, and so a duration. */
+function end({ started }: Partial<ToolPart>, { at }: Envelope): { finishedAt?: string } {
+  return started ? { finishedAt: at } : {}
+}
+
+/** What changes with a report of a call: how far it is, what it said. */
+function progressOf({ logs = [] }: ToolPart, event: EventOf<'tool-progress'>): Partial<ToolPart> {
+  const progress = said({ progress: event.progress, total: event.total, message: event.message })
+  const change: Partial<ToolPart> = Object.keys(progress).length > 0 ? { progress } : {}
+  if (event.log != null) change.logs = [...logs, { level: event.level || 'info', text: event.log }].slice(-MAX_LOGS)
+  return change
 }
 
 function closed({ id: _, ...part }: TextPart): TextPart {
@@ -658,16 +881,18 @@ function closed({ id: _, ...part }: TextPart): TextPart {
 /** A part of an answer that has ended: nothing stays open. A part that was complete stays the object that it was. */
 function ended(part: Part, outcome: Outcome): Part {
   if (part.type === 'text' || part.type === 'reasoning') return part.state === 'done' ? part : closed(part)
-  if (part.type === 'dynamic-tool' && !TOOL_ENDS.has(part.state)) {
-    return { ...part, state: 'output-error', errorText: outcome }
-  }
-  return part
+  if (part.type !== 'dynamic-tool') return part
+  let call = part
+  const inside = part.parts?.map((inner) => ended(inner, outcome)) ?? []
+  if (inside.some((inner, index) => inner !== part.parts?.[index])) call = { ...call, parts: inside }
+  return TOOL_ENDS.has(call.state) ? call : { ...call, state: 'output-error', errorText: outcome }
 }
 
 function sum(total: Usage, more: Usage): Usage {
   const result = { ...total }
-  for (const [kind, tokens] of Object.entries(more)) {
-    if (tokens) result[kind] = (result[kind] ?? 0) + tokens
+  for (const [kind, amount] of Object.entries(more)) {
+    // What costs nothing is known to cost nothing.
+    if (amount || kind === 'cost_usd') result[kind] = (result[kind] ?? 0) + amount
   }
   return result
 }

@@ -26,10 +26,10 @@ test.each(transcripts)('what the fold gives comes back as it was', (transcript) 
   expect(restoreTranscript(JSON.parse(JSON.stringify(transcript)))).toEqual(withoutExtras(transcript))
 })
 
-/** What is not drawn is not restored: other branches, and metadata that nobody here knows. */
+/** What is not drawn is not restored: other branches, what could be asked or answered, and metadata that nobody here knows. */
 function withoutExtras(transcript: Transcript): Transcript {
   const drawn = (message: UIMessage): UIMessage => {
-    const unknown = ['k', 'z', 'tools', 'sent', 'resolved_agent', 'resolved_model']
+    const unknown = ['k', 'z', 'tools', 'sent', 'resolved_agent', 'resolved_model', 'resolved_effort', 'resolved_mode']
     const known = Object.entries(message.metadata).filter(([name]) => !unknown.includes(name))
     return { ...message, metadata: Object.fromEntries(known) }
   }
@@ -37,6 +37,10 @@ function withoutExtras(transcript: Transcript): Transcript {
     ...transcript,
     messages: transcript.messages.map(drawn),
     others: [],
+    budget: null,
+    approvals: [],
+    offers: [],
+    allowed: [],
     queue: transcript.queue.map(drawn),
     removed: transcript.removed.map(drawn),
   }

@@ -42,6 +42,8 @@ const turn = fc.constantFrom('t_1', 't_2', null)
 const words = fc.string({ maxLength: 5 })
 const metadata = fc.option(fc.dictionary(fc.constantFrom('k', 'outcome'), fc.nat(9)), { nil: undefined })
 
+const inside = { parentToolCallId: fc.option(id) }
+
 const fact = fc.oneof(
   fc.record({ type: fc.constant('session-created'), session: fc.constant('s_1') }),
   fc.record({ type: fc.constant('session-updated'), title: fc.option(words), muted: fc.boolean() }),
@@ -60,6 +62,8 @@ const fact = fc.oneof(
   fc.record({ type: fc.constantFrom('queue-held', 'queue-resumed'), reason: words }),
   fc.record({ type: fc.constant('turn-started'), user_message_id: id, message_id: id, agent: words, client_id: fc.option(id) }),
   fc.record({ type: fc.constant('stop-requested') }),
+  fc.record({ type: fc.constant('tools-offered'), runner: id, kernel: fc.option(id), tools: fc.constantFrom([], [{ name: 'f' }]) }),
+  fc.record({ type: fc.constant('approval-answered'), approval_id: id, tool_call_id: id, approved: fc.boolean() }),
   fc.record({
     type: fc.constant('turn-stopped'),
     outcome: fc.constantFrom('completed', 'failed', 'stopped'),
@@ -69,16 +73,21 @@ const fact = fc.oneof(
 
 const chunk = fc.oneof(
   fc.record({ type: fc.constantFrom('start', 'finish', 'message-metadata'), messageMetadata: metadata }),
-  fc.record({ type: fc.constantFrom('text-start', 'reasoning-start', 'text-end', 'reasoning-end'), id }),
+  fc.record({ type: fc.constantFrom('text-start', 'reasoning-start', 'text-end', 'reasoning-end'), id, ...inside }),
   fc.record({ type: fc.constantFrom('text-delta', 'reasoning-delta'), id, delta: words }),
-  fc.record({ type: fc.constant('tool-input-start'), toolCallId: id, toolName: words }),
+  fc.record({ type: fc.constant('tool-input-start'), toolCallId: id, toolName: words, ...inside }),
   fc.record({ type: fc.constant('tool-input-delta'), toolCallId: id, inputTextDelta: words }),
-  fc.record({ type: fc.constant('tool-input-available'), toolCallId: id, toolName: words, input: fc.jsonValue() }),
+  fc.record({ type: fc.constant('tool-input-available'), toolCallId: id, toolName: words, input: fc.jsonValue(), ...inside }),
   fc.record({ type: fc.constant('tool-output-available'), toolCallId: id, output: words, preliminary: fc.boolean() }),
   fc.record({ type: fc.constantFrom('tool-output-error', 'tool-output-denied'), toolCallId: id, errorText: words }),
-  fc.record({ type: fc.constant('tool-approval-request'), toolCallId: id, approvalId: words }),
+  fc.record({ type: fc.constant('tool-approval-request'), toolCallId: id, approvalId: id, scope: fc.constantFrom('session', null) }),
+  fc.record({ type: fc.constant('tool-waiting'), toolCallId: id, waitsFor: fc.constantFrom('kernel', 'person') }),
+  fc.record({ type: fc.constant('tool-started'), toolCallId: id, runner: fc.option(id) }),
+  fc.record({ type: fc.constant('tool-progress'), toolCallId: id, progress: fc.option(fc.nat(9)), log: fc.option(words) }),
+  fc.record({ type: fc.constant('tool-suspended'), toolCallId: id, kept: fc.jsonValue(), asked: id }),
   fc.record({ type: fc.constant('data-note'), data: fc.jsonValue(), id: fc.option(id, { nil: undefined }) }),
-  fc.record({ type: fc.constantFrom('start-step', 'finish-step', 'from-the-future') }),
+  fc.record({ type: fc.constantFrom('start-step', 'from-the-future') }),
+  fc.record({ type: fc.constant('finish-step'), finishReason: fc.constantFrom('tool-calls', 'stop'), ...inside }),
 )
 
 const log = fc

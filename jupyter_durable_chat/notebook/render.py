@@ -27,6 +27,7 @@ TOOL_STATES = {
     "input-streaming": "called",
     "input-available": "called",
     "approval-requested": "waits for approval",
+    "approval-responded": "called",
     "output-available": "done",
     "output-error": "failed",
     "output-denied": "denied",

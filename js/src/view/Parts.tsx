@@ -44,6 +44,7 @@ const TOOL_STATES: Record<ToolPart['state'], string> = {
   'input-streaming': 'preparing…',
   'input-available': 'running…',
   'approval-requested': 'waits for approval',
+  'approval-responded': 'running…',
   'output-available': 'done',
   'output-error': 'failed',
   'output-denied': 'denied',

@@ -26,6 +26,7 @@ const TOOL_STATES = new Map([
   ['input-streaming', 'called'],
   ['input-available', 'called'],
   ['approval-requested', 'waits for approval'],
+  ['approval-responded', 'called'],
   ['output-available', 'done'],
   ['output-error', 'failed'],
   ['output-denied', 'denied'],

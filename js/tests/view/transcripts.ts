@@ -1,26 +1,14 @@
 /** Transcripts to draw. */
 
-import type { Metadata, Part, Transcript, UIMessage } from '../../src/transcript'
+import { emptyTranscript, type Metadata, type Part, type Transcript, type UIMessage } from '../../src/transcript'
 
 export function transcript(messages: UIMessage[], more: Partial<Transcript> = {}): Transcript {
   return {
+    ...emptyTranscript(),
     id: 's_1',
     lsn: 9,
-    title: null,
-    name: '',
     notebook: 'a.ipynb',
-    agent: null,
-    model: null,
-    muted: false,
-    status: 'idle',
     messages,
-    others: [],
-    turn: null,
-    queue: [],
-    held: null,
-    removed: [],
-    approvals: [],
-    usage: {},
     created_at: '2026-11-20T20:15:00.000Z',
     updated_at: '2026-11-20T20:15:09.000Z',
     ...more,
@@ -52,9 +40,14 @@ export function running(text: string, stopping = false): Transcript {
       message_id: 'a_t_1',
       agent: 'demo',
       model: null,
+      effort: null,
+      mode: null,
+      tools: null,
       started_at: '2026-11-20T20:15:01.000Z',
       stopping,
       continues: false,
+      acting: false,
+      usage: {},
     },
   })
 }
