@@ -37,6 +37,8 @@ def schema_of(function: Callable[..., Any], *, name: str | None = None, context:
     `functools.partial` has set.
     """
     named = name or _name(function)
+    if named == "<lambda>":
+        raise ValueError("A lambda has no name to be called by; write a function with `def`.")
     if not NAME.fullmatch(named):
         raise ValueError(f"{named!r} is no name for a tool: up to 64 letters, digits, '_' and '-', please.")
     description, told = _docstring(function)
@@ -67,14 +69,14 @@ def schema_of(function: Callable[..., Any], *, name: str | None = None, context:
 
 
 def arguments_of(
-    function: Callable[..., Any], data: Mapping[str, Any], *, context: Any = None
+    function: Callable[..., Any], data: Mapping[str, Any], *, name: str | None = None, context: Any = None
 ) -> inspect.BoundArguments:
     """What to call a function with (`function(*bound.args, **bound.kwargs)`), converted to what it is annotated with.
 
     `context` is given to the parameter that is annotated with its class, or one above it.
     Raises `ValueError` that quotes the argument that is unknown, missing, or does not fit.
     """
-    named = _name(function)
+    named = name or _name(function)
     left = dict(data)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
@@ -152,10 +154,7 @@ def _is_context(hint: Any, given: type) -> bool:
 def _name(function: Callable[..., Any]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
-    name = getattr(function, "__name__", None) or type(function).__name__
-    if name == "<lambda>":
-        raise ValueError("A lambda has no name to be called by; write a function with `def`.")
-    return name
+    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def _schemas(name: str, parameters: list[tuple[Parameter, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
