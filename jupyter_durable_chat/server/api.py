@@ -17,8 +17,9 @@ from jupyter_durable_chat.commands import Edit, Message, new_id
 from jupyter_durable_chat.log import Compacted, LogUnavailable
 from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.registry import notebook_key
+from jupyter_durable_chat.server.attachments import ATTACHMENTS
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
-from jupyter_durable_chat.server.parts import check_parts
+from jupyter_durable_chat.server.parts import check_attachments, check_parts
 from jupyter_durable_chat.server.stream import EventStream
 
 MAX_PAGE = 1000
@@ -193,6 +194,7 @@ class Messages(ChatHandler):
         check_client_id(message.client_id)
         check_text(message.text, message.parts)
         async with self.registry.acquire(session_id) as session:
+            await check_attachments(message.parts or [], self.chat.attachments, session.id)
             self.reply(await session.send(message, self.author), 202)
 
 
@@ -272,6 +274,7 @@ class Queued(ChatHandler):
         body = self.body(QueuedBody)
         check_text(body.text, body.parts)
         async with self.registry.acquire(session_id) as session:
+            await check_attachments(body.parts or [], self.chat.attachments, session.id)
             self.reply((await session.edit_queued(message_id, body.text, body.parts, self.author)).to_json())
 
     @route
@@ -400,6 +403,7 @@ ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}/queue/resume", ResumeQueue),
     (rf"durable-chat/api/sessions/{_ID}/queue/{_ID}", Queued),
     (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
+    *ATTACHMENTS,
     (r"durable-chat/api/events", SharedEvents),
     (r"durable-chat/api/agents", Agents),
     (r"durable-chat/api/health", Health),

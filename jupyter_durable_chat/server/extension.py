@@ -24,6 +24,7 @@ from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
+from jupyter_durable_chat.attachments import INLINE, Attachments
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.server.api import ROUTES
@@ -34,6 +35,13 @@ STATIC = Path(__file__).parent.parent / "static"
 
 URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
 TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
+
+OPAQUE_TYPES = (
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.apache.parquet",
+    "application/zip",
+)
+"""Attachments that hold data and that only tools can read."""
 
 LOOPBACK = ("", "*", "0.0.0.0", "::", "localhost", "127.0.0.1")
 
@@ -80,6 +88,20 @@ class DurableChat(ExtensionApp):
     demo_tokens_per_second = Float(40.0, config=True, help="How fast the demo agent answers, in tokens per second.")
     max_message_bytes = Int(
         1 << 20, config=True, help="Size limit of a request's body in bytes; more is refused with 413."
+    )
+    attachments_folder = Unicode(
+        config=True,
+        help="The folder of the files in messages and results. Default: the store's name and '.attachments'.",
+    )
+    max_attachment_bytes = Int(
+        20 << 20, config=True, help="Size limit of an attached file in bytes; more is refused with 413."
+    )
+    attachment_types = List(
+        Unicode(),
+        [*INLINE, "application/pdf", "text/*", "application/json", "application/x-ipynb+json", *OPAQUE_TYPES],
+        config=True,
+        help="Media types that may be attached, as 'application/pdf' or 'image/*'; others are refused with 415. Empty: "
+        "every one. (Whatever it is, pages show only pictures, and give the rest to be saved.)",
     )
     long_poll_seconds = Float(
         20.0, config=True, help="The longest that a JSON page of events waits for the next event."
@@ -144,6 +166,10 @@ class DurableChat(ExtensionApp):
     def _default_store(self) -> str:
         return str(Path(jupyter_data_dir()) / "durable-chat" / "log.sqlite3")
 
+    @default("attachments_folder")
+    def _default_attachments_folder(self) -> str:
+        return f"{self.store}.attachments"
+
     @default("static_paths")
     def _default_static_paths(self) -> list[str]:
         return [str(STATIC)]
@@ -153,6 +179,7 @@ class DurableChat(ExtensionApp):
         self.kernel_user = User(username=getpass.getuser())
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
+        self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
             lambda: SqliteLog(self.store),

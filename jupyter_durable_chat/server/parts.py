@@ -6,6 +6,7 @@ The agents' parts are made by the fold of the agent's own events and never come 
 from collections.abc import Sequence
 from typing import Any
 
+from jupyter_durable_chat.attachments import URL, Attachments
 from jupyter_durable_chat.server.handler import ApiError
 
 NEEDED = {"text": ("text",), "file": ("mediaType", "url")}
@@ -21,6 +22,16 @@ def check_parts(parts: Sequence[dict[str, Any]]) -> None:
             raise ApiError(400, "malformed", f"{where}.type takes 'text', 'file' or 'data-NAME', and not {kind!r}.")
         for name in NEEDED.get(kind, ()):
             _string(part, name, where)
+
+
+async def check_attachments(parts: Sequence[dict[str, Any]], attachments: Attachments, session: str) -> None:
+    """Raises `ApiError` 400 for a file that should be an attachment of this session and is none."""
+    for index, part in enumerate(parts):
+        if part["type"] == "file" and part["url"].startswith(URL):
+            file_hash = part["url"].removeprefix(URL)
+            if not await attachments.has(session, file_hash):
+                text = f"parts[{index}].url: this session has no attachment {_shown(file_hash)}. Upload the file first."
+                raise ApiError(400, "unknown-attachment", text)
 
 
 def _string(part: dict[str, Any], name: str, where: str) -> str:
