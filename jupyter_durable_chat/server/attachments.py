@@ -96,5 +96,5 @@ _ID = r"([A-Za-z0-9_-]{1,64})"
 
 ATTACHMENTS: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}/attachments", Attachments),
-    (rf"durable-chat/api/sessions/{_ID}/attachments/([0-9a-f]{{64}})", Attachment),
+    (rf"durable-chat/api/sessions/{_ID}/attachments/{_ID}", Attachment),
 ]
