@@ -58,6 +58,10 @@ class Admission:
         if self._running.total() >= self._turns:
             allowed = f"as many answers as c.DurableChat.max_turns allows ({self._turns})"
             raise TooManyTurns(f"This server runs {allowed}. Try again in a moment.", retry_after=RETRY)
+        return self.adopt(user)
+
+    def adopt(self, user: str) -> Place:
+        """A place for a turn that began before this process did, however many there are."""
         self._running[user] += 1
         return Place(self, user)
 

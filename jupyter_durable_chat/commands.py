@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from jupyter_durable_chat.events import Mode
+
 
 class Message(Struct, frozen=True):
     """What a person sends. The same `client_id` with the same body is one message for ever."""
@@ -18,6 +20,8 @@ class Message(Struct, frozen=True):
     parts: list[dict[str, Any]] = []
     agent: str | None = None
     model: str | None = None
+    effort: str | None = None
+    mode: Mode | None = None
     tools: list[str] | None = None
 
 
@@ -27,6 +31,8 @@ class Edit(Struct, frozen=True):
     text: str | None = None
     agent: str | None = None
     model: str | None = None
+    effort: str | None = None
+    mode: Mode | None = None
     client_id: str | None = None
 
 
@@ -70,6 +76,34 @@ class NothingToContinue(CommandError):
 
 class NotWaiting(CommandError):
     """A message that does not wait in the queue."""
+
+
+class UnknownEffort(CommandError):
+    """An effort that the agent does not take."""
+
+
+class BudgetSpent(CommandError):
+    """The session has used what it may."""
+
+
+class UnknownApproval(CommandError):
+    """An approval that nobody has asked for in this session."""
+
+
+class UnknownCall(CommandError):
+    """A call that nobody has made in this session."""
+
+
+class AlreadyAnswered(CommandError):
+    """An approval, or a call, that has another answer."""
+
+
+class AlreadyStarted(CommandError):
+    """A call that another runner runs."""
+
+
+class NotAnAnswer(CommandError):
+    """What is given as the answer to a question answers something else."""
 
 
 class UnknownMessage(CommandError):

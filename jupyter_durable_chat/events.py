@@ -63,10 +63,12 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
-        *tokens, cost = msgspec.structs.astuple(self)
-        *more, other_cost = msgspec.structs.astuple(other)
-        costs = [known for known in (cost, other_cost) if known is not None]
-        return Usage(*(a + b for a, b in zip(tokens, more, strict=True)), sum(costs) if costs else None)
+        counts = (name for name in self.__struct_fields__ if name != "cost_usd")
+        costs = [usage.cost_usd for usage in (self, other) if usage.cost_usd is not None]
+        return Usage(
+            **{name: getattr(self, name) + getattr(other, name) for name in counts},
+            cost_usd=sum(costs) if costs else None,
+        )
 
 
 Mode = Literal["ask", "plan", "act"]

@@ -27,6 +27,7 @@ from msgspec import Struct
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.commands import new_id
 from jupyter_durable_chat.log import (
     AheadOfLog,
@@ -42,7 +43,10 @@ from jupyter_durable_chat.log import (
 )
 from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.replica import KEPT, summary, text_of
+from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
+from jupyter_durable_chat.steps import StepLimits
+from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits
 from jupyter_durable_chat.writer import Terms
@@ -95,6 +99,11 @@ class Registry:
         limits: Limits = Limits(),  # noqa: B008 (it is frozen)
         retention: Retention = Retention(),  # noqa: B008
         admission: Admission | None = None,
+        tools: Toolbox | None = None,
+        steps: StepLimits = StepLimits(),  # noqa: B008
+        budget: e.Budget = e.Budget(),  # noqa: B008
+        runners: Runners | None = None,
+        attachments: Attachments | None = None,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.agents = agents
@@ -111,6 +120,11 @@ class Registry:
             limits=limits,
             admission=admission or Admission(),
             compact_after=retention.compact_after_events,
+            steps=steps,
+            budget=budget,
+            tools=tools or Toolbox(),
+            runners=runners or Runners(),
+            attachments=attachments,
         )
         self._log: Log | None = None
         self._why = "The store is being opened; try again in a moment."

@@ -10,9 +10,9 @@ After a turn: everything is stored, the turn is closed, and then what waits in t
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,22 +21,33 @@ from jupyter_durable_chat.agents import Agent
 from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
 from jupyter_durable_chat.commands import (
     AgentUnavailable,
+    AlreadyAnswered,
+    AlreadyStarted,
+    BudgetSpent,
     Busy,
     ClientIdReused,
     Edit,
     Message,
+    NotAnAnswer,
     NothingToContinue,
     NotWaiting,
     Sent,
     SessionFull,
     TooManyTurns,
     TurnRunning,
+    UnknownApproval,
+    UnknownCall,
+    UnknownEffort,
     UnknownMessage,
     new_id,
 )
 from jupyter_durable_chat.log import Log, LogError, LogUnavailable
+from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.replica import Numbered, text_of
-from jupyter_durable_chat.transcript import JSON, Transcript, requests
+from jupyter_durable_chat.steps import Whom
+from jupyter_durable_chat.tools import ToolError
+from jupyter_durable_chat.tools.builtin import ASKING, PROPOSE_PLAN
+from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, nested, requests
 from jupyter_durable_chat.writer import Start, Terms, Writer, full
 
 logger = logging.getLogger(__name__)
@@ -52,6 +63,9 @@ class Session(Writer):
         super().__init__(log, session_id, terms)
         self._agents = agents
         self._draining: asyncio.Task[None] | None = None
+
+    def find_agent(self, name: str, model: str | None = None) -> tuple[Agent, str | None]:
+        return self._agents.resolve(name, model)
 
     @property
     def busy(self) -> bool:
@@ -78,19 +92,21 @@ class Session(Writer):
         message_id, turn_id, answer_id = new_id("m"), new_id("t"), new_id("m")
 
         def decide() -> Start | list[Numbered]:
-            agent, model = self._whom(message.agent, message.model)
             content = _content(message)
+            whom = self._whom(**{name: content[name] for name in _HOW}, tools=message.tools)
             if self.transcript.turn or self.transcript.queue:
                 queued = e.MessageQueued(
                     message_id=message_id,
                     author=author,
-                    resolved_agent=agent.name,
-                    resolved_model=model,
+                    resolved_agent=whom.agent.name,
+                    resolved_model=whom.model,
+                    resolved_effort=whom.effort,
+                    resolved_mode=whom.mode,
                     **content,
                 )
                 return [(turn_id, queued)]
             said = e.UserMessage(message_id=message_id, parent=self.transcript.leaf, author=author, **content)
-            return Start(turn_id, message_id, answer_id, agent, model, _user(author), [said])
+            return Start(turn_id, message_id, answer_id, whom, _user(author), [said])
 
         said = await self._ask(message.client_id, author, decide)
         _must_be_same(_is_sent(said, message), message.client_id)
@@ -110,23 +126,21 @@ class Session(Writer):
             asked = self._asked(message_id)
             self._idle()
             metadata = asked["metadata"]
-            agent = edit.agent or metadata.get("agent")
-            model = edit.model or metadata.get("model")
-            whom = self._whom(agent, model)
+            how = {name: getattr(edit, name) or metadata.get(name) for name in _HOW}
+            whom = self._whom(**how, tools=metadata.get("tools"))
             if edit.text is None:
-                return Start(turn_id, asked["id"], answer_id, *whom, _user(author), [], client_id)
+                return Start(turn_id, asked["id"], answer_id, whom, _user(author), [], client_id)
             edited = e.UserMessage(
                 message_id=edited_id,
                 client_id=client_id,
                 text=edit.text,
                 parent=metadata["parent"],
                 parts=asked["parts"][1:],
-                agent=agent,
-                model=model,
                 tools=metadata.get("tools"),
                 author=author,
+                **how,
             )
-            return Start(turn_id, edited_id, answer_id, *whom, _user(author), [edited])
+            return Start(turn_id, edited_id, answer_id, whom, _user(author), [edited])
 
         said = await self._ask(client_id, author, decide)
         _must_be_same(self._is_retried(said, message_id, edit, client_id), client_id)
@@ -146,8 +160,8 @@ class Session(Writer):
             metadata = answer["metadata"]
             if answer["role"] != "assistant" or metadata.get("outcome") == "completed":
                 raise NothingToContinue("Only an answer that was stopped, cut off or interrupted can be continued.")
-            whom = self._whom(metadata["agent"], metadata.get("model"))
-            return Start(turn_id, metadata["parent"], answer["id"], *whom, _user(author), [], asked_as)
+            whom = self._whom(**{name: metadata.get(name) for name in _HOW}, tools=metadata.get("tools"))
+            return Start(turn_id, metadata["parent"], answer["id"], whom, _user(author), [], asked_as)
 
         said = await self._ask(asked_as, author, decide)
         is_continued = said["role"] == "assistant" and requests(said)[0].get("client_id") != asked_as
@@ -164,6 +178,122 @@ class Session(Writer):
             return [] if leaf == self.transcript.leaf else [(None, e.BranchSelected(message_id=leaf, by=by))]
 
         return await self._change(decide, grows=True)
+
+    # What a turn waits for
+
+    async def offer(self, offered: e.ToolsOffered) -> None:
+        """What a kernel runs for this session from now on. Idempotent."""
+
+        def decide() -> list[Numbered]:
+            new = msgspec.to_builtins(offered.tools)
+            before = next((offer for offer in self.transcript.offers if offer["runner"] == offered.runner), None)
+            same = before and before["tools"] == new and before["kernel"] == offered.kernel
+            return [] if same or (before is None and not new) else [(None, offered)]
+
+        await self._change(decide, grows=True)
+
+    async def answer_approval(self, approval_id: str, approved: bool, reason: str | None, by: e.Author | None) -> JSON:
+        """Allow a call, or refuse it: the approval as it is stored. The first answer counts; it may be repeated.
+
+        One that is for the whole session answers the tool's other requests as well. Raises `UnknownApproval`,
+        `AlreadyAnswered`.
+        """
+
+        def decide() -> list[Numbered]:
+            open_ones = self.transcript.approvals
+            asked = next((approval for approval in open_ones if approval["id"] == approval_id), None)
+            if asked is None:
+                known = self._approval(approval_id)
+                if known.get("approved") is not approved:
+                    said = {True: "was allowed already", False: "was refused already", None: "is no longer asked for"}
+                    raise AlreadyAnswered(f"This call {said[known.get('approved')]}.")
+                return []
+
+            def is_same(approval: JSON) -> bool:
+                same_tool = approval["tool_name"] == asked["tool_name"]
+                return approval is asked or (approved and same_tool and "scope" in approval and "scope" in asked)
+
+            return [
+                (
+                    asked["turn"],
+                    e.ApprovalAnswered(
+                        approval_id=approval["id"],
+                        tool_call_id=approval["tool_call_id"],
+                        approved=approved,
+                        reason=reason,
+                        by=by,
+                    ),
+                )
+                for approval in open_ones
+                if is_same(approval)
+            ]
+
+        await self._change(decide)
+        return self._approval(approval_id)
+
+    async def start_call(self, call_id: str, runner: str) -> None:
+        """This runner of a kernel runs the call, and no other one does. Idempotent.
+
+        Raises `UnknownCall`, `NotWaiting`, `AlreadyStarted`.
+        """
+
+        def decide() -> list[Numbered]:
+            call, turn_id = self._waiting_call(call_id, "kernel")
+            if "started" not in call:
+                return [(turn_id, e.ToolStarted(tool_call_id=call_id, runner=runner))]
+            if call["started"].get("runner") != runner:
+                raise AlreadyStarted("Another kernel runs this call.")
+            return []
+
+        await self._change(decide)
+
+    async def report_call(self, call_id: str, runner: str, progress: e.ToolProgress) -> None:
+        """How far a call is, from who runs it. Raises what `start_call` raises."""
+
+        def decide() -> list[Numbered]:
+            call, turn_id = self._waiting_call(call_id, "kernel")
+            _must_run(call, runner)
+            return [(turn_id, progress)]
+
+        await self._change(decide, grows=True)
+
+    async def answer_call(
+        self, call_id: str, *, output: Any = None, error: str | None = None, runner: str | None, by: e.Author | None
+    ) -> None:
+        """The result of a call, from the kernel that runs it, or from the person whom it asks.
+
+        The first one counts, and may be repeated. Raises `UnknownCall`, `NotWaiting`, `AlreadyStarted`,
+        `AlreadyAnswered`, `NotAnAnswer`.
+        """
+        try:
+            output = await cut(output, self._terms.steps.output_bytes, self.keep_file)
+        except ToolError as problem:
+            raise NotAnAnswer(str(problem)) from None
+        text = None if error is None else error[: self._terms.steps.output_bytes]
+
+        def decide() -> list[Numbered]:
+            call = self._call(call_id)
+            if call["state"] in TOOL_ENDS:
+                given = call["state"] == "output-error" if text is not None else call["state"] == "output-available"
+                if not given or (call["errorText"] != text if text is not None else call["output"] != output):
+                    raise AlreadyAnswered("This call has another result already.")
+                return []
+            call, turn_id = self._waiting_call(call_id, "person" if call["toolName"] in ASKING else "kernel")
+            if call["waitsFor"] == "kernel":
+                _must_run(call, runner)
+            elif text is not None:
+                raise NotAnAnswer("A question takes an output, and no error.")
+            else:
+                _check_answer(call, output)
+            if text is not None:
+                return [(turn_id, e.ToolOutputError(tool_call_id=call_id, error_text=text))]
+            decided: list[Numbered] = [(turn_id, e.ToolOutputAvailable(tool_call_id=call_id, output=output))]
+            if call["toolName"] == PROPOSE_PLAN.name and output["decision"] == "approve":
+                # Who approves a plan wants what follows to be done, whoever asks for it.
+                decided.append((None, e.SessionUpdated(mode="act", by=by)))
+            return decided
+
+        await self._change(decide)
 
     # The queue
 
@@ -235,10 +365,12 @@ class Session(Writer):
         """Rename, mute, or choose another agent or model for what is sent from now on."""
 
         def decide() -> list[Numbered]:
-            if change.agent or change.model:
+            if change.agent or change.model or change.effort:
                 agent = self.transcript.agent if change.agent is e.UNSET else change.agent
                 model = self.transcript.model if change.model is e.UNSET else change.model
-                self._agents.resolve(agent, model)
+                chosen, _ = self._agents.resolve(agent, model)
+                if change.effort:
+                    _check_effort(chosen, change.effort)
             return [(None, change)]
 
         await self._change(decide, grows=True)
@@ -253,19 +385,24 @@ class Session(Writer):
         await self._log.delete(self.id)
 
     async def shut_down(self) -> None:
-        """End this process's turn as `interrupted`, wait until that is stored, and start no other."""
+        """End this process's turn as `interrupted`, wait until that is stored, and start no other.
+
+        One whose agent waits for its calls is left as it is: the next server goes on with it.
+        """
         self._closing = True
-        if self._turn:
-            self._turn.interrupt()
+        self._end_here()
         async with self._commands:
             # What was being started has started; nobody else begins now.
             for waiting in (self._draining, self._titling):
                 if waiting:
                     waiting.cancel()
-        if self._turn:
-            self._turn.interrupt()
+        self._end_here()
         if going := {task for task in (self._running, self._draining, self._titling) if task}:
             await asyncio.wait(going)
+
+    def _end_here(self) -> None:
+        if self._turn:
+            self._turn.leave() if self._waits() else self._turn.interrupt()
 
     # Inside: deciding
 
@@ -287,6 +424,7 @@ class Session(Writer):
             if self.transcript.sent(client_id):
                 return []
             self._must_have_room()
+            self._must_have_budget()
             decided = decide()
             if not counted:
                 self._admission.message(_user(author))
@@ -318,15 +456,57 @@ class Session(Writer):
         if self._size >= self._limits.session_bytes:
             raise SessionFull(full(self._limits))
 
-    def _whom(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
-        """Who answers a message that names these, or nobody. Raises `UnknownAgent`, `AgentUnavailable`."""
-        return self._available(agent or self.transcript.agent, model or self.transcript.model)
+    def _must_have_budget(self) -> None:
+        if why := self.spent():
+            raise BudgetSpent(why)
+
+    def _whom(
+        self, agent: str | None, model: str | None, effort: str | None, mode: e.Mode | None, tools: list[str] | None
+    ) -> Whom:
+        """Who answers a message that names these, or nothing, and how.
+
+        Raises `UnknownAgent`, `AgentUnavailable`, `UnknownEffort`.
+        """
+        chosen, with_model = self._available(agent or self.transcript.agent, model or self.transcript.model)
+        if effort:
+            _check_effort(chosen, effort)
+        elif self.transcript.effort in chosen.efforts:
+            effort = self.transcript.effort
+        return Whom(chosen, with_model, effort, mode or self.transcript.mode, tools)
 
     def _available(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
         chosen, with_model = self._agents.resolve(agent, model)
         if why := chosen.unavailable(with_model):
             raise AgentUnavailable(why)
         return chosen, with_model
+
+    def _approval(self, approval_id: str) -> JSON:
+        """An approval that was asked for, whatever became of it."""
+        for part in self._all_calls():
+            if part.get("approval", {}).get("id") == approval_id:
+                return part["approval"]
+        raise UnknownApproval(f"Nobody has asked for the approval {approval_id!r} in this chat.")
+
+    def _call(self, call_id: str) -> JSON:
+        """A call, that of the running turn first."""
+        call = self.transcript.call(call_id)
+        found = call or next((part for part in self._all_calls() if part["toolCallId"] == call_id), None)
+        if found is None:
+            raise UnknownCall(f"There is no call {call_id!r} in this chat.")
+        return found
+
+    def _all_calls(self) -> Iterator[JSON]:
+        """The newest messages first."""
+        for message in chain(reversed(self.transcript.messages), reversed(self.transcript.others)):
+            yield from (part for part in nested(message["parts"]) if "toolCallId" in part)
+
+    def _waiting_call(self, call_id: str, for_whom: str) -> tuple[JSON, str]:
+        """A call that waits for a kernel, or a person, and its turn."""
+        call = self._call(call_id)
+        turn = self.transcript.turn
+        if turn is None or call["state"] in TOOL_ENDS or call.get("waitsFor") != for_whom:
+            raise NotWaiting(f"The call {call_id!r} does not wait for a {for_whom}.")
+        return call, turn["id"]
 
     def _idle(self) -> None:
         if self.transcript.turn:
@@ -341,7 +521,7 @@ class Session(Writer):
         """Whether this is the answer, or with a text the message, that such a request made."""
         asked = self._asked(message_id)
         metadata = said["metadata"]
-        same = all(getattr(edit, name) in (None, metadata.get(name)) for name in ("agent", "model"))
+        same = all(getattr(edit, name) in (None, metadata.get(name)) for name in _HOW)
         if edit.text is None:
             first = requests(said)[0].get("client_id") == client_id
             return same and first and said["role"] == "assistant" and metadata["parent"] == asked["id"]
@@ -390,9 +570,12 @@ class Session(Writer):
             metadata = first["metadata"]
             try:
                 self._must_have_room()
-                whom = self._available(metadata.get("resolved_agent"), metadata.get("resolved_model"))
-            except (AgentUnavailable, SessionFull, UnknownAgent) as error:
+                self._must_have_budget()
+                agent, model = self._available(metadata.get("resolved_agent"), metadata.get("resolved_model"))
+            except (AgentUnavailable, BudgetSpent, SessionFull, UnknownAgent) as error:
                 return [(None, e.QueueHeld(reason=str(error)))]
+            mode = cast(e.Mode | None, metadata.get("resolved_mode"))
+            whom = Whom(agent, model, metadata.get("resolved_effort"), mode, metadata.get("tools"))
             author = msgspec.convert(metadata["author"], e.Author) if "author" in metadata else None
             said = e.UserMessage(
                 message_id=first["id"],
@@ -400,15 +583,14 @@ class Session(Writer):
                 text=first["parts"][0]["text"],
                 parent=self.transcript.leaf,
                 parts=first["parts"][1:],
-                agent=metadata.get("agent"),
-                model=metadata.get("model"),
                 tools=metadata.get("tools"),
                 author=author,
                 queued=metadata["lsn"],
                 sent=metadata.get("sent"),
+                **{name: metadata.get(name) for name in _HOW},
             )
             before = [e.MessageDequeued(message_id=first["id"], reason="started"), said]
-            return Start(metadata["turn"], first["id"], answer_id, *whom, _user(author), before)
+            return Start(metadata["turn"], first["id"], answer_id, whom, _user(author), before)
 
         async with self._commands:
             await self._act(decide)
@@ -436,6 +618,31 @@ class Session(Writer):
         return turn["id"] if turn and turn_id in (None, turn["id"]) else None
 
 
+_HOW = ("agent", "model", "effort", "mode")
+"""What a message may name of how it is answered."""
+
+
+def _must_run(call: JSON, runner: str | None) -> None:
+    started = call.get("started")
+    if started is None:
+        raise NotWaiting("This call was not started: a kernel starts it, and then gives its result.")
+    if started.get("runner") != runner:
+        raise AlreadyStarted("Another kernel runs this call.")
+
+
+def _check_answer(call: JSON, output: Any) -> None:
+    try:
+        ASKING[call["toolName"]].check_answer(call["input"], output)
+    except ToolError as error:
+        raise NotAnAnswer(str(error)) from None
+
+
+def _check_effort(agent: Agent, effort: str) -> None:
+    if effort not in agent.efforts:
+        takes = f"takes {', '.join(agent.efforts)}" if agent.efforts else "takes none"
+        raise UnknownEffort(f"{agent.name} has no effort {effort!r}; it {takes}.")
+
+
 def _user(author: e.Author | None) -> str:
     return author.username if author else ""
 
@@ -459,7 +666,7 @@ def _is_sent(said: JSON, message: Message) -> bool:
         said["role"] == "user"
         and parts[0]["text"] == message.text
         and parts[1:] == message.parts
-        and all(metadata.get(name) == getattr(message, name) for name in ("agent", "model", "tools"))
+        and all(metadata.get(name) == getattr(message, name) for name in (*_HOW, "tools"))
     )
 
 

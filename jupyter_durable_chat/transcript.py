@@ -25,7 +25,8 @@ _OURS = frozenset(
 )
 """What an agent cannot say of its message."""
 
-_TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
+TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
+"""The states of a call that has its result."""
 
 _LATER = ("queue", "held", "removed", "effort", "mode", "budget", "offers", "allowed")
 """What transcripts of earlier versions do not have."""
@@ -100,6 +101,13 @@ class Transcript:
             return None
         self._settle()
         return self._find(lambda part: part.get("toolCallId") == call_id)
+
+    def asking(self, approval_id: str) -> JSON | None:
+        """The call of the running turn for which this approval was asked for, whatever became of it."""
+        if self.turn is None:
+            return None
+        self._settle()
+        return self._find(lambda part: part.get("approval", {}).get("id") == approval_id)
 
     def branch(self, message_id: str | None) -> list[JSON]:
         """The messages from the first one to this one."""
@@ -293,6 +301,7 @@ class Transcript:
             "started_at": event.at,
             "stopping": False,
             "continues": answer is not None,
+            "first_part": len(answer["parts"]) if answer else 0,
             "acting": False,
             "usage": {},
         }
@@ -334,7 +343,7 @@ class Transcript:
         for part in nested(answer["parts"]):
             if part["type"] in ("text", "reasoning"):
                 _close(part)
-            elif part["type"] == "dynamic-tool" and part["state"] not in _TOOL_ENDS:
+            elif part["type"] == "dynamic-tool" and part["state"] not in TOOL_ENDS:
                 part["state"] = "output-error"
                 part["errorText"] = event.outcome
         metadata = answer["metadata"]
@@ -432,7 +441,7 @@ class Transcript:
     def _tool(self, call_id: str) -> JSON | None:
         """The call with this id that has no result yet: a result is final."""
         part = self._find(lambda part: part.get("toolCallId") == call_id)
-        return None if part is None or (part["state"] in _TOOL_ENDS and not part.get("preliminary")) else part
+        return None if part is None or (part["state"] in TOOL_ENDS and not part.get("preliminary")) else part
 
     def _new_tool(
         self, event: events.ToolInputStart | events.ToolInputAvailable | events.ToolInputError, state: str

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import math
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -50,11 +50,19 @@ class Limits(Struct, frozen=True):
     session_bytes: float = math.inf
 
 
+class Stopped(Exception):
+    """What an answer raises that ends as `stopped`, because a person, or a limit that one has set, says so."""
+
+    def __init__(self, error: e.Error | None = None) -> None:
+        super().__init__(error.text if error else "stopped")
+        self.error = error
+
+
 Append = Callable[[Sequence[e.Event]], Awaitable[object]]
 
 
 class Patience:
-    """Says when an answer is late, and why: to begin, to go on, or to end. Who waits for a person is not late."""
+    """Says when an answer is late, and why: to begin, to go on, or to end. Who rests is not late."""
 
     def __init__(self, limits: Limits, late: Callable[[e.Error], None]) -> None:
         self._limits = limits
@@ -63,36 +71,36 @@ class Patience:
         self._begun = False
         self._spent = 0.0
         self._heard = self._since = self._loop.time()
-        self._asked: set[str] = set()
+        self._resting = 0
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
-    def heard(self, chunk: e.Chunk) -> None:
-        """The answer goes on with this."""
+    def heard(self) -> None:
+        """The answer goes on."""
         self._heard = self._loop.time()
         was_begun, self._begun = self._begun, True
-        was_asked = bool(self._asked)
-        if isinstance(chunk, e.ToolApprovalRequest):
-            self._asked.add(chunk.tool_call_id)
-        elif isinstance(chunk, e.ToolOutputAvailable | e.ToolOutputError | e.ToolOutputDenied):
-            self._asked.discard(chunk.tool_call_id)
-        if was_asked != bool(self._asked):
-            self.rest() if self._asked else self.go_on()
-        elif not was_begun:
+        if not was_begun and not self._resting:
             self._arm()
 
-    def rest(self) -> None:
-        """The answer waits for somebody else now."""
-        self._spent += self._loop.time() - self._since
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """The answer waits for somebody else in here."""
+        if not self._resting:
+            self._spent += self._loop.time() - self._since
+            self.end()
+        self._resting += 1
+        try:
+            yield
+        finally:
+            self._resting -= 1
+            if not self._resting:
+                self._heard = self._since = self._loop.time()
+                self._arm()
+
+    def end(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-    def go_on(self) -> None:
-        """It waits no longer, unless for a person."""
-        self._heard = self._since = self._loop.time()
-        if not self._asked:
-            self._arm()
 
     @property
     def _allowed(self) -> float:
@@ -144,6 +152,20 @@ class Turn:
         self._urgent = asyncio.Event()
         self._agent: asyncio.Task[e.Finish | None] | None = None
         self._ended_by: tuple[e.Outcome, e.Error | None] | None = None
+        self._patience: Patience | None = None
+        self._counted = False
+        self.left = False
+        """Whether its end is left to whoever takes it over."""
+
+    def resting(self) -> contextlib.AbstractContextManager[None]:
+        """A context in which the answer waits for a person, a kernel or a tool, and is not late by that."""
+        assert self._patience is not None
+        return self._patience.resting()
+
+    def leave(self) -> None:
+        """End here without an outcome: somebody else goes on with it. Idempotent."""
+        self.left = True
+        self._end_by("interrupted", SHUTDOWN)
 
     def stop(self) -> None:
         """End as `stopped`. Idempotent; the agent's connection is closed promptly."""
@@ -180,22 +202,23 @@ class Turn:
     async def _listen(self) -> e.Finish | None:
         """Collect chunks until the agent has no more; returns its `finish` if there was one."""
         finish = None
-        patience = Patience(self._limits, self.fail)
+        patience = self._patience = Patience(self._limits, self.fail)
         try:
             # A cancellation may come here, outside of the agent: closing it is what makes it let go of its connection.
             async with aclosing(self._answer) as chunks:
                 async for chunk in chunks:
-                    patience.heard(chunk)
+                    patience.heard()
                     if isinstance(chunk, e.Finish):
                         finish = chunk
+                    elif isinstance(chunk, e.FinishStep) and chunk.usage:
+                        self._counted = True
                     self._pending.append(chunk)
                     self._arrived.set()
                     if len(self._pending) >= PENDING_CHUNKS:
-                        patience.rest()
-                        await self._have_room()
-                        patience.go_on()
+                        with patience.resting():
+                            await self._have_room()
         finally:
-            patience.rest()
+            patience.end()
         return finish
 
     async def _have_room(self) -> None:
@@ -254,6 +277,8 @@ class Turn:
             outcome, error = self._ended_by or ("interrupted", SHUTDOWN)
             return outcome, error, None
         failure = agent.exception()
+        if isinstance(failure, Stopped):
+            return "stopped", failure.error, None
         if isinstance(failure, AgentError):
             return "failed", e.Error(failure.category, failure.text, failure.recoverable), None
         if failure is not None:
@@ -265,7 +290,8 @@ class Turn:
         finish = agent.result()
         if finish is None:
             return "truncated", TRUNCATED, None
-        return "completed", None, _usage(finish)
+        # What the steps have used is counted with them.
+        return "completed", None, None if self._counted else _usage(finish)
 
 
 def _usage(finish: e.Finish) -> e.Usage | None:

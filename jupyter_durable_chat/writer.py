@@ -7,19 +7,23 @@ agent, the store or the process do: what cannot be stored now is closed by the r
 """
 
 import asyncio
-import copy
+import contextlib
 import logging
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission, Place
-from jupyter_durable_chat.agents import Agent, AgentError, Request
+from jupyter_durable_chat.agents import Agent, AgentError, Verdict
+from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.agents.title import title_of
+from jupyter_durable_chat.attachments import URL, Attachments, TooLarge, UnknownAttachment, media_type
 from jupyter_durable_chat.commands import Busy
 from jupyter_durable_chat.log import (
     Conflict,
@@ -32,6 +36,11 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
+from jupyter_durable_chat.runners import Runners
+from jupyter_durable_chat.steps import Seen, Stage, StepLimits, Steps, Whom, verdict_on
+from jupyter_durable_chat.tools import Approval, Tool, Toolbox, ToolError
+from jupyter_durable_chat.tools.kernel import KernelTool
+from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits, Turn
 
 logger = logging.getLogger(__name__)
@@ -41,6 +50,8 @@ RESTART_SECONDS = 5
 
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at what others appended while a turn runs here."""
+
+NO_FILES = "This server keeps no files."
 
 TITLE_SECONDS = 20.0
 """How long an agent may think about a title; then it is made from the text."""
@@ -52,8 +63,7 @@ class Start(Struct, frozen=True):
     turn_id: str
     user_message_id: str
     message_id: str
-    agent: Agent
-    model: str | None
+    whom: Whom
     user: str
     before: list[e.Event] = []
     client_id: str | None = None
@@ -68,6 +78,11 @@ class Terms(Struct, frozen=True):
     limits: Limits
     admission: Admission
     compact_after: int
+    steps: StepLimits
+    budget: e.Budget
+    tools: Toolbox
+    runners: Runners
+    attachments: Attachments | None
 
 
 class Writer(Replica, ABC):
@@ -79,6 +94,7 @@ class Writer(Replica, ABC):
         self._lease_seconds = terms.lease_seconds
         self._limits = terms.limits
         self._admission = terms.admission
+        self._terms = terms
         self._commands = asyncio.Lock()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
@@ -98,10 +114,15 @@ class Writer(Replica, ABC):
     def drain(self) -> None:
         """A turn is over: start what waits."""
 
-    async def recover(self, over: int) -> None:
-        """Close the turn of a writer that is gone; nothing when the session is held again meanwhile.
+    @abstractmethod
+    def find_agent(self, name: str, model: str | None = None) -> tuple[Agent, str | None]:
+        """The agent of that name, and its model. Raises `UnknownAgent`."""
 
-        `over` is the epoch of the lease that its holder left.
+    async def recover(self, over: int) -> None:
+        """Take the turn of a writer that is gone over; nothing when the session is held again meanwhile.
+
+        A turn whose agent waits for its calls goes on here, any other is closed. `over` is the epoch of the lease that
+        its holder left.
         """
         async with self._commands:
             if self.running:
@@ -120,6 +141,9 @@ class Writer(Replica, ABC):
             if unstored and unstored[0] == turn["id"]:
                 why = unstored[1]
                 ending = [e.ErrorText(error_text=why.text), e.TurnStopped(outcome="failed", error=why)]
+            elif not turn["stopping"] and self._take_over(turn, mine):
+                logger.info("Session %s: turn %s goes on here", self.id, turn["id"])
+                return
             else:
                 ending = [e.TurnStopped(outcome="stopped" if turn["stopping"] else "interrupted")]
             logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
@@ -128,6 +152,22 @@ class Writer(Replica, ABC):
             except LogUnavailable:
                 self._unstored = unstored
                 raise
+
+    def _take_over(self, turn: JSON, epoch: int) -> bool:
+        """Go on with a turn that was left while its agent waited, if there is such an agent here."""
+        if self._closing or not turn.get("acting"):
+            return False
+        try:
+            agent, model = self.find_agent(turn["agent"], turn["model"])
+        except UnknownAgent as error:
+            logger.warning("Session %s: turn %s cannot go on: %s", self.id, turn["id"], error)
+            return False
+        asked = self.transcript.message(turn["user_message_id"])
+        user = asked["metadata"].get("author", {}).get("username", "") if asked else ""
+        whom = Whom(agent, model, turn.get("effort"), turn.get("mode"), turn.get("tools"))
+        start = Start(turn["id"], turn["user_message_id"], turn["message_id"], whom, user)
+        self._run(start, epoch, self._admission.adopt(user))
+        return True
 
     async def _start(self, start: Start) -> None:
         """Store that a turn begins, and run it."""
@@ -158,8 +198,11 @@ class Writer(Replica, ABC):
         started = e.TurnStarted(
             user_message_id=start.user_message_id,
             message_id=start.message_id,
-            agent=start.agent.name,
-            model=start.model,
+            agent=start.whom.agent.name,
+            model=start.whom.model,
+            effort=start.whom.effort,
+            mode=start.whom.mode,
+            tools=start.whom.only,
             client_id=start.client_id,
         )
         records = [
@@ -188,11 +231,9 @@ class Writer(Replica, ABC):
         return epoch
 
     async def _answer(self, start: Start) -> AsyncGenerator[e.Chunk]:
-        """What the agent says to what a person sees: the branch, with the answer to go on with when it has begun."""
-        *before, answer = self.transcript.branch(start.message_id)
-        # The answer goes on changing while the agent has it.
-        shown = [*before, copy.deepcopy(answer)] if answer["parts"] else before
-        async with aclosing(start.agent.run(Request(messages=shown, model=start.model))) as chunks:
+        """What the agent says, step by step, to what a person sees."""
+        steps = Steps(_Stage(self, start.turn_id), start.whom, self._terms.steps, start.message_id)
+        async with aclosing(steps.run()) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -214,9 +255,13 @@ class Writer(Replica, ABC):
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
         looking = asyncio.create_task(self._look(turn, start.turn_id))
         try:
-            title = await self._close_turn(start.turn_id, epoch, await self._ended(turn))
+            ending = await self._ended(turn)
+            if turn.left and (await self.refresh()).turn and self._waits():
+                logger.info("Session %s: turn %s is left to the next server", self.id, start.turn_id)
+                return
+            title = await self._close_turn(start.turn_id, epoch, ending)
             if title and not self._closing and self._titling is None:
-                titling = self._title(start.agent, start.model, title)
+                titling = self._title(start.whom.agent, start.whom.model, title)
                 self._titling = asyncio.create_task(titling, name=f"title of {self.id}")
         except (Fenced, StreamDeleted, UnknownStream) as error:
             logger.warning("Session %s: turn %s ends here: %s", self.id, start.turn_id, error)
@@ -231,6 +276,12 @@ class Writer(Replica, ABC):
             place.give_back()
             self._turn = self._running = None
         self.drain()
+
+    def _waits(self) -> bool:
+        """Whether the turn that runs can be gone on with by another process, as it is stored."""
+        return bool(
+            self.transcript.turn and self.transcript.turn.get("acting") and not self.transcript.turn["stopping"]
+        )
 
     async def _ended(self, turn: Turn) -> Sequence[e.Event]:
         """The turn's last events, also when it broke on what its agent gave."""
@@ -269,6 +320,30 @@ class Writer(Replica, ABC):
         if self._turn and self.transcript.turn and self.transcript.turn["stopping"]:
             self._turn.stop()
 
+    async def keep_file(self, data: bytes) -> str:
+        """The `attachment:` URL of these bytes. Raises `ToolError`."""
+        if self._terms.attachments is None:
+            raise ToolError(NO_FILES)
+        try:
+            return URL + await self._terms.attachments.put(self.id, data)
+        except (TooLarge, OSError) as error:
+            raise ToolError(f"A file of the result cannot be kept: {error}") from None
+
+    def spent(self) -> str | None:
+        """Why this session must not use more; `None` when it may."""
+        own = self.transcript.budget
+        budget = msgspec.convert(own, e.Budget) if own is not None else self._terms.budget
+        used = self.transcript.usage
+        if self.transcript.turn:
+            used += msgspec.convert(self.transcript.turn.get("usage", {}), e.Usage)
+        where = "its budget" if own is not None else "c.DurableChat.session_tokens"
+        if budget.tokens and used.tokens >= budget.tokens:
+            return f"This chat has used {used.tokens:,} tokens, as many as {where} allows ({budget.tokens:,})."
+        where = "its budget" if own is not None else "c.DurableChat.session_cost_usd"
+        if budget.cost_usd and (used.cost_usd or 0) >= budget.cost_usd:
+            return f"This chat has cost ${used.cost_usd:.2f}, as much as {where} allows (${budget.cost_usd:.2f})."
+        return None
+
     async def _close_turn(self, turn_id: str, epoch: int, ending: Sequence[e.Event]) -> str | None:
         """Store how the turn ended; returns the title that the session got with it, if it had none."""
         stopped = ending[-1]
@@ -278,12 +353,14 @@ class Writer(Replica, ABC):
         def decide() -> list[Numbered]:
             nonlocal title, begun
             turn = self.transcript.turn
+            used = msgspec.convert(turn["usage"], e.Usage) if turn and turn.get("usage") else stopped.usage
+            end = msgspec.structs.replace(stopped, usage=used)
             answer = self._message(turn["message_id"]) if turn else None
             begun = answer["metadata"]["lsn"] if answer else 0
             named = self.transcript.title is not None or stopped.outcome != "completed"
             title = None if named else title_of(self.transcript.messages)
             decided: list[Numbered] = [(None, e.SessionUpdated(title=title))] if title else []
-            decided += [(turn_id, event) for event in ending]
+            decided += [(turn_id, event) for event in (*ending[:-1], end)]
             too_late = turn and turn["stopping"] and stopped.outcome != "stopped"
             if too_late and self.transcript.queue and self.transcript.held is None:
                 # Who stops an answer in its last moment does not want the next one either.
@@ -333,6 +410,91 @@ class Writer(Replica, ABC):
             logger.error("Agent %s has no title for session %s: %s", agent.name, self.id, type(error).__name__)
         finally:
             self._titling = None
+
+
+class _Stage(Stage):
+    """A session while a turn of it runs."""
+
+    def __init__(self, writer: Writer, turn_id: str) -> None:
+        self.session = writer.id
+        self._writer = writer
+        self._turn_id = turn_id
+
+    @property
+    def transcript(self) -> Transcript:
+        return self._writer.transcript
+
+    async def until(self, look: Callable[[Transcript], Seen | None]) -> Seen:
+        while True:
+            if (seen := look(self.transcript)) is not None:
+                return seen
+            try:
+                await self._writer.wait()
+                await self._writer.refresh()
+            except LogUnavailable:
+                # What cannot be read now is there later, or the turn ends because nothing can be stored.
+                await asyncio.sleep(LOOK_INTERVAL)
+
+    async def add(self, decide: Callable[[Transcript], Sequence[e.Event]]) -> None:
+        await self._writer.decide(
+            lambda: [(self._turn_id, event) for event in decide(self.transcript)], self._writer.add
+        )
+
+    async def tools(self) -> dict[str, Tool]:
+        found = dict(await self._writer._terms.tools.all())
+        for offer in self.transcript.offers:
+            for offered in offer["tools"]:
+                tool = KernelTool(msgspec.convert(offered, e.OfferedTool))
+                found.setdefault(tool.name, tool)
+        return found
+
+    def policy(self, tool: Tool) -> Approval:
+        return self._writer._terms.tools.approval(tool)
+
+    def resting(self) -> contextlib.AbstractContextManager[None]:
+        assert self._writer._turn is not None
+        return self._writer._turn.resting()
+
+    async def settled(self, runner: str) -> None:
+        def replaced() -> bool:
+            return all(offer["runner"] != runner for offer in self.transcript.offers)
+
+        await self._writer._terms.runners.gone(runner, replaced)
+
+    def spent(self) -> str | None:
+        return self._writer.spent()
+
+    def time(self, seconds: float) -> str:
+        return e.timestamp(self._writer._clock() + seconds)
+
+    def seconds_to(self, at: str) -> float:
+        return datetime.fromisoformat(at).timestamp() - self._writer._clock()
+
+    async def keep(self, data: bytes) -> str:
+        return await self._writer.keep_file(data)
+
+    async def attachment(self, url: str) -> tuple[bytes, str]:
+        attachments = self._writer._terms.attachments
+        if attachments is None:
+            raise AgentError("internal", NO_FILES)
+        try:
+            data = await attachments.get(self.session, url.removeprefix(URL))
+        except UnknownAttachment as error:
+            raise AgentError("internal", str(error)) from None
+        return data, media_type(data)
+
+    async def approval(self, approval_id: str) -> Verdict:
+        with self.resting():
+            return await verdict_on(self, approval_id)
+
+    def agent(self, name: str) -> tuple[Agent, str | None]:
+        try:
+            agent, model = self._writer.find_agent(name)
+        except UnknownAgent as error:
+            raise ToolError(str(error)) from None
+        if why := agent.unavailable(model):
+            raise ToolError(why)
+        return agent, model
 
 
 def full(limits: Limits) -> str:

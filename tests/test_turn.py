@@ -250,22 +250,22 @@ class TestLimits:
         let_go.set()
 
     async def test_a_wait_for_a_person_does_not_count(self) -> None:
-        agent, answered = Scripted(), asyncio.Event()
+        answered = asyncio.Event()
 
         async def append(events: Sequence[e.Event]) -> None:
             if any(isinstance(event, e.ToolApprovalRequest) for event in events):
                 asyncio.get_running_loop().call_later(0.05, answered.set)
 
-        async def person() -> None:
-            await answered.wait()
-            agent.finish()
+        async def answer() -> AsyncGenerator[e.Chunk]:
+            yield e.ToolApprovalRequest(approval_id="a", tool_call_id="c")
+            with turn.resting():
+                yield e.ToolOutputAvailable(tool_call_id="of another call", output=1)
+                await answered.wait()
+            yield e.Finish(finish_reason="stop")
 
-        agent.say(e.ToolApprovalRequest(approval_id="a", tool_call_id="c"))
-        agent.say(e.ToolOutputAvailable(tool_call_id="of another call", output=1))
         limits = Limits(first_token=5, inactivity=0.01, total=5)
-        turn = Turn(agent.run(Request([])), append, limits=limits)
-        ending, _ = await asyncio.gather(turn.run(), person())
-        assert stopped(ending).outcome == "completed"
+        turn = Turn(answer(), append, limits=limits)
+        assert stopped(await turn.run()).outcome == "completed"
 
 
 def test_coalesce_joins_only_neighbours_of_one_part() -> None:

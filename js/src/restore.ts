@@ -53,7 +53,7 @@ export function withDefaults(transcript: Transcript): Transcript {
   }
 }
 
-const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, acting: false, usage: {} }
+const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, first_part: 0, acting: false, usage: {} }
 
 const isMode = isOneOf('ask', 'plan', 'act', null)
 const isUsage = (value: unknown) => isRecord(value) && Object.values(value).every(Number.isFinite)
@@ -89,6 +89,7 @@ const TURN: Record<keyof Turn, Check> = {
   started_at: isString,
   stopping: isFlag,
   continues: optionally(isFlag),
+  first_part: optionally(isNumber),
   acting: optionally(isFlag),
   usage: optionally(isUsage),
 }

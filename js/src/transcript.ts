@@ -167,6 +167,8 @@ export interface Turn {
   stopping: boolean
   /** The answer was there already, and its next text goes on in its last one. */
   continues: boolean
+  /** How many parts the answer had when the turn began. */
+  first_part: number
   /** A step has ended with calls, and no other has begun. */
   acting: boolean
   /** Of the steps so far. */
@@ -483,7 +485,8 @@ class Draft {
       this.#say({ id: message_id, role: 'assistant', parts: [], metadata })
     }
     const asks = { user_message_id, message_id, agent, model, effort, mode, tools }
-    const begins = { started_at: at, stopping: false, continues, acting: false, usage: {} }
+    const first_part = continues ? (this.#all().get(message_id)?.parts.length ?? 0) : 0
+    const begins = { started_at: at, stopping: false, continues, first_part, acting: false, usage: {} }
     this.#transcript.turn = { id: turn, ...asks, ...begins }
     this.#transcript.status = 'streaming'
   }

@@ -6,14 +6,14 @@ and what becomes of its result is decided by whoever runs the turn (`steps.py`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from jupyter_durable_chat.agents import ToolSpec
 
-__all__ = ["Approval", "Context", "Question", "Suspended", "Tool", "ToolError", "TwoPhaseTool"]
+__all__ = ["Approval", "Context", "Question", "Suspended", "Tool", "ToolError", "Toolbox", "TwoPhaseTool"]
 
 Approval = Literal["never", "always", "once"]
 """When a person is asked before a tool is run: not at all, for every call, for the first call in a session."""
@@ -102,6 +102,35 @@ class Tool(ABC):
         """The result as JSON, or `{"content": [{"type": "text", "text"} | {"type": "file", "mediaType", "url"}]}` where
         `url` is a `data:` URL. Cancelled when the turn is stopped or the time is up. Raises `ToolError`; of any other
         exception only the type is told."""
+
+
+class Toolbox:
+    """The tools of a server. This one has those that it was given."""
+
+    def __init__(self, tools: Sequence[Tool] = (), approvals: Mapping[str, Approval] | None = None) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self.approvals: dict[str, Approval] = dict(approvals or {})
+        """What the server's settings say of a tool, whatever the tool says, by its name."""
+
+    async def all(self) -> dict[str, Tool]:
+        """The tools that can be used now, by name. Those that cannot are left out, and nothing is raised."""
+        return self._tools
+
+    def describe(self) -> list[dict[str, Any]]:
+        """`{name, description, origin, approval, read_only, available, why}` of each. Quick, and no I/O."""
+        return [described(tool, self.approval(tool)) for tool in self._tools.values()]
+
+    def approval(self, tool: Tool) -> Approval:
+        """When a person is asked before this tool is run."""
+        return self.approvals.get(tool.name, tool.approval)
+
+    async def aclose(self) -> None:
+        """Give up connections and processes. Idempotent."""
+
+
+def described(tool: Tool, approval: Approval) -> dict[str, Any]:
+    about = {name: getattr(tool, name) for name in ("name", "description", "origin", "read_only")}
+    return {**about, "approval": approval, "available": True, "why": None}
 
 
 class Suspended(Struct, frozen=True):

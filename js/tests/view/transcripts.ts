@@ -46,6 +46,7 @@ export function running(text: string, stopping = false): Transcript {
       started_at: '2026-11-20T20:15:01.000Z',
       stopping,
       continues: false,
+      first_part: 0,
       acting: false,
       usage: {},
     },
