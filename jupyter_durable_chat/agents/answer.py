@@ -1,141 +1,155 @@
-"""One answer of a provider, as chunks.
+"""One step of an answer: one request to a provider, as chunks.
 
-Import this in a thread: it imports pydantic-ai. An answer finishes only if the provider gave a reason why it ended; a
-stream that breaks off after it began just ends. Each answer has an HTTP client of its own, which is closed with it, so
-that a stop reaches the provider's socket whatever the SDK keeps, and nothing is left to be closed later.
+Import this in a thread: it imports pydantic-ai. A step finishes only if the provider gave a reason why it ended; a
+stream that breaks off after it began just ends. What fails before its first chunk may be asked for again, what fails
+later never is. Each attempt has an HTTP client of its own, which is closed with it, so that a stop reaches the
+provider's socket whatever the SDK keeps, and nothing is left to be closed later.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 import msgspec
-from pydantic_ai import Agent
+from msgspec import Struct
+from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, UserError
-from pydantic_ai.messages import (
-    BinaryContent,
-    ModelMessage,
-    ModelRequest,
-    ModelResponse,
-    TextPart,
-    UserContent,
-    UserPromptPart,
-)
-from pydantic_ai.models import Model, infer_model
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, infer_model
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.ui.vercel_ai import VercelAIEventStream
-from pydantic_ai.ui.vercel_ai.response_types import BaseChunk, FinishReason
-from pydantic_ai.usage import RunUsage
+from pydantic_ai.usage import RequestUsage, RunUsage
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents.failure import Asked, broken_off, failure
+from jupyter_durable_chat.agents import AgentError, Request
+from jupyter_durable_chat.agents.chunks import Writing, ids_of_calls
+from jupyter_durable_chat.agents.failure import Asked, broken_off, failure, out_of_room, pause
+from jupyter_durable_chat.agents.history import Reader, fetch, files, history, tools_for
 from jupyter_durable_chat.agents.providers import credentials, secrets
 
-Messages = list[dict[str, Any]]
+ATTEMPTS = 3
 
-CHUNKS = frozenset(
-    {
-        *("start-step", "finish-step", "text-start", "text-delta", "text-end"),
-        *("reasoning-start", "reasoning-delta", "reasoning-end", "source-url", "source-document", "file"),
-        *("tool-input-start", "tool-input-delta", "tool-input-available", "tool-input-error"),
-        *("tool-approval-request", "tool-output-available", "tool-output-error", "tool-output-denied"),
-    }
-)
-"""The chunks that are passed on. The others are the library's own book-keeping, and some of them quote instructions."""
+BACKOFF = 0.5
+"""Seconds before the second attempt; doubled for each one after it, and up to twice that by chance."""
 
-GO_ON = (
-    "Your last message was cut off, and the end of it was: {end!r}. Go on from exactly there, inside the same word, "
-    "sentence, list or block of code if need be. Repeat nothing of it, do not begin anew, and say nothing about the "
-    "interruption: what you write is appended to it as it stands."
-)
+FINISH_REASONS: Mapping[str | None, str] = {"stop": "stop", "length": "length"}
 
-END_CHARACTERS = 60
+IGNORES_TOOL_CHOICE = frozenset({"ollama"})
+"""Providers that call a tool also when they are told not to; these take a history with calls without any tools."""
 
-FINISH_REASONS: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length", "tool_call": "tool-calls"}
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class Setup(Struct, frozen=True):
+    """Who is asked, and how. `options` are pydantic-ai's `ModelSettings`; with `thinking` unsaid, the model's own."""
+
+    model: str
+    instructions: str = ""
+    api_keys: Mapping[str, str] = {}
+    base_urls: Mapping[str, str] = {}
+    options: Mapping[str, Any] = {}
+    thinking: bool | str | None = None
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.model, self.instructions, secrets(self.model.partition(":")[0], self.api_keys))
 
 
 async def run(
-    messages: Messages,
-    model: str,
-    instructions: str,
-    api_keys: Mapping[str, str],
-    base_urls: Mapping[str, str],
-    *,
-    thinking: bool | None = None,
+    request: Request, setup: Setup, *, attempts: int = ATTEMPTS, sleep: Sleep = asyncio.sleep
 ) -> AsyncGenerator[e.Chunk]:
-    """The answer to these UI messages. With `thinking` unsaid, it is as the model has it. Raises `AgentError`."""
-    provider = model.partition(":")[0]
-    asked = Asked(model, instructions, secrets(provider, api_keys))
-    began = False
-    try:
-        agent, opened = await asyncio.to_thread(_open, model, instructions, api_keys, base_urls, thinking)
-        asked = msgspec.structs.replace(asked, url=opened.base_url)
-        async with opened, agent.run_stream_events(message_history=history(messages), model=opened) as run_events:
-            stream = EventStream(sdk_version=6).transform_stream(run_events)
-            async with aclosing(cast("AsyncGenerator[BaseChunk]", stream)) as chunks:
+    """The next step of the answer to these UI messages. Raises `AgentError`."""
+    attached = await fetch(files(request.messages), request.host)
+    for attempt in range(1, attempts + 1):
+        began = False
+        try:
+            async with aclosing(_attempt(request, setup, attached)) as chunks:
                 async for chunk in chunks:
-                    if converted := _convert(chunk):
-                        began = True
-                        yield converted
-            result = run_events.result
-    except ModelConnectionError as error:
-        if began:
+                    began = True
+                    yield chunk
             return
-        raise failure(error, asked) from None
+        except Failed as failed:
+            seconds = pause(failed.cause, BACKOFF * 2 ** (attempt - 1))
+            if began or seconds is None or attempt == attempts:
+                raise failed.told from None
+        await sleep(seconds * (1 + random.random()))
+
+
+class Failed(Exception):
+    """An attempt failed because of this, and that is what a person is told."""
+
+    def __init__(self, cause: Exception, told: AgentError) -> None:
+        self.cause = cause
+        self.told = told
+
+
+async def _attempt(request: Request, setup: Setup, attached: Mapping[str, Any]) -> AsyncGenerator[e.Chunk]:
+    asked = setup.asked
+    writing = Writing(ids_of_calls(request.messages))
+    try:
+        model = await asyncio.to_thread(open_model, setup)
+        asked = msgspec.structs.replace(asked, url=model.base_url)
+        told = history(request.messages, Reader.of(model), attached, setup.instructions)
+        tools, callable_ = tools_for(request.tools, told)
+        settings = settings_for(model, setup)
+        if not callable_:
+            if model.system in IGNORES_TOOL_CHOICE:
+                tools = []
+            elif tools:
+                settings["tool_choice"] = "none"
+        parameters = ModelRequestParameters(function_tools=tools, allow_text_output=True)
+        async with model:
+            stream = model_request_stream(
+                model, told, model_settings=settings, model_request_parameters=parameters, instrument=False
+            )
+            async with stream as response:
+                async with aclosing(_read(response, writing)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                said = response.get()
+    except ModelConnectionError as error:
+        if writing.begun:
+            return
+        raise Failed(error, failure(error, asked)) from None
     except (AgentRunError, UserError, ImportError) as error:
-        raise failure(error, asked) from None
-    if result and ended(result.response):
-        reason = result.response.finish_reason
-        if broken := broken_off(reason, asked):
-            raise broken
-        yield e.Finish(finish_reason=FINISH_REASONS.get(reason, "other"), message_metadata=_metadata(result.usage))
+        raise Failed(error, failure(error, asked)) from None
+    if not ended(said):
+        return
+    if broken := broken_off(said.finish_reason, asked):
+        raise broken
+    if said.finish_reason == "length" and not writing.begun:
+        raise out_of_room(asked)
+    for chunk in writing.finish(said):
+        yield chunk
+    yield e.FinishStep()
+    reason = "tool-calls" if writing.wants_tools() else FINISH_REASONS.get(said.finish_reason, "other")
+    yield e.Finish(finish_reason=reason, message_metadata=metadata(said, model.context_window))
 
 
-def history(messages: Messages) -> list[ModelMessage]:
-    """What the model is told of the conversation: what was said, and the files that came with it.
-
-    An unfinished answer at the end is to be continued, and the model is told so in words: pydantic-ai takes a history
-    that ends with an answer for done, and only some providers go on from the beginning of an answer by themselves.
-    What is left of its tools is not told: no provider takes a call without a result.
-
-    A file is sent only if its bytes are in the message (a `data:` URL). No URL is ever followed, by us or by the
-    provider on our behalf: it would reach whatever the server can reach.
-    """
-    told = [_request(m["parts"]) if m["role"] == "user" else _response(m["parts"]) for m in messages]
-    told = [message for message in told if message.parts]
-    if told and isinstance(told[-1], ModelResponse):
-        end = (told[-1].text or "")[-END_CHARACTERS:]
-        told.append(ModelRequest([UserPromptPart(GO_ON.format(end=end))]))
-    return told
+async def _read(response: StreamedResponse, writing: Writing) -> AsyncGenerator[e.Chunk]:
+    """The chunks of a stream; what is open when it breaks off is closed."""
+    try:
+        async for event in response:
+            for chunk in writing.chunks(event):
+                yield chunk
+    except Exception:
+        for chunk in writing.close():
+            yield chunk
+        raise
+    finally:
+        await _let_go(response)
+    for chunk in writing.close():
+        yield chunk
 
 
-def _request(parts: Messages) -> ModelRequest:
-    content = [item for part in parts if (item := _content(part))]
-    match content:
-        case []:
-            return ModelRequest([])
-        case [str(text)]:  # the older form, which every OpenAI-compatible server understands
-            return ModelRequest([UserPromptPart(text)])
-    return ModelRequest([UserPromptPart(content)])
-
-
-def _content(part: dict[str, Any]) -> UserContent | None:
-    match part:
-        case {"type": "text", "text": str(text)}:
-            return text
-        case {"type": "file", "url": str(url)}:
-            try:
-                return BinaryContent.from_data_uri(url)
-            except ValueError:
-                return f"[A file that could not be sent: {part.get('filename') or part.get('mediaType')}]"
-    return None
-
-
-def _response(parts: Messages) -> ModelResponse:
-    texts = (part["text"] for part in parts if part["type"] == "text")
-    return ModelResponse([TextPart(text) for text in texts if text.strip()])  # some take no text without a word
+async def _let_go(response: StreamedResponse) -> None:
+    """Close the connection and run the SDK's iterators to their end; else they are left for the garbage collector."""
+    with suppress(NotImplementedError, AgentRunError):
+        await response.cancel()
+        async for _ in response:
+            pass
 
 
 def ended(response: ModelResponse) -> bool:
@@ -151,54 +165,55 @@ def ended(response: ModelResponse) -> bool:
     return response.finish_reason is not None and not stands_in
 
 
-class EventStream(VercelAIEventStream):
-    """pydantic-ai's events as AI SDK chunks; an error is raised and not told, because its text may hold anything."""
-
-    async def on_error(self, error: Exception) -> AsyncIterator[BaseChunk]:
-        raise error
-        yield
-
-
-def _open(
-    model: str,
-    instructions: str,
-    api_keys: Mapping[str, str],
-    base_urls: Mapping[str, str],
-    thinking: bool | None,
-) -> tuple[Agent[None, str | None], Model]:
-    """Runs in a thread: SDKs are imported, certificates are read."""
+def open_model(setup: Setup) -> Model:
+    """Runs in a thread: SDKs are imported, certificates and tables of prices are read."""
 
     def provider(name: str) -> Provider[Any]:
-        given = credentials(name, api_keys, base_urls)
+        given = credentials(name, setup.api_keys, setup.base_urls)
         try:
             return infer_provider_class(name)(**given) if given else infer_provider(name)
         except (TypeError, ValueError) as error:  # it takes no such setting; there is none of this name
             raise UserError(f"The provider {name!r} cannot be used: {error}.") from None
 
-    opened = infer_model(model, provider)
-    # One attempt, and one request per step: who runs the turn decides what is worth another.
-    settings = ModelSettings() if "max_retries" in opened.unsupported_settings else ModelSettings(max_retries=0)
-    if thinking is not None:
-        settings["thinking"] = thinking
-    agent = Agent(instructions=instructions or None, output_type=[str, type(None)], retries=0, model_settings=settings)
-    return agent, opened
+    model = infer_model(setup.model, provider)
+    _ = model.profile  # it is kept, and looks up the context window
+    return model
 
 
-def _convert(chunk: BaseChunk) -> e.Chunk | None:
-    fields = chunk.model_dump(by_alias=True)
-    if fields["type"] not in CHUNKS:
+def settings_for(model: Model, setup: Setup) -> ModelSettings:
+    # One attempt of the SDK's: who asks decides what is worth another.
+    settings = ModelSettings() if "max_retries" in model.unsupported_settings else ModelSettings(max_retries=0)
+    settings.update(cast(ModelSettings, setup.options))
+    if setup.thinking is not None:
+        settings["thinking"] = cast(Any, setup.thinking)
+    return settings
+
+
+def metadata(response: ModelResponse, window: int | None) -> dict[str, Any] | None:
+    """What `Finish` says beside the reason: tokens, what they cost if that is known, and how full the context is."""
+    usage = counted(response.usage, cost(response))
+    if usage == e.Usage():
         return None
-    if fields["type"].endswith("-delta"):
-        fields.pop("providerMetadata", None)  # start and end say the same, and deltas with it cannot be joined
-    return msgspec.convert(fields, e.Known)
+    context = e.Context(usage.tokens, window)
+    return {"usage": msgspec.to_builtins(usage), "context": msgspec.to_builtins(context)}
 
 
-def _metadata(usage: RunUsage) -> dict[str, Any] | None:
-    counted = e.Usage(
+def counted(usage: RequestUsage | RunUsage, cost_usd: float = 0.0) -> e.Usage:
+    return e.Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
+        **({"cost_usd": cost_usd} if cost_usd else {}),  # only the default itself is left out
     )
-    return {"usage": msgspec.to_builtins(counted)} if counted != e.Usage() else None
+
+
+def cost(response: ModelResponse) -> float:
+    """In US dollars; 0 when nobody knows."""
+    if not response.model_name:
+        return 0.0
+    try:
+        return float(response.cost().total_price)
+    except (LookupError, ValueError):  # no price is known; the provider counted no tokens
+        return 0.0

@@ -22,6 +22,21 @@ SHARED_CHARACTERS = 24
 """A message that has so many characters in a row in common with the instructions is taken to quote them."""
 
 
+LONGEST_PAUSE = 30.0
+"""Most seconds that are waited when a provider says when to come back; it is told to the person if it is more."""
+
+TOO_LONG = re.compile(
+    r"(?:context|prompt|input|conversation)\b.{0,60}(?:too long|too large|exceed|longer than|larger than)"
+    r"|exceed.{0,60}(?:context|maximum (?:number of )?(?:input )?(?:tokens|length))|maximum context length|"
+    r"context[ _](?:length|window|size).{0,20}exceeded|too many (?:input )?tokens",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How servers word it that what they were sent is too long, when they have no code for it: Ollama, vLLM, llama.cpp."""
+
+
+LONG = "the conversation is longer than this model can read. Start a new chat."
+
+
 class Asked(Struct, frozen=True):
     """Who was asked, and what must not be told of it."""
 
@@ -39,6 +54,24 @@ def failure(error: Exception, asked: Asked) -> AgentError:
     """The `AgentError` for what pydantic-ai raised."""
     category, recoverable, text = _explain(error, asked)
     return AgentError(category, f"{asked.model}: {text}", recoverable=recoverable)
+
+
+def pause(error: Exception, backoff: float) -> float | None:
+    """Seconds to wait before asking again after this; `None` when that would not help, or not soon."""
+    match error:
+        case x.ModelQuotaExceededError():
+            return None
+        case x.ModelRateLimitError() | x.ModelConnectionError() | x.ModelUnavailableError() | x.ModelServerError():
+            seconds = max(backoff, error.retry_after or 0.0)
+        case _:
+            return None
+    return seconds if seconds <= LONGEST_PAUSE else None
+
+
+def out_of_room(asked: Asked) -> AgentError:
+    """The `AgentError` for an answer that reached its limit before its first word."""
+    text = "the model reached its output limit before it wrote an answer. Ask for less."
+    return AgentError("provider", f"{asked.model}: {text}")
 
 
 def broken_off(reason: str | None, asked: Asked) -> AgentError | None:
@@ -61,7 +94,7 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
         case x.ModelQuotaExceededError():
             return "rate", False, "the account's quota or credit is used up. Top it up, or choose another model."
         case x.ModelContextWindowExceededError():
-            return "too-long", False, "the conversation is longer than this model can read. Start a new chat."
+            return "too-long", False, LONG
         case x.ModelAuthenticationError():
             return "auth", False, f"the provider refused the key{status}. Check {key_places(asked.provider)}."
         case x.ModelNotFoundError():
@@ -72,10 +105,10 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
             return "provider", True, f"the provider cannot answer now{status}. Try again in a moment."
         case x.ContentFilterError():
             return "refused", False, "the provider's content filter withheld the answer. Ask in other words."
-        case x.UnexpectedModelBehavior() if "token limit" in error.message:
-            return "provider", False, "the model reached its output limit before it wrote an answer. Ask for less."
         case x.ModelAPIError() if error.provider_error_code in ("content_filter", "content_policy_violation"):
             return "refused", False, "the provider refuses to answer this. Ask in other words."
+        case x.ModelHTTPError() if error.status_code in (400, 413, 422) and TOO_LONG.search(_message(error.body)):
+            return "too-long", False, LONG
         case x.ModelHTTPError():
             said = _clean(_message(error.body), asked)
             return "provider", False, f"the provider rejected the request{status}{': ' if said else '.'}{said}"

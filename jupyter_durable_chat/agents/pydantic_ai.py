@@ -6,7 +6,7 @@ shared with every kernel of its user, so they are imported in a thread when the 
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -25,7 +25,8 @@ class PydanticAgent(Agent):
     """Answers with any `provider:model` that pydantic-ai knows.
 
     `api_keys` and `base_urls` are by provider; what they do not say, the provider's environment variables say. Keys and
-    `instructions` reach the provider and nobody else.
+    `instructions` reach the provider and nobody else. `options` are pydantic-ai's `ModelSettings`, `effort` is how hard
+    it thinks when nothing else is asked for. What is asked for may be tried again after a pause, which `sleep` makes.
     """
 
     def __init__(
@@ -35,23 +36,34 @@ class PydanticAgent(Agent):
         description: str = "A model of your choice",
         instructions: str = "",
         default_model: str | None = None,
+        models: Sequence[str] = (),
+        tools: Sequence[str] | None = None,
+        effort: str | None = None,
+        efforts: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
         api_keys: Mapping[str, str] | None = None,
         base_urls: Mapping[str, str] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self.description = description
-        self.models = (default_model,) if default_model else ()
-        self._default_model = default_model
+        self.models = tuple(dict.fromkeys([*filter(None, [default_model]), *models]))
+        self.tools = None if tools is None else tuple(tools)
+        self.efforts = tuple(efforts)
         self._instructions = instructions
+        self._effort = effort
+        self._options = dict(options or {})
         self._api_keys = dict(api_keys or {})
         self._base_urls = dict(base_urls or {})
+        self._sleep = sleep
 
     def unavailable(self, model: str | None = None) -> str | None:
-        found = obstacle(model or self._default_model, self._api_keys, self._base_urls)
+        found = obstacle(model or self._own_model, self._api_keys, self._base_urls)
         return found.text if found else None
 
     async def run(self, request: Request) -> AsyncGenerator[Chunk]:
-        async with aclosing(self._answer(request, self._instructions)) as chunks:
+        effort = request.effort or self._effort
+        async with aclosing(self._answer(request, self._instructions, effort, sleep=self._sleep)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -67,7 +79,7 @@ class PydanticAgent(Agent):
     async def _said(self, request: Request, instructions: str) -> str:
         """A short answer, without thinking; empty if it did not come to an end, or is no short one."""
         said = ""
-        async with aclosing(self._answer(request, instructions, thinking=False)) as chunks:
+        async with aclosing(self._answer(request, instructions, False, attempts=1)) as chunks:
             async for chunk in chunks:
                 if isinstance(chunk, Finish):
                     return said
@@ -77,12 +89,18 @@ class PydanticAgent(Agent):
                         break
         return ""
 
-    async def _answer(self, request: Request, instructions: str, thinking: bool | None = None) -> AsyncGenerator[Chunk]:
-        model = request.model or self._default_model
+    async def _answer(
+        self, request: Request, instructions: str, thinking: bool | str | None, **how: Any
+    ) -> AsyncGenerator[Chunk]:
+        model = request.model or self._own_model
         if found := obstacle(model, self._api_keys, self._base_urls):
             raise AgentError(found.category, found.text)
         answer = await asyncio.to_thread(importlib.import_module, "jupyter_durable_chat.agents.answer")
-        chunks = answer.run(request.messages, model, instructions, self._api_keys, self._base_urls, thinking=thinking)
-        async with aclosing(chunks):
+        setup = answer.Setup(model, instructions, self._api_keys, self._base_urls, self._options, thinking)
+        async with aclosing(answer.run(request, setup, **how)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    @property
+    def _own_model(self) -> str | None:
+        return next(iter(self.models), None)

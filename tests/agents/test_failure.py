@@ -12,24 +12,26 @@ from tests.agents.raw import RawProvider, refuses
 TOO_LONG = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
 
 REFUSALS = {
-    "wrong key": ("401 Unauthorized", {"message": "Incorrect API key", "code": "invalid_api_key"}, "auth", False),
-    "no right": ("403 Forbidden", {"message": "No access to this model"}, "auth", False),
-    "no model": ("404 Not Found", {"message": "No such model", "code": "model_not_found"}, "provider", False),
-    "rate": ("429 Too Many Requests", {"message": "Slow down", "code": "rate_limit_exceeded"}, "rate", True),
-    "quota": ("429 Too Many Requests", {"message": "Pay", "code": "insufficient_quota"}, "rate", False),
-    "too long": ("400 Bad Request", {"message": TOO_LONG, "code": "context_length_exceeded"}, "too-long", False),
-    "refused": ("400 Bad Request", {"message": "No", "code": "content_policy_violation"}, "refused", False),
-    "bad request": ("400 Bad Request", {"message": "Unsupported value: temperature"}, "provider", False),
-    "broken": ("500 Internal Server Error", {"message": "Oops"}, "provider", True),
-    "overloaded": ("503 Service Unavailable", {"message": "Overloaded"}, "provider", True),
+    "wrong key": ("401 Unauthorized", {"message": "Incorrect API key", "code": "invalid_api_key"}, "auth", False, 1),
+    "no right": ("403 Forbidden", {"message": "No access to this model"}, "auth", False, 1),
+    "no model": ("404 Not Found", {"message": "No such model", "code": "model_not_found"}, "provider", False, 1),
+    "rate": ("429 Too Many Requests", {"message": "Slow down", "code": "rate_limit_exceeded"}, "rate", True, 3),
+    "quota": ("429 Too Many Requests", {"message": "Pay", "code": "insufficient_quota"}, "rate", False, 1),
+    "too long": ("400 Bad Request", {"message": TOO_LONG, "code": "context_length_exceeded"}, "too-long", False, 1),
+    "refused": ("400 Bad Request", {"message": "No", "code": "content_policy_violation"}, "refused", False, 1),
+    "bad request": ("400 Bad Request", {"message": "Unsupported value: temperature"}, "provider", False, 1),
+    "broken": ("500 Internal Server Error", {"message": "Oops"}, "provider", True, 3),
+    "overloaded": ("503 Service Unavailable", {"message": "Overloaded"}, "provider", True, 3),
 }
 
 
-@pytest.mark.parametrize(("status", "error", "category", "recoverable"), REFUSALS.values(), ids=REFUSALS)
-async def test_each_refusal_has_its_category(status: str, error: Any, category: str, recoverable: bool) -> None:
+@pytest.mark.parametrize(("status", "error", "category", "recoverable", "attempts"), REFUSALS.values(), ids=REFUSALS)
+async def test_each_refusal_has_its_category(
+    status: str, error: Any, category: str, recoverable: bool, attempts: int
+) -> None:
     async with RawProvider(refuses(status, {"error": error})) as provider:
         told = await refusal(agent_at(provider.url), "Anything", CHAT)
-        assert len(provider.requests) == 1
+        assert len(provider.requests) == attempts
 
     assert (told.category, told.recoverable) == (category, recoverable)
     assert told.text.startswith(CHAT)
@@ -62,6 +64,24 @@ OTHERS = {
             "message": "The input token count (9) exceeds the maximum number of tokens allowed (8).",
             "status": "INVALID_ARGUMENT",
         },
+        "too-long",
+    ),
+    "ollama length": (
+        "ollama:mock",
+        "400 Bad Request",
+        {"message": "the input length exceeds the context length"},
+        "too-long",
+    ),
+    "vllm length": (
+        "vllm:mock",
+        "400 Bad Request",
+        {"message": "This model's maximum context length is 8 tokens. However, you requested 9 tokens."},
+        "too-long",
+    ),
+    "llama.cpp length": (
+        "openai-chat:mock",
+        "400 Bad Request",
+        {"message": "the request exceeds the available context size. try increasing the context size"},
         "too-long",
     ),
 }

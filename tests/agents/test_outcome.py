@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError
-from tests.agents.asking import agent_at, ask, finish, refusal, text
+from tests.agents.asking import agent_at, ask, finish, nothing_left, refusal, text
 from tests.agents.raw import CHAT, DIALECTS, Dialect, RawProvider, named, says
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
@@ -133,7 +133,7 @@ async def test_nothing_is_left_running_after_an_answer() -> None:
         await ask(agent_at(provider.url), "Anything", CHAT.model)
         await asyncio.wait_for(provider.left.wait(), 5)
 
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await nothing_left()
 
 
 async def test_the_length_limit_before_the_first_word_is_told() -> None:

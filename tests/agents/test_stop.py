@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Request
-from tests.agents.asking import agent_at, user
+from tests.agents.asking import agent_at, nothing_left, user
 from tests.agents.raw import DIALECTS, Connection, Dialect, RawProvider, Script
 
 SOON = 1.0
@@ -63,7 +63,7 @@ async def test_while_the_answer_streams(dialect: Dialect) -> None:
         await heard.wait()
         assert not provider.left.is_set()
         await stop(task, provider)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await nothing_left()
 
 
 @every_dialect
@@ -73,7 +73,7 @@ async def test_before_the_first_word(dialect: Dialect, script: Script) -> None:
         task = asyncio.create_task(listen(run(provider, dialect), asyncio.Event()))
         await provider.asked.wait()
         await stop(task, provider)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await nothing_left()
 
 
 @every_dialect
@@ -85,7 +85,7 @@ async def test_by_closing_the_generator_between_two_chunks(dialect: Dialect) -> 
                 break
         await asyncio.wait_for(chunks.aclose(), SOON)
         await asyncio.wait_for(provider.left.wait(), SOON)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await nothing_left()
 
 
 async def test_one_stop_leaves_the_other_answers_alone() -> None:
@@ -111,4 +111,4 @@ async def test_before_anything_was_sent() -> None:
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, SOON)
         assert provider.requests == []
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await nothing_left()

@@ -31,7 +31,7 @@ async def test_an_answer_comes_in_pieces_and_finishes_with_its_usage(aimock: Aim
     assert len([chunk for chunk in chunks if isinstance(chunk, e.TextDelta)]) > 2
     last = finish(chunks)
     assert last and last.finish_reason == "stop"
-    assert last.message_metadata == {"usage": {"input_tokens": 11, "output_tokens": 7}}
+    assert last.message_metadata == {"usage": {"input_tokens": 11, "output_tokens": 7}, "context": {"tokens": 18}}
 
 
 @every_provider
@@ -91,12 +91,12 @@ async def test_a_cut_stream_is_truncated_and_not_an_error(aimock: Aimock, model:
 
 
 @every_provider
-async def test_a_429_is_told_at_once_and_not_retried(aimock: Aimock, model: str) -> None:
+async def test_a_429_is_told_after_the_third_attempt(aimock: Aimock, model: str) -> None:
     error = await refusal(agent_at(aimock.url), "An impatient question", model)
 
     assert (error.category, error.recoverable) == ("rate", True)
     assert model in error.text and "20 s" in error.text
-    assert len(await asyncio.to_thread(aimock.requests)) == 1
+    assert len(await asyncio.to_thread(aimock.requests)) == 3
 
 
 @every_provider
@@ -113,4 +113,4 @@ async def test_a_connection_cut_before_the_answer_is_a_network_error(aimock: Aim
 
     assert (error.category, error.recoverable) == ("network", True)
     assert aimock.url in error.text
-    assert len(await asyncio.to_thread(aimock.requests)) == 1
+    assert len(await asyncio.to_thread(aimock.requests)) == 3
