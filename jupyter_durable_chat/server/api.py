@@ -5,8 +5,9 @@ Shapes of bodies and answers: `docs/architecture.md`.
 
 import contextlib
 import re
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 from jupyter_core.utils import ensure_async
 from msgspec import UNSET, Struct, UnsetType
 from tornado import web
@@ -18,6 +19,7 @@ from jupyter_durable_chat.log import Compacted, LogUnavailable
 from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.attachments import ATTACHMENTS
+from jupyter_durable_chat.server.calls import CALLS
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
 from jupyter_durable_chat.server.stream import EventStream
@@ -48,6 +50,9 @@ class Change(Struct):
     title: str | UnsetType | None = UNSET
     agent: str | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
+    effort: str | UnsetType | None = UNSET
+    mode: e.Mode | UnsetType | None = UNSET
+    budget: e.Budget | UnsetType | None = UNSET
     muted: bool | UnsetType = UNSET
 
 
@@ -60,6 +65,8 @@ class RetryBody(Struct):
     text: str | None = None
     agent: str | None = None
     model: str | None = None
+    effort: str | None = None
+    mode: e.Mode | None = None
     client_id: str | None = None
 
 
@@ -173,9 +180,7 @@ class OneSession(ChatHandler):
     @route
     async def patch(self, session_id: str) -> None:
         body = self.body(Change)
-        change = e.SessionUpdated(
-            title=body.title, agent=body.agent, model=body.model, muted=body.muted, by=self.author
-        )
+        change = e.SessionUpdated(**msgspec.structs.asdict(body), by=self.author)
         async with self.registry.acquire(session_id) as session:
             self.reply((await session.update(change)).to_json())
 
@@ -227,7 +232,8 @@ class Retry(ChatHandler):
         body = self.body(RetryBody)
         check_client_id(body.client_id)
         check_text(body.text)
-        edit = Edit(text=body.text, agent=body.agent, model=body.model, client_id=body.client_id)
+        about = msgspec.structs.asdict(body)
+        edit = Edit(**{name: about[name] for name in Edit.__struct_fields__})
         async with self.registry.acquire(session_id) as session:
             self.reply(await session.retry(body.message_id, edit, self.author), 202)
 
@@ -345,7 +351,9 @@ class SharedEvents(EventStream):
         if len(positions) > MAX_FOLLOWED:
             text = f"after names {len(positions)} sessions; one stream follows at most {MAX_FOLLOWED}."
             raise ApiError(400, "too-many", text)
-        await self.stream(positions, shared=True)
+        runner = self.get_query_argument("runner", None)
+        with self.chat.runners.connected(runner) if runner else contextlib.nullcontext():
+            await self.stream(positions, shared=True)
 
     def _position(self, text: str, name: str) -> dict[str, int]:
         session_id, colon, position = text.rpartition(":")
@@ -357,7 +365,8 @@ class SharedEvents(EventStream):
 class Agents(ChatHandler):
     @route
     async def get(self) -> None:
-        self.reply(self.registry.agents.describe())
+        tools = self.chat.tools_at_hand.describe()
+        self.reply({**self.registry.agents.describe(), "tools": tools, "modes": list(get_args(e.Mode))})
 
 
 class Health(ChatHandler):
@@ -404,6 +413,7 @@ ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}/queue/{_ID}", Queued),
     (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
     *ATTACHMENTS,
+    *CALLS,
     (r"durable-chat/api/events", SharedEvents),
     (r"durable-chat/api/agents", Agents),
     (r"durable-chat/api/health", Health),

@@ -11,6 +11,7 @@ import math
 import os
 import secrets
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from jupyter_core.paths import jupyter_data_dir
@@ -18,8 +19,9 @@ from jupyter_server._tz import utcnow
 from jupyter_server.auth.identity import User
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Dict, Float, Int, List, Unicode, default
+from traitlets import Dict, Enum, Float, Int, List, Unicode, default
 
+from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.agents.demo import DemoAgent
@@ -27,8 +29,11 @@ from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry, Retention
+from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
+from jupyter_durable_chat.steps import Denial, StepLimits
+from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.turn import Limits
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -130,6 +135,29 @@ class DurableChat(ExtensionApp):
         help="Size limit of one session's log in bytes: an answer that reaches it fails with its text kept, and new "
         "messages are refused with 413. 0: no limit.",
     )
+    max_steps = Int(10, config=True, help="How often an answer may ask its model, with tools in between.")
+    tool_seconds = Float(
+        300.0, config=True, help="How long a call of a tool of this server may take, unless it says. 0: for ever."
+    )
+    tool_output_bytes = Int(
+        64 << 10, config=True, help="Size limit of a tool's result in bytes, its files not counted; more is cut."
+    )
+    approval_seconds = Float(
+        0.0, config=True, help="Seconds after which a call that nobody has approved is denied. 0: it waits for ever."
+    )
+    on_denial = Enum(
+        ("error", "disable", "stop"),
+        "error",
+        config=True,
+        help="What a denied call does beside telling the model: nothing ('error'), no more of that tool in the answer "
+        "('disable'), or an end to the answer ('stop').",
+    )
+    session_tokens = Int(
+        0,
+        config=True,
+        help="How many tokens a session may use; then its answer stops, with its text kept. 0: no limit.",
+    )
+    session_cost_usd = Float(0.0, config=True, help="The same in US dollars, as far as prices are known. 0: no limit.")
     max_turns = Int(0, config=True, help="How many answers may run at once on this server; more get 503. 0: no limit.")
     max_turns_per_user = Int(
         0, config=True, help="How many answers of one user may run at once on this server; more get 503. 0: no limit."
@@ -180,6 +208,8 @@ class DurableChat(ExtensionApp):
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
         self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
+        self.runners = Runners()
+        self.tools_at_hand = Toolbox()
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
             lambda: SqliteLog(self.store),
@@ -203,6 +233,17 @@ class DurableChat(ExtensionApp):
                 turns_per_user=self.max_turns_per_user,
                 messages_per_minute=self.max_messages_per_minute,
             ),
+            tools=self.tools_at_hand,
+            steps=StepLimits(
+                steps=self.max_steps,
+                tool_seconds=self.tool_seconds,
+                output_bytes=self.tool_output_bytes,
+                approval_seconds=self.approval_seconds,
+                denial=cast(Denial, self.on_denial),
+            ),
+            budget=e.Budget(self.session_tokens, self.session_cost_usd),
+            runners=self.runners,
+            attachments=self.attachments,
             on_tick=self._note_activity,
         )
 

@@ -25,7 +25,8 @@ class OnlyOthers(Authorizer):
 
 
 def path_of(pattern: str, session: str) -> str:
-    path = pattern.removeprefix("durable-chat/").replace(r"([A-Za-z0-9_-]{1,64})", session).replace(".*", "nothing")
+    path = pattern.removeprefix("durable-chat/").replace(r"([A-Za-z0-9_-]{1,64})", session)
+    path = path.replace(r"([^/]{1,600})", "of-a-provider").replace(".*", "nothing")
     return path + (f"?after={session}:0" if path == "api/events" else "")
 
 
