@@ -12,6 +12,7 @@ import { type ChatBundle, isOutdated, output, restoreBundle } from './bundle'
 import { Connection, type Handle } from './connection/connection'
 import type { Transcript } from './transcript'
 import { ChatView, css } from './view'
+import { waitingCalls, waits } from './view/calls'
 import type { ChatViewProps } from './view/types'
 
 export interface MountOptions {
@@ -116,6 +117,9 @@ class Chat implements Mounted {
       state: props.state,
       status: props.transcript?.status ?? 'idle',
     })
+    const [first] = props.actions ? waitingCalls(props.transcript, props.turn) : []
+    if (first) this.#root.dataset.waiting = waits(first) ?? ''
+    else delete this.#root.dataset.waiting
   }
 
   #props(): ChatViewProps {

@@ -5,7 +5,9 @@
  * hub that lives in the page, they are not wanted while the page is hidden.
  */
 
+import type { Agents } from '../view/types'
 import { Backoff } from './backoff'
+import { ask, json } from './http'
 import { Link, type LinkOptions } from './link'
 import type { FromHub, LinkState, ToHub } from './protocol'
 import { type Line, Session } from './session'
@@ -36,6 +38,7 @@ export class Connection implements Line {
   readonly #sessions = new Map<string, Open>()
   readonly #link: Link
   readonly #newBackoff: () => Backoff
+  #agents: Promise<Agents> | null = null
 
   constructor({ backoff, ...options }: ConnectionOptions) {
     const { api, signal } = options
@@ -81,6 +84,17 @@ export class Connection implements Line {
 
   backoff(): Backoff {
     return this.#newBackoff()
+  }
+
+  agents(fresh: boolean): Promise<Agents> {
+    if (!this.#agents || fresh) {
+      const asked = ask(new URL('agents', this.api), { accept: 'application/json' }).then((answer) => json<Agents>(answer))
+      this.#agents = asked
+      asked.catch(() => {
+        if (this.#agents === asked) this.#agents = null
+      })
+    }
+    return this.#agents
   }
 
   isSeen({ id }: Session): boolean {

@@ -29,9 +29,11 @@ export class HttpError extends Error {
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
 export interface Request {
-  accept: 'application/json' | 'text/event-stream'
+  /** Anything: a file of which the bytes never change, so that the browser may keep them. */
+  accept: 'application/json' | 'text/event-stream' | '*/*'
   xsrf: string
   method?: Method
+  /** A file, which goes as it is, or what becomes JSON. */
   body?: unknown
   signal?: AbortSignal
 }
@@ -39,15 +41,16 @@ export interface Request {
 /** The response, which is of the accepted type. Raises `HttpError`, and the signal's reason when that was aborted. */
 export async function request(url: URL, { accept, xsrf, method = 'GET', body, signal }: Request): Promise<Response> {
   const headers: Record<string, string> = { Accept: accept, 'X-XSRFToken': xsrf }
-  if (body !== undefined) headers['Content-Type'] = 'application/json'
+  const isFile = body instanceof Blob
+  if (body !== undefined) headers['Content-Type'] = isFile ? body.type || 'application/octet-stream' : 'application/json'
   let response: Response
   try {
     response = await fetch(url, {
       method,
       headers,
       credentials: 'same-origin',
-      cache: 'no-store',
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      cache: accept === '*/*' ? 'default' : 'no-store',
+      ...(body === undefined ? {} : { body: isFile ? body : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     })
   } catch {
@@ -55,12 +58,23 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
     throw new HttpError(0, UNREACHABLE)
   }
   if (!response.ok) throw await refusal(response)
-  if (!response.headers.get('Content-Type')?.startsWith(accept)) {
+  const isAccepted = accept === '*/*' ? !response.redirected : response.headers.get('Content-Type')?.startsWith(accept)
+  if (!isAccepted) {
     // A hub answers a request without a valid login with its login page.
     await response.body?.cancel()
     throw new HttpError(401, LOGIN)
   }
   return response
+}
+
+/** The same once more when the server wants to know who asks: that answer may have renewed the token in the cookie. */
+export async function ask(url: URL, options: Omit<Request, 'xsrf'>): Promise<Response> {
+  try {
+    return await request(url, { ...options, xsrf: xsrfToken() })
+  } catch (error) {
+    if (!(error instanceof HttpError && error.login)) throw error
+    return request(url, { ...options, xsrf: xsrfToken() })
+  }
 }
 
 /** The response's body. Raises `HttpError` when it is cut off. */

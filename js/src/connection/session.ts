@@ -9,10 +9,10 @@
 
 import type { WireEvent } from '../events'
 import { withDefaults } from '../restore'
-import { fold, type Transcript } from '../transcript'
-import type { Actions, ConnectionState, Outgoing } from '../view/types'
+import { type FilePart, fold, type Part, type Transcript } from '../transcript'
+import type { Actions, Agents, Choice, ConnectionState, Outgoing } from '../view/types'
 import { Backoff } from './backoff'
-import { HttpError, json, type Method, request, xsrfToken } from './http'
+import { ask, HttpError, json, type Method, UNREACHABLE } from './http'
 import type { FromHub, LinkState, ToHub } from './protocol'
 
 /** What a session needs of the page's connection. */
@@ -27,6 +27,8 @@ export interface Line {
   /** The session has changed. */
   changed(session: Session): void
   backoff(): Backoff
+  /** Who can answer, as it was when it was asked for last. */
+  agents(fresh: boolean): Promise<Agents>
 }
 
 /** One request below the session's address. */
@@ -171,9 +173,10 @@ export class Session implements Actions {
     this.hurry()
   }
 
-  readonly send = (text: string): void => {
+  readonly send = (text: string, { parts = [], ...choice }: { parts?: Part[] } & Choice = {}): void => {
     const clientId = newClientId()
-    this.#write({ clientId, text, error: null, edits: null, command: message(clientId, text) })
+    const command = message(clientId, text, parts, choice)
+    this.#write({ clientId, text, parts, error: null, edits: null, command })
   }
 
   readonly resend = (clientId: string): void => {
@@ -195,12 +198,48 @@ export class Session implements Actions {
     void this.#do(() => this.#insist({ method: 'POST', path: '/stop', body: { turn_id: turn } }, wanted))
   }
 
-  readonly retry = (messageId: string, { text, model }: { text?: string; model?: string } = {}): void => {
+  readonly retry = (messageId: string, { text, ...choice }: { text?: string } & Choice = {}): void => {
     const clientId = newClientId()
-    const body = { message_id: messageId, client_id: clientId, text, model }
+    const body = { message_id: messageId, client_id: clientId, text, ...choice }
     const command: Command = { method: 'POST', path: '/retry', body }
     if (text === undefined) return this.#answer(command)
     this.#write({ clientId, text, error: null, edits: messageId, command })
+  }
+
+  readonly approve = (approvalId: string, approved: boolean, reason?: string): Promise<boolean> => {
+    const path = `/approvals/${encodeURIComponent(approvalId)}`
+    const wanted = () => this.transcript?.approvals.some(({ id }) => id === approvalId) ?? false
+    return this.#do(() => this.#insist({ method: 'POST', path, body: { approved, reason: reason || undefined } }, wanted))
+  }
+
+  readonly answerCall = (callId: string, output: unknown): Promise<boolean> => {
+    const path = `/tools/${encodeURIComponent(callId)}`
+    const turn = this.transcript?.turn?.id
+    const wanted = () => turn !== undefined && this.transcript?.turn?.id === turn
+    return this.#do(() => this.#insist({ method: 'POST', path, body: { output } }, wanted))
+  }
+
+  readonly choose = (choice: Choice): void => {
+    void this.#do(() => this.#ask({ method: 'PATCH', path: '', body: choice }))
+  }
+
+  readonly agents = (fresh: boolean): Promise<Agents> => this.#line.agents(fresh)
+
+  readonly upload = async (file: File, signal: AbortSignal): Promise<FilePart> => {
+    const url = this.#url('/attachments')
+    url.searchParams.set('filename', file.name)
+    const response = await ask(url, { accept: 'application/json', method: 'POST', body: file, signal })
+    const { url: address, mediaType, filename } = await json<FilePart>(response)
+    return { type: 'file', mediaType, url: address, ...(filename ? { filename } : {}) }
+  }
+
+  readonly attachment = async (url: string, signal: AbortSignal): Promise<Blob> => {
+    const [, hash] = /^attachment:([0-9a-f]{64})$/.exec(url) ?? []
+    if (!hash) throw new HttpError(404, 'This is not the address of an attachment.')
+    const response = await ask(this.#url(`/attachments/${hash}`), { accept: '*/*', signal })
+    return response.blob().catch(() => {
+      throw new HttpError(0, UNREACHABLE)
+    })
   }
 
   readonly continueAnswer = (messageId: string): void => {
@@ -315,15 +354,12 @@ export class Session implements Actions {
 
   // Asking
 
+  #url(path: string): URL {
+    return new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
+  }
+
   async #ask<T>({ method, path, body }: Command): Promise<T> {
-    const url = new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
-    const ask = () => request(url, { accept: 'application/json', xsrf: xsrfToken(), method, body })
-    const response = await ask().catch((error: unknown) => {
-      // The token in the cookie may have been renewed meanwhile, by this very answer too.
-      if (error instanceof HttpError && error.login) return ask()
-      throw error
-    })
-    return json<T>(response)
+    return json<T>(await ask(this.#url(path), { accept: 'application/json', method, body }))
   }
 
   /** Ask until there is an answer, for as long as it is `wanted`; raises what the server refuses. */
@@ -340,15 +376,17 @@ export class Session implements Actions {
     }
   }
 
-  /** A command that is over when it is answered; a refusal is said. */
-  async #do(command: () => Promise<unknown>): Promise<void> {
+  /** A command that is over when it is answered; a refusal is said. Whether it was done. */
+  async #do(command: () => Promise<unknown>): Promise<boolean> {
     try {
       this.#report(null)
       await command()
       this.#catchUp()
+      return true
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
       this.#report(error.message)
+      return false
     }
   }
 
@@ -392,7 +430,8 @@ export class Session implements Actions {
       const { message: text, code } = error
       // There is nothing left to change: what was written can still be said.
       const lost = code === 'not-waiting' || code === 'unknown-message'
-      this.#rewrite(clientId, { error: text, ...(lost ? { edits: null, command: message(clientId, written.text) } : {}) })
+      const anew = () => ({ edits: null, command: message(clientId, written.text, written.parts ?? []) })
+      this.#rewrite(clientId, { error: text, ...(lost ? anew() : {}) })
     }
   }
 
@@ -415,8 +454,9 @@ function isGone(error: HttpError): boolean {
   return error.status === 410 || error.code === 'unknown-session'
 }
 
-function message(clientId: string, text: string): Command {
-  return { method: 'POST', path: '/messages', body: { client_id: clientId, text } }
+function message(clientId: string, text: string, parts: readonly Part[], choice: Choice = {}): Command {
+  const attached = parts.length > 0 ? { parts } : {}
+  return { method: 'POST', path: '/messages', body: { client_id: clientId, text, ...attached, ...choice } }
 }
 
 function queued(messageId: string): string {

@@ -4,12 +4,16 @@
 
 import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { isOfTurn, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
+import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
+import { useAttachments } from './Attach'
+import { waitingCalls, waitingWords } from './calls'
 import { Composer, type Returned, StopButton } from './Composer'
+import { Desk } from './desk'
 import { onPress } from './dress'
 import { Message, type MessageActions, type Step } from './Message'
 import { OutgoingMessage } from './Outgoing'
 import { Queue } from './Queue'
+import { Icon } from './Icon'
 import { Scroller } from './Scroller'
 import { leftOut, messagesOf } from './static'
 import type { ChatViewProps, ConnectionState, Outgoing } from './types'
@@ -31,14 +35,18 @@ export function ChatView(props: ChatViewProps): VNode {
   const edits = outbox.filter((item) => item.edits !== null && shown.has(item.edits))
   const fresh = whole ? outbox.filter((item) => !edits.includes(item)) : []
 
+  const waiting = state === 'static' || state === 'gone' ? [] : waitingCalls(transcript, turn)
+  const attachments = useAttachments(whole ? actions : null)
+  const [dropping, setDropping] = useState(false)
+
   const left = (text: string) => setReturned({ text })
   const jump = () => setJumps((jumps) => jumps + 1)
   const stepped = useRef<{ to: string; step: Step } | null>(null)
   const messageActions = useMemo<MessageActions | null>(() => {
     if (!whole || !actions) return null
     return {
-      retry(id) {
-        actions.retry(id)
+      retry(id, choice) {
+        actions.retry(id, choice)
         jump()
       },
       goOn(id) {
@@ -70,46 +78,75 @@ export function ChatView(props: ChatViewProps): VNode {
     event.preventDefault()
     actions.stop()
   }
-  const send = (text: string) => {
-    actions?.send(text)
+  const send = (text: string, parts: FilePart[]) => {
+    actions?.send(text, parts.length > 0 ? { parts } : {})
     if (!queues) jump()
   }
+  const takesFiles = (event: DragEvent) => whole && actions !== null && event.dataTransfer?.types.includes('Files')
+  const onDragOver = (event: DragEvent) => {
+    if (!takesFiles(event)) return
+    event.preventDefault()
+    setDropping(true)
+  }
+  const onDrop = (event: DragEvent) => {
+    if (!takesFiles(event)) return
+    event.preventDefault()
+    event.stopPropagation() // the notebook takes no file from here
+    setDropping(false)
+    attachments.add([...(event.dataTransfer?.files ?? [])])
+  }
   return (
-    <section
-      class={whole ? 'jdc-chat' : 'jdc-chat jdc-one-turn'}
-      aria-label="Chat"
-      onClick={(event) => event.target instanceof Element && onPress(event.target)}
-      onKeyDown={onKeyDown}
-    >
-      {whole && <Head {...props} />}
-      <Scroller follow={whole || running !== null} jump={jumps} label={nameOf(transcript)} busy={running !== null}>
-        <Messages
-          {...props}
-          messages={[...messages, ...removed]}
-          edits={edits}
-          fresh={queues ? [] : fresh}
-          messageActions={messageActions}
-          waits={queue.length > 0}
-        />
-        {removed.length > 0 && <p class="jdc-aside">Removed from the queue</p>}
-      </Scroller>
-      <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
-      <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
-      {whole && actions && (
-        <Composer
-          turn={running}
-          placeholder={placeholder(transcript, held)}
-          wait={queues ? waitOf(held) : null}
-          returned={returned}
-          send={send}
-          stop={() => actions.stop()}
-          resume={held === null ? null : () => actions.resumeQueue()}
-        />
-      )}
-      {!whole && <Foot {...props} actions={actions} running={running} />}
-      <Announcement transcript={transcript} turn={turn} />
-    </section>
+    <Desk.Provider value={actions}>
+      <section
+        class={whole ? 'jdc-chat' : 'jdc-chat jdc-one-turn'}
+        data-dropping={dropping || undefined}
+        onDragOver={onDragOver}
+        onDragLeave={(event) => event.target === event.currentTarget && setDropping(false)}
+        onDrop={onDrop}
+        aria-label="Chat"
+        onClick={(event) => event.target instanceof Element && onPress(event.target)}
+        onKeyDown={onKeyDown}
+      >
+        {whole && <Head {...props} />}
+        <Scroller follow={whole || running !== null} jump={jumps} label={nameOf(transcript)} busy={running !== null}>
+          <Messages
+            {...props}
+            messages={[...messages, ...removed]}
+            edits={edits}
+            fresh={queues ? [] : fresh}
+            messageActions={messageActions}
+            waits={queue.length > 0}
+          />
+          {removed.length > 0 && <p class="jdc-aside">Removed from the queue</p>}
+        </Scroller>
+        <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
+        {whole && actions && <WaitingFor calls={waiting} />}
+        <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
+        {whole && actions && (
+          <Composer
+            turn={running}
+            placeholder={placeholder(transcript, held)}
+            wait={queues ? waitOf(held) : null}
+            returned={returned}
+            attachments={attachments}
+            chosen={chosenIn(transcript)}
+            choose={(choice) => actions.choose(choice)}
+            send={send}
+            stop={() => actions.stop()}
+            resume={held === null ? null : () => actions.resumeQueue()}
+          />
+        )}
+        {!whole && <Foot {...props} actions={actions} running={running} />}
+        <Announcement transcript={transcript} turn={turn} waiting={waiting} />
+      </section>
+    </Desk.Provider>
   )
+}
+
+/** Who answers in this session, and how. */
+function chosenIn(transcript: Transcript | null) {
+  const { agent = null, model = null, effort = null, mode = null } = transcript ?? {}
+  return { agent, model, effort, mode }
 }
 
 function placeholder(transcript: Transcript | null, held: string | null): string {
@@ -257,16 +294,48 @@ function Notice({ state, notice, reconnect }: NoticeProps) {
   )
 }
 
-/** What a screen reader says: that an answer began and how it ended, never its tokens. */
-function Announcement({ transcript, turn }: { transcript: Transcript | null; turn: string | null }) {
+/** What somebody has to do before the answer goes on, and the way to it: the call may be far above. */
+function WaitingFor({ calls }: { calls: ToolPart[] }) {
+  const [first] = calls
+  if (!first) return null
+  const show = (from: Element) => {
+    const cards = [...(from.closest('.jdc-chat')?.querySelectorAll<HTMLElement>('.jdc-tool') ?? [])]
+    const card = cards.find(({ dataset }) => dataset['callId'] === first.toolCallId)
+    card?.scrollIntoView({ block: 'nearest' })
+    const place = card?.querySelector<HTMLElement>('.jdc-approve, .jdc-question input, .jdc-question textarea, .jdc-plan-approve')
+    ;(place ?? card)?.focus({ preventScroll: true })
+  }
+  return (
+    <div class="jdc-waits">
+      <Icon name="pause" />
+      <span>
+        {waitingWords(first)}
+        {calls.length > 1 && ` (and ${calls.length - 1} more)`}
+      </span>
+      <button type="button" class="jdc-link" onClick={(event) => show(event.currentTarget)}>
+        Show
+      </button>
+    </div>
+  )
+}
+
+interface AnnouncementProps {
+  transcript: Transcript | null
+  turn: string | null
+  waiting: ToolPart[]
+}
+
+/** What a screen reader says: that an answer began, what it waits for, and how it ended; never its tokens. */
+function Announcement({ transcript, turn, waiting }: AnnouncementProps) {
   const running = runningTurn(transcript, turn) !== null
+  const waits = waiting.map(waitingWords).join('. ')
   const wasRunning = useRef(false)
   const [text, setText] = useState('')
   useEffect(() => {
-    if (running) setText('Answering')
+    if (running) setText(waits || 'Answering')
     else if (wasRunning.current) setText(ending(transcript ? messagesOf(transcript, turn).at(-1) : undefined))
     wasRunning.current = running
-  }, [running])
+  }, [running, waits])
   return (
     <div class="jdc-announcement" role="status">
       {text}

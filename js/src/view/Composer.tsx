@@ -1,12 +1,16 @@
 /**
  * Where a person writes. Enter sends, Shift+Enter is a new line (or Jupyter's), Esc stops. What is sent while an answer
- * comes, or while others wait, waits for its turn.
+ * comes, or while others wait, waits for its turn. Below: what goes with it, who answers, and what answers may do.
  */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { Turn } from '../transcript'
+import type { Mode } from '../events'
+import type { FilePart, Turn } from '../transcript'
+import { AttachButton, AttachedFiles, type Attachments, pastedFiles } from './Attach'
 import { grow } from './grow'
 import { Icon } from './Icon'
+import { type Chosen, ModePicker, usePicker } from './Picker'
+import type { Choice } from './types'
 
 interface Props {
   turn: Turn | null
@@ -15,7 +19,10 @@ interface Props {
   wait: string | null
   /** A text that has lost its place: it goes on here. */
   returned: Returned | null
-  send(text: string): void
+  attachments: Attachments
+  chosen: Chosen & { mode: Mode | null }
+  choose(choice: Choice): void
+  send(text: string, parts: FilePart[]): void
   stop(): void
   /** Lets what is held go on. */
   resume: (() => void) | null
@@ -25,7 +32,8 @@ export interface Returned {
   text: string
 }
 
-export function Composer({ turn, placeholder, wait, returned, send, stop, resume }: Props) {
+export function Composer(props: Props) {
+  const { turn, placeholder, wait, returned, attachments, chosen, choose, send, stop, resume } = props
   const [text, setText] = useState('')
   const [hint, setHint] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
@@ -37,9 +45,13 @@ export function Composer({ turn, placeholder, wait, returned, send, stop, resume
     input.current?.focus()
   }, [returned])
 
+  const picker = usePicker({ chosen, choose })
+  const { items, busy } = attachments
+  const isEmpty = !text.trim() && !items.some(({ part }) => part)
   const submit = () => {
-    if (!text.trim()) return resume?.()
-    send(text)
+    if (busy) return setHint('It can be sent when the files are there.')
+    if (isEmpty) return resume?.()
+    send(text, attachments.take())
     setText('')
     setHint('')
   }
@@ -48,7 +60,13 @@ export function Composer({ turn, placeholder, wait, returned, send, stop, resume
     event.preventDefault()
     submit()
   }
-  const said = hint || (text.trim() ? wait : null)
+  const onPaste = (event: ClipboardEvent) => {
+    const files = pastedFiles(event.clipboardData)
+    if (files.length === 0) return
+    event.preventDefault()
+    attachments.add(files)
+  }
+  const said = hint || (isEmpty ? null : wait)
   return (
     <form
       class="jdc-composer"
@@ -57,6 +75,7 @@ export function Composer({ turn, placeholder, wait, returned, send, stop, resume
         submit()
       }}
     >
+      <AttachedFiles {...attachments} />
       <textarea
         ref={input}
         class="jdc-input"
@@ -67,14 +86,21 @@ export function Composer({ turn, placeholder, wait, returned, send, stop, resume
         dir="auto"
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
+        onPaste={onPaste}
       />
+      {picker.panel}
+      <div class="jdc-composer-foot">
+        <AttachButton {...attachments} />
+        <ModePicker mode={chosen.mode} choose={choose} />
+        {picker.button}
+      </div>
       {turn && <StopButton turn={turn} stop={stop} />}
       <button
         type="submit"
         class="jdc-send jdc-round"
         aria-label="Send"
         title={wait ? `Send (Enter): ${wait}` : 'Send (Enter)'}
-        disabled={!text.trim()}
+        disabled={isEmpty || busy}
       >
         <Icon name="send" />
       </button>

@@ -8,11 +8,13 @@ interface Props {
   label: string
   class?: string
   disabled?: boolean
+  /** What it opens is open; absent: it opens nothing. */
+  expanded?: boolean
   button?: Ref<HTMLButtonElement>
   onClick(): void
 }
 
-export function IconButton({ icon, label, class: name = '', disabled = false, button, onClick }: Props) {
+export function IconButton({ icon, label, class: name = '', disabled = false, expanded, button, onClick }: Props) {
   return (
     <button
       type="button"
@@ -20,6 +22,7 @@ export function IconButton({ icon, label, class: name = '', disabled = false, bu
       aria-label={label}
       title={label}
       disabled={disabled}
+      {...(expanded === undefined ? {} : { 'aria-expanded': expanded })}
       ref={button ?? null}
       onClick={onClick}
     >

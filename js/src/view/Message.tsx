@@ -2,7 +2,8 @@
 
 import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { canContinue, type Metadata, type Part, type UIMessage } from '../transcript'
+import { canContinue, isOver, type Metadata, type Part, type UIMessage } from '../transcript'
+import { inSeconds } from './calls'
 import { copyText } from './clipboard'
 import { Editor, useEditing } from './Editor'
 import { Icon } from './Icon'
@@ -10,11 +11,12 @@ import { IconButton } from './IconButton'
 import { memo } from './memo'
 import { Unsent } from './Outgoing'
 import { PartView } from './Parts'
-import type { Outgoing } from './types'
+import { Choices } from './Picker'
+import type { Choice, Outgoing } from './types'
 
 /** What a person can do with a message that is there. */
 export interface MessageActions {
-  retry(id: string): void
+  retry(id: string, choice?: Choice): void
   goOn(id: string): void
   edit(id: string, text: string): void
   /** Show this version, which is one step away from the one that is shown. */
@@ -56,6 +58,7 @@ function Question(props: Props) {
   const { message, edited, actions, busy } = props
   const { editing, button, begin, end } = useEditing()
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  const files = message.parts.filter(({ type }) => type !== 'text')
   const { author } = message.metadata
   return (
     <article
@@ -77,12 +80,18 @@ function Question(props: Props) {
       ) : (
         <div class="jdc-bubble">
           {/* As it was written: a person's text is no Markdown. */}
-          {(edited ? [edited.text] : texts).map((text, index) => (
+          {(edited ? [edited.text] : texts.filter(Boolean)).map((text, index) => (
             <div key={index} class="jdc-text" dir="auto">
               {text}
             </div>
           ))}
-          {message.parts.map((part, index) => part.type !== 'text' && <PartView key={index} part={part} running={false} />)}
+          {files.length > 0 && (
+            <div class="jdc-files">
+              {files.map((part, index) => (
+                <PartView key={index} part={part} running={false} />
+              ))}
+            </div>
+          )}
         </div>
       )}
       {edited && actions && <Unsent item={edited} actions={actions} />}
@@ -100,6 +109,12 @@ function Question(props: Props) {
 
 function Answer(props: Props) {
   const { message, running, live, last, actions, busy } = props
+  const [choosing, setChoosing] = useState(false)
+  const other = useRef<HTMLButtonElement>(null)
+  const close = () => {
+    setChoosing(false)
+    other.current?.focus()
+  }
   const { id, parts, metadata } = message
   return (
     <article
@@ -127,10 +142,30 @@ function Answer(props: Props) {
           {actions && (
             <>
               <IconButton icon="retry" class="jdc-retry" label="Retry" disabled={busy} onClick={() => actions.retry(id)} />
+              <IconButton
+                icon="lower"
+                class="jdc-retry-with"
+                label="Retry with another model or agent"
+                disabled={busy}
+                expanded={choosing}
+                button={other}
+                onClick={() => setChoosing(!choosing)}
+              />
               <Versions {...props} actions={actions} />
             </>
           )}
         </Facts>
+      )}
+      {choosing && actions && !running && !busy && (
+        <Choices
+          label="Retry with"
+          chosen={null}
+          pick={(choice) => {
+            setChoosing(false)
+            actions.retry(id, choice)
+          }}
+          close={close}
+        />
       )}
     </article>
   )
@@ -170,7 +205,7 @@ function isWaiting(parts: Part[]): boolean {
   const last = parts.at(-1)
   if (!last) return true
   if (last.type === 'text' || last.type === 'reasoning') return last.state !== 'streaming' || !last.text
-  return last.type !== 'dynamic-tool' || last.state.startsWith('output-')
+  return last.type !== 'dynamic-tool' || isOver(last)
 }
 
 function Waiting({ live }: { live: boolean }) {
@@ -190,11 +225,11 @@ interface OutcomeProps {
   children: ComponentChildren
 }
 
-function Outcome({ metadata: { outcome, error }, running, children }: OutcomeProps) {
-  if (running || outcome === 'completed') return null
+function Outcome({ metadata, running, children }: OutcomeProps) {
+  if (running || metadata.outcome === 'completed') return null
   return (
     <div class="jdc-ending">
-      <Banner {...bannerOf(outcome, error?.text)} />
+      <Banner {...bannerOf(metadata)} />
       {children}
     </div>
   )
@@ -207,12 +242,14 @@ interface BannerProps {
   text: string | undefined
 }
 
-function bannerOf(outcome: Metadata['outcome'], why: string | undefined): BannerProps {
+function bannerOf({ outcome, error }: Metadata): BannerProps {
+  const why = error?.text
+  const isBudget = error?.category === 'budget'
   switch (outcome) {
     case 'stopped':
       return { kind: outcome, icon: 'stop', title: 'Stopped', text: why }
     case 'failed':
-      return { kind: outcome, icon: 'warn', title: 'The answer failed', text: why }
+      return { kind: outcome, icon: 'warn', title: isBudget ? 'The budget is used up' : 'The answer failed', text: why }
     case 'truncated':
       return { kind: outcome, icon: 'cut', title: 'Cut off', text: why ?? 'The stream ended before the model said that it was done.' }
     case 'interrupted':
@@ -234,18 +271,24 @@ function Banner({ kind, icon, title, text }: BannerProps) {
   )
 }
 
-/** Who answered, how many tokens, how long; and what can be done with the answer. */
+/** Who answered, how many tokens, at what cost, how long; and what can be done with the answer. */
 function Facts({ message: { parts, metadata }, children }: { message: UIMessage; children: ComponentChildren }) {
   const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
-  const { model, agent, usage, at, finished_at: end } = metadata
+  const { model, agent, mode, effort, usage = {}, context, at, finished_at: end } = metadata
+  const { cost_usd: cost, ...tokens } = usage
   // One that was gone on with took its time more than once.
   const seconds = at && end && !metadata.continued ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
+  const full = context?.window ? Math.ceil((100 * context.tokens) / context.window) : 0
   const facts = [
-    model ?? agent ?? '',
-    usage?.['output_tokens'] ? `${(usage['output_tokens'] ?? 0).toLocaleString()} tokens` : '',
-    seconds >= 0 ? `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s` : '',
+    [model ?? agent ?? '', effort].filter(Boolean).join(', '),
+    mode === 'ask' || mode === 'plan' ? `${mode} mode` : '',
+    usage['output_tokens'] ? `${usage['output_tokens'].toLocaleString()} tokens` : '',
+    cost === undefined ? '' : dollars(cost),
+    full > 0 ? `context ${full} % full` : '',
+    seconds >= 0 ? inSeconds(seconds) : '',
   ]
-  const details = Object.entries(usage ?? {}).map(([kind, count]) => `${count.toLocaleString()} ${kind.replaceAll('_', ' ')}`)
+  const details = Object.entries(tokens).map(([kind, count]) => `${count.toLocaleString()} ${kind.replaceAll('_', ' ')}`)
+  if (context) details.push(`${context.tokens.toLocaleString()} tokens in the context${context.window ? ` of ${context.window.toLocaleString()}` : ''}`)
   return (
     <footer class="jdc-facts" title={[end && new Date(end).toLocaleString(), ...details].filter(Boolean).join('\n')}>
       {texts.length > 0 && <CopyAnswer text={texts.join('\n\n')} />}
@@ -253,6 +296,11 @@ function Facts({ message: { parts, metadata }, children }: { message: UIMessage;
       <span>{facts.filter(Boolean).join(' · ')}</span>
     </footer>
   )
+}
+
+/** So that something that is not free never looks free. */
+function dollars(cost: number): string {
+  return cost > 0 && cost < 0.0001 ? '< $0.0001' : `$${cost.toFixed(cost < 0.1 ? 4 : 2)}`
 }
 
 function CopyAnswer({ text }: { text: string }) {

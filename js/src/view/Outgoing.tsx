@@ -1,5 +1,6 @@
 /** What a person wrote and the server does not have yet, or refused. */
 
+import { PartView } from './Parts'
 import type { Actions, Outgoing } from './types'
 
 interface Props {
@@ -11,9 +12,18 @@ export function OutgoingMessage({ item, actions }: Props) {
   return (
     <article class="jdc-message jdc-outgoing" data-client-id={item.clientId} data-role="user" aria-label="You">
       <div class="jdc-bubble">
-        <div class="jdc-text" dir="auto">
-          {item.text}
-        </div>
+        {item.text && (
+          <div class="jdc-text" dir="auto">
+            {item.text}
+          </div>
+        )}
+        {item.parts && item.parts.length > 0 && (
+          <div class="jdc-files">
+            {item.parts.map((part, index) => (
+              <PartView key={index} part={part} running={false} />
+            ))}
+          </div>
+        )}
       </div>
       <Unsent item={item} actions={actions} />
     </article>

@@ -1,13 +1,15 @@
-/** The parts of a message: text, reasoning, tool calls, sources, files. What is folded is not drawn until it is opened. */
+/** The parts of a message: text, reasoning, calls, sources, files, what was attached. What is folded is not drawn. */
 
-import type { ComponentChildren, VNode } from 'preact'
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { FilePart, Part, SourceDocumentPart, SourceUrlPart, TextPart, ToolPart } from '../transcript'
-import { picture } from './dress'
+import type { VNode } from 'preact'
+import type { DataPart, Part, SourceDocumentPart, SourceUrlPart, TextPart } from '../transcript'
+import { Chip, File } from './File'
+import { Fold } from './Fold'
 import { Icon } from './Icon'
 import { memo } from './memo'
+import { Entries } from './Plan'
 import { linkAttributes, outsideUrl } from './sanitize'
 import { Text } from './Text'
+import { Tool } from './Tool'
 
 /** One part; `running` while its turn runs, so that it may still grow. */
 export const PartView = memo(({ part, running }: { part: Part; running: boolean }): VNode | null => {
@@ -22,7 +24,12 @@ export const PartView = memo(({ part, running }: { part: Part; running: boolean 
     case 'source-document':
       return <Source part={part} />
     case 'file':
-      return <File part={part} />
+      return <File part={part} outside />
+    case 'data-cell':
+    case 'data-variable':
+      return <Snippet part={part} />
+    case 'data-plan':
+      return <Entries data={part.data} />
     default:
       return null
   }
@@ -40,61 +47,6 @@ function Reasoning({ text, done }: { text: string; done: boolean }) {
   )
 }
 
-const TOOL_STATES: Record<ToolPart['state'], string> = {
-  'input-streaming': 'preparing…',
-  'input-available': 'running…',
-  'approval-requested': 'waits for approval',
-  'approval-responded': 'running…',
-  'output-available': 'done',
-  'output-error': 'failed',
-  'output-denied': 'denied',
-}
-
-function Tool({ part, running }: { part: ToolPart; running: boolean }) {
-  const { state, toolName, title, errorText } = part
-  const ended = state.startsWith('output-') && !part.preliminary
-  return (
-    <div class="jdc-tool" data-state={state}>
-      <Fold
-        class="jdc-tool-fold"
-        summary={
-          <>
-            <Icon name="tool" />
-            <span class="jdc-tool-name">{title || toolName}</span>
-            <span class={`jdc-tool-state ${running && !ended ? 'jdc-shimmer' : ''}`}>
-              {running || ended ? TOOL_STATES[state] : 'no result'}
-              {state === 'output-available' && ended && <Icon name="check" />}
-              {(state === 'output-error' || state === 'output-denied') && <Icon name="cross" />}
-            </span>
-          </>
-        }
-      >
-        {() => (
-          <>
-            <Json label="Input" value={part.input ?? part.rawInput} />
-            <Json label="Output" value={part.output} />
-          </>
-        )}
-      </Fold>
-      {errorText && <div class="jdc-tool-error">{errorText}</div>}
-    </div>
-  )
-}
-
-const LONGEST_JSON = 20_000
-
-function Json({ label, value }: { label: string; value: unknown }) {
-  if (value === undefined) return null
-  const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2)
-  const rest = text.length - LONGEST_JSON
-  return (
-    <div class="jdc-json">
-      <span>{label}</span>
-      <pre>{rest > 0 ? `${text.slice(0, LONGEST_JSON)}\n… ${rest.toLocaleString()} more characters` : text}</pre>
-    </div>
-  )
-}
-
 function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {
   const url = part.type === 'source-url' ? outsideUrl(part.url) : null
   const label = part.title || url?.host || (part.type === 'source-url' ? part.url : part.filename)
@@ -107,49 +59,13 @@ function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {
   )
 }
 
-function File({ part }: { part: FilePart }) {
-  if (part.mediaType.startsWith('image/')) return <Picture url={part.url} alt={part.filename ?? ''} />
-  const url = outsideUrl(part.url)
-  const name = part.filename || part.mediaType
-  if (!url) return <Chip icon="file">{name}</Chip>
+/** A cell or a variable that was attached: its label, and on demand its text. */
+function Snippet({ part: { type, data } }: { part: DataPart }) {
+  const { label, text } = (data ?? {}) as { label?: unknown; text?: unknown }
+  const kind = type === 'data-cell' ? 'cell' : 'variable'
   return (
-    <a class="jdc-chip" {...linkAttributes(url)}>
-      <Icon name="file" />
-      <span>{name}</span>
-    </a>
-  )
-}
-
-function Picture({ url, alt }: { url: string; alt: string }) {
-  const element = useRef<HTMLDivElement>(null)
-  useLayoutEffect(() => element.current?.replaceChildren(picture(url, alt)), [url, alt])
-  return <div class="jdc-picture" ref={element} />
-}
-
-function Chip({ icon, children }: { icon: 'file'; children: ComponentChildren }) {
-  return (
-    <span class="jdc-chip">
-      <Icon name={icon} />
-      <span>{children}</span>
-    </span>
-  )
-}
-
-interface FoldProps {
-  class: string
-  summary: VNode
-  children: () => VNode
-}
-
-function Fold({ class: name, summary, children }: FoldProps) {
-  const [open, setOpen] = useState(false)
-  return (
-    <details class={name} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>
-        <Icon name="chevron" />
-        {summary}
-      </summary>
-      {open && <div class="jdc-folded">{children()}</div>}
-    </details>
+    <Fold class="jdc-snippet" summary={<span>{typeof label === 'string' && label ? label : kind}</span>}>
+      {() => <pre dir="auto">{typeof text === 'string' ? text : ''}</pre>}
+    </Fold>
   )
 }

@@ -11,7 +11,8 @@
  * A transcript may come from a hostile file. Its shape has been checked (restore.ts), its texts have not.
  */
 
-import type { Transcript } from '../transcript'
+import type { Mode } from '../events'
+import type { FilePart, Part, Transcript } from '../transcript'
 
 /**
  * `connecting`: not yet, or again. `live`: every event is seen as it happens. `idle`: complete, and no connection is
@@ -27,19 +28,46 @@ export type ConnectionState = 'connecting' | 'live' | 'idle' | 'offline' | 'gone
 export interface Outgoing {
   clientId: string
   text: string
+  /** What is attached to it. */
+  parts?: readonly Part[]
   error: string | null
   /** The message, asked or waiting, that is to say this instead; `null`: it is a message of its own. */
   edits: string | null
 }
 
+/** Who is to answer, and how; `null`: whoever, or however, it is without a choice. What is absent stays as it is. */
+export interface Choice {
+  agent?: string | null
+  model?: string | null
+  effort?: string | null
+  mode?: Mode | null
+}
+
+/** Who can answer, as the server says it. */
+export interface Agents {
+  /** The name of the one that answers where none is chosen. */
+  default: string
+  agents: AgentInfo[]
+}
+
+export interface AgentInfo {
+  name: string
+  description?: string
+  models: string[]
+  efforts?: string[]
+  available: boolean
+  /** Why it cannot answer now. */
+  why: string | null
+}
+
 /** None of these throws. What the person wrote is in `outbox` until the transcript has it; any other failure is the `notice`. */
 export interface Actions {
-  send(text: string): void
+  send(text: string, options?: { parts?: Part[] } & Choice): void
   resend(clientId: string): void
   discard(clientId: string): void
   stop(): void
   /** Answer again, beside the old answer; with `text`, to that, which becomes a message beside the old one. */
-  retry(messageId: string, options?: { text?: string; model?: string }): void
+  retry(messageId: string, options?: { text?: string } & Choice): void
   /** Go on from an answer of which `canContinue` is true. */
   continueAnswer(messageId: string): void
   /** Show the newest branch through this message. */
@@ -50,6 +78,18 @@ export interface Actions {
   /** These first, in this order. */
   reorderQueue(messageIds: string[]): void
   resumeQueue(): void
+  /** Say whether a call may be run. Whether that has come to the server; if not, the `notice` says why. */
+  approve(approvalId: string, approved: boolean, reason?: string): Promise<boolean>
+  /** Give the result of a call that waits for a person. Whether that has come to the server, as with `approve`. */
+  answerCall(callId: string, output: unknown): Promise<boolean>
+  /** For everyone in this session, from the next message on. */
+  choose(choice: Choice): void
+  /** Rejects with what went wrong, in words. `fresh`: ask again, what is available may have changed. */
+  agents(fresh: boolean): Promise<Agents>
+  /** Stores a file beside the session, to be sent as a part of a message. Rejects with what went wrong, in words. */
+  upload(file: File, signal: AbortSignal): Promise<FilePart>
+  /** The bytes behind `attachment:HASH`. Rejects with what went wrong, in words. */
+  attachment(url: string, signal: AbortSignal): Promise<Blob>
   /** Try now instead of when the back-off is over. */
   reconnect(): void
 }

@@ -135,7 +135,7 @@ describe('parts', () => {
         answer([{ ...call, state: 'output-available', output: [1] }, { ...call, state: 'output-error', errorText: 'no such column' }]),
       ]),
     })
-    expect(all('.jdc-tool').map((tool) => tool.textContent)).toEqual(['meandone', 'meanfailedno such column'])
+    expect(all('.jdc-tool').map((tool) => tool.textContent)).toEqual(['meancolumn: pricedone', 'meancolumn: pricefailedno such column'])
     expect(find('.jdc-json')).toBeNull()
     await open('.jdc-tool details')
     expect(all('.jdc-json pre').map((pre) => pre.textContent)).toEqual(['{\n  "column": "price"\n}', '[\n  1\n]'])

@@ -4,7 +4,7 @@ import { h, render } from 'preact'
 import { act } from 'preact/test-utils'
 import { beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
-import type { Actions, ChatViewProps } from '../../src/view/types'
+import type { Actions, Agents, ChatViewProps } from '../../src/view/types'
 
 // jsdom has no layout.
 globalThis.ResizeObserver ??= class {
@@ -20,24 +20,54 @@ let root: HTMLElement
 /** What was asked for since the test began, one line per action. */
 export const did: string[] = []
 
+/** What the server says. */
+export const taken = {
+  commands: true,
+  agents: { default: 'demo', agents: [] } as Agents,
+}
+
 export const actions: Actions = {
-  send: (text) => did.push(`send ${text}`),
+  send: (text, { parts } = {}) => did.push(parts ? `send ${text} ${JSON.stringify(parts)}` : `send ${text}`),
   resend: (id) => did.push(`resend ${id}`),
   discard: (id) => did.push(`discard ${id}`),
   stop: () => did.push('stop'),
-  retry: (id, { text } = {}) => did.push(text === undefined ? `retry ${id}` : `retry ${id} ${text}`),
+  retry: (id, { text, ...choice } = {}) =>
+    did.push(['retry', id, text, ...(Object.keys(choice).length ? [JSON.stringify(choice)] : [])].filter((word) => word !== undefined).join(' ')),
   continueAnswer: (id) => did.push(`continue ${id}`),
   selectBranch: (id) => did.push(`show ${id}`),
   removeQueued: (id) => did.push(`remove ${id}`),
   editQueued: (id, text) => did.push(`edit ${id} ${text}`),
   reorderQueue: (ids) => did.push(`order ${ids.join(' ')}`),
   resumeQueue: () => did.push('resume'),
+  approve: async (id, approved, reason) => {
+    did.push(['approve', id, approved, reason || ''].join(' ').trim())
+    return taken.commands
+  },
+  answerCall: async (id, output) => {
+    did.push(`answer ${id} ${JSON.stringify(output)}`)
+    return taken.commands
+  },
+  choose: (choice) => did.push(`choose ${JSON.stringify(choice)}`),
+  agents: async (fresh) => {
+    did.push(fresh ? 'agents again' : 'agents')
+    return taken.agents
+  },
+  upload: async (file) => {
+    did.push(`upload ${file.name}`)
+    if (file.size > 100) throw new Error('The file is too large.')
+    return { type: 'file', mediaType: file.type || 'text/plain', url: `attachment:${'a'.repeat(64)}`, filename: file.name }
+  },
+  attachment: async (url) => {
+    did.push(`fetch ${url}`)
+    return new Blob(['bytes'])
+  },
   reconnect: () => did.push('reconnect'),
 }
 
 beforeEach(() => {
   document.body.replaceChildren((root = document.createElement('div')))
   did.length = 0
+  taken.commands = true
 })
 
 export async function draw(props: Partial<ChatViewProps>): Promise<void> {

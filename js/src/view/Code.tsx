@@ -1,0 +1,46 @@
+/** Text that is no Markdown: code with its colours, data, output. Text nodes only, whatever it holds. */
+
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import { highlight } from './highlight'
+import { Icon } from './Icon'
+
+/** Longer data is cut: a page is no pager. */
+const LONGEST = 20_000
+
+export function Code({ text, language }: { text: string; language: string }) {
+  const code = useRef<HTMLElement>(null)
+  const shown = cut(text)
+  useLayoutEffect(() => {
+    if (!code.current) return
+    code.current.textContent = shown
+    code.current.dataset['jdcLang'] = language
+    highlight(code.current)
+  }, [shown, language])
+  return (
+    <div class="jdc-code">
+      <pre>
+        <code ref={code} />
+      </pre>
+      <button type="button" class="jdc-copy" aria-label="Copy code" title="Copy code">
+        <Icon name="copy" />
+        <Icon name="check" />
+      </button>
+    </div>
+  )
+}
+
+/** A value under its name. */
+export function Json({ label, value }: { label: string; value: unknown }) {
+  if (value === undefined) return null
+  return (
+    <div class="jdc-json">
+      <span>{label}</span>
+      <pre dir="auto">{cut(typeof value === 'string' ? value : JSON.stringify(value, null, 2))}</pre>
+    </div>
+  )
+}
+
+function cut(text: string): string {
+  const rest = text.length - LONGEST
+  return rest > 0 ? `${text.slice(0, LONGEST)}\n… ${rest.toLocaleString()} more characters` : text
+}

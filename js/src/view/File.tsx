@@ -1,0 +1,126 @@
+/**
+ * Files of a message and of a call's result. Pictures that hold no program are drawn, from their address when they are in
+ * it, or from our own server, which wants to know who asks; any other file is a chip that can be saved.
+ */
+
+import type { ComponentChildren } from 'preact'
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import type { FilePart } from '../transcript'
+import { Desk } from './desk'
+import { picture } from './dress'
+import { Icon, type IconName } from './Icon'
+import { isInlineImage, linkAttributes, outsideUrl } from './sanitize'
+
+const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
+
+const isAttachment = (url: string) => url.startsWith('attachment:')
+
+/** `outside`: what is on other hosts may be asked for. */
+export function File({ part, outside }: { part: FilePart; outside: boolean }) {
+  const { url, mediaType } = part
+  const name = part.filename || mediaType
+  if (isAttachment(url)) return PICTURES.has(mediaType) ? <Attached part={part} /> : <Saved part={part} />
+  if (mediaType.startsWith('image/') && (outside || isInlineImage(url))) return <Picture url={url} alt={part.filename ?? ''} />
+  const link = outside ? outsideUrl(url) : null
+  if (!link) return <Chip icon="file">{name}</Chip>
+  return (
+    <a class="jdc-chip" {...linkAttributes(link)}>
+      <Icon name="file" />
+      <span>{name}</span>
+    </a>
+  )
+}
+
+function Picture({ url, alt }: { url: string; alt: string }) {
+  const element = useRef<HTMLDivElement>(null)
+  useLayoutEffect(() => element.current?.replaceChildren(picture(url, alt)), [url, alt])
+  return <div class="jdc-picture" ref={element} />
+}
+
+/** A picture of our own server. */
+function Attached({ part }: { part: FilePart }) {
+  const { url, mediaType, filename } = part
+  const actions = useContext(Desk)
+  const [source, setSource] = useState<string | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
+  useEffect(() => {
+    if (!actions) return
+    const closing = new AbortController()
+    actions.attachment(url, closing.signal).then(
+      (bytes) => {
+        if (closing.signal.aborted) return
+        const object = URL.createObjectURL(new Blob([bytes], { type: mediaType }))
+        closing.signal.addEventListener('abort', () => URL.revokeObjectURL(object))
+        setSource(object)
+      },
+      (error: Error) => closing.signal.aborted || setProblem(error.message),
+    )
+    return () => {
+      closing.abort()
+      setSource(null)
+      setProblem(null)
+    }
+  }, [actions, url, mediaType])
+  if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{filename || mediaType}</Chip>
+  if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label="The picture is on its way" />
+  return (
+    <div class="jdc-picture">
+      <img src={source} alt={filename ?? ''} />
+    </div>
+  )
+}
+
+/** A file of our own server: to be saved, never to be opened. */
+function Saved({ part }: { part: FilePart }) {
+  const { url, mediaType, filename } = part
+  const actions = useContext(Desk)
+  const [problem, setProblem] = useState<string | null>(null)
+  const name = filename || mediaType
+  if (!actions) return <Chip icon="file">{name}</Chip>
+  const save = async () => {
+    try {
+      const bytes = await actions.attachment(url, AbortSignal.timeout(600_000))
+      offer(new Blob([bytes], { type: 'application/octet-stream' }), filename || 'file')
+      setProblem(null)
+    } catch (error) {
+      setProblem((error as Error).message)
+    }
+  }
+  return (
+    <>
+      <button type="button" class="jdc-chip jdc-download" title={`Save ${name}`} onClick={() => void save()}>
+        <Icon name="file" />
+        <span>{name}</span>
+        <Icon name="download" />
+      </button>
+      {problem !== null && (
+        <span class="jdc-chip-problem" role="alert">
+          {problem}
+        </span>
+      )}
+    </>
+  )
+}
+
+function offer(bytes: Blob, name: string): void {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(bytes)
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
+}
+
+interface ChipProps {
+  icon: IconName
+  title?: string
+  children: ComponentChildren
+}
+
+export function Chip({ icon, title, children }: ChipProps) {
+  return (
+    <span class="jdc-chip" {...(title ? { title } : {})}>
+      <Icon name={icon} />
+      <span>{children}</span>
+    </span>
+  )
+}

@@ -1,0 +1,157 @@
+/** A plan that the person approves, changes or cancels before anything is done; and the plan of an agent of its own. */
+
+import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { isOver, type ToolPart } from '../transcript'
+import { Card } from './Card'
+import { Desk } from './desk'
+import { keepFocus } from './focus'
+import { Fold } from './Fold'
+import { grow } from './grow'
+import { Icon, type IconName } from './Icon'
+import { Text } from './Text'
+
+interface Plan {
+  title: string
+  text: string
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+const text = (value: unknown) => (typeof value === 'string' ? value : '')
+
+/** The plan in a call's arguments; `null` while it is not there. */
+export function planOf(input: unknown): Plan | null {
+  if (!isRecord(input) || typeof input['plan'] !== 'string') return null
+  return { title: text(input['title']), text: input['plan'] }
+}
+
+const DECISIONS = new Map([
+  ['approve', 'Approved'],
+  ['change', 'Changes asked for'],
+  ['cancel', 'Cancelled'],
+])
+
+export function PlanCard({ part, plan, running }: { part: ToolPart; plan: Plan; running: boolean }) {
+  const asks = running && !isOver(part) && part.waitsFor === 'person'
+  const output = isRecord(part.output) ? part.output : {}
+  const decided = DECISIONS.get(text(output['decision']))
+  const became = asks ? '' : (decided ?? (part.errorText ? `Not decided: ${part.errorText}` : running ? 'On its way…' : 'Not decided'))
+  return (
+    <Card part={part} class="jdc-plan">
+      <Fold
+        class="jdc-plan-fold"
+        open={asks}
+        summary={
+          <>
+            <Icon name="plan" />
+            <span class="jdc-tool-title">{plan.title ? `Plan: ${plan.title}` : 'Plan'}</span>
+            <span class="jdc-tool-state">
+              {asks ? 'waits for your decision' : became}
+              {decided && <Icon name={output['decision'] === 'cancel' ? 'cross' : 'check'} />}
+            </span>
+          </>
+        }
+      >
+        {() => <Text text={plan.text} done />}
+      </Fold>
+      {asks && <Decision part={part} />}
+      {text(output['text']) && <p class="jdc-tool-note jdc-plan-said">{text(output['text'])}</p>}
+    </Card>
+  )
+}
+
+function Decision({ part: { toolCallId } }: { part: ToolPart }) {
+  const actions = useContext(Desk)
+  const [words, setWords] = useState('')
+  const [said, setSaid] = useState(false)
+  const area = useRef<HTMLTextAreaElement>(null)
+  useLayoutEffect(() => grow(area.current), [words])
+  if (!actions) return null
+  const say = async (output: unknown, from: Element) => {
+    if (said) return
+    keepFocus(from)
+    setSaid(true)
+    if (!(await actions.answerCall(toolCallId, output))) setSaid(false)
+  }
+  const change = (from: Element) => {
+    if (words.trim()) void say({ decision: 'change', text: words.trim() }, from)
+  }
+  return (
+    <div
+      class="jdc-plan-foot"
+      role="group"
+      aria-label="What becomes of the plan"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') event.stopPropagation() // Esc stops no answer while one is being thought of
+      }}
+    >
+      <textarea
+        ref={area}
+        class="jdc-field jdc-plan-text"
+        rows={1}
+        value={words}
+        placeholder="What should be different?"
+        aria-label="What should be different"
+        dir="auto"
+        disabled={said}
+        onInput={(event) => setWords(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
+          event.preventDefault()
+          change(event.currentTarget)
+        }}
+      />
+      <button
+        type="button"
+        class="jdc-plan-approve jdc-button jdc-primary"
+        disabled={said}
+        onClick={(event) => void say({ decision: 'approve' }, event.currentTarget)}
+      >
+        <Icon name="check" /> Approve and carry out
+      </button>
+      <button
+        type="button"
+        class="jdc-plan-change jdc-button"
+        disabled={said || !words.trim()}
+        title="Say above what should be different"
+        onClick={(event) => change(event.currentTarget)}
+      >
+        Ask for changes
+      </button>
+      <span class="jdc-space" />
+      <button
+        type="button"
+        class="jdc-plan-cancel jdc-button"
+        disabled={said}
+        onClick={(event) => void say({ decision: 'cancel' }, event.currentTarget)}
+      >
+        Cancel
+      </button>
+    </div>
+  )
+}
+
+const STATUSES = new Map<string, { icon: IconName; words: string }>([
+  ['completed', { icon: 'check', words: 'done' }],
+  ['in_progress', { icon: 'play', words: 'being done' }],
+])
+
+/** What an agent says that it will do, and how far it is: `[{content, status}]`, or that as `entries`. */
+export function Entries({ data }: { data: unknown }) {
+  const listed = isRecord(data) && !Array.isArray(data) ? data['entries'] : data
+  const entries = Array.isArray(listed) ? listed.filter(isRecord).slice(0, 100) : []
+  if (entries.length === 0) return null
+  return (
+    <ul class="jdc-entries" aria-label="Plan">
+      {entries.map(({ content, status }, index) => {
+        const { icon, words } = STATUSES.get(text(status)) ?? ({ icon: 'dot', words: 'to do' } as const)
+        return (
+          <li key={index} data-status={text(status)}>
+            <Icon name={icon} />
+            <span>{text(content)}</span>
+            <span class="jdc-unseen">{words}</span>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}

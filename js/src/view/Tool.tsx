@@ -1,0 +1,130 @@
+/** A call as a card: what is called, how it goes, what it asks of the person, and on demand all of it. */
+
+import { useContext } from 'preact/hooks'
+import { isOver, type ToolPart } from '../transcript'
+import { questionsOf } from './answers'
+import { ApprovalForm, approvalWords } from './Approval'
+import { gist, nameOf, needsPerson, split, waits } from './calls'
+import { Card, CardLine } from './Card'
+import { Code, Json } from './Code'
+import { Desk } from './desk'
+import { Fold } from './Fold'
+import { PartView } from './Parts'
+import { PlanCard, planOf } from './Plan'
+import { QuestionsCard } from './Questions'
+import { filesOf, Files, Result } from './Result'
+
+interface Props {
+  part: ToolPart
+  running: boolean
+}
+
+export function Tool({ part, running }: Props) {
+  const plan = part.toolName === 'propose_plan' ? planOf(part.input) : null
+  if (plan) return <PlanCard part={part} plan={plan} running={running} />
+  const questions = part.toolName === 'ask_user' ? questionsOf(part.input) : []
+  if (questions.length > 0) return <QuestionsCard part={part} questions={questions} running={running} />
+  return <Call part={part} running={running} />
+}
+
+function Call({ part, running }: Props) {
+  const { state, toolName, title, errorText, approval, parts = [] } = part
+  const active = running && !isOver(part)
+  const files = filesOf(part.output)
+  return (
+    <Card part={part}>
+      <Fold
+        class="jdc-tool-fold"
+        open={active && (parts.length > 0 || needsPerson(part))}
+        summary={
+          <CardLine part={part} running={running} icon="tool">
+            <span class={title ? 'jdc-tool-title' : 'jdc-tool-name'}>{nameOf(part)}</span>
+            {title && title !== toolName && <span class="jdc-tool-name jdc-tool-kind">{toolName}</span>}
+            <span class="jdc-tool-gist">{gist(part.input)}</span>
+          </CardLine>
+        }
+      >
+        {() => (
+          <>
+            <Arguments part={part} />
+            {part.logs && <Logs logs={part.logs} />}
+            {parts.length > 0 && (
+              <div class="jdc-nested">
+                {parts.map((inner, index) => (
+                  <PartView key={index} part={inner} running={running} />
+                ))}
+              </div>
+            )}
+            <Result output={part.output} />
+            {approval && state !== 'approval-requested' && <p class="jdc-tool-note">{approvalWords(approval)}</p>}
+          </>
+        )}
+      </Fold>
+      {active && <Going part={part} />}
+      {active && state === 'approval-requested' && approval && <ApprovalForm part={part} approval={approval} />}
+      {files.length > 0 && <Files files={files} />}
+      {errorText && <div class="jdc-tool-error">{errorText}</div>}
+      {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{approval.reason}</div>}
+    </Card>
+  )
+}
+
+function Arguments({ part: { input, rawInput } }: { part: ToolPart }) {
+  const { code, rest } = split(input ?? rawInput)
+  const isEmpty = typeof rest === 'object' && rest !== null && Object.keys(rest).length === 0
+  return (
+    <>
+      {code.map(({ name, language, text }) => (
+        <div key={name} class="jdc-json">
+          <span>{name}</span>
+          <Code text={text} language={language} />
+        </div>
+      ))}
+      {!isEmpty && <Json label="Arguments" value={rest} />}
+    </>
+  )
+}
+
+function Logs({ logs }: { logs: NonNullable<ToolPart['logs']> }) {
+  return (
+    <div class="jdc-json">
+      <span>Log</span>
+      <pre class="jdc-logs" dir="auto">
+        {logs.map(({ level, text }, index) => (
+          <span key={index} data-level={level}>
+            {level === 'info' ? '' : `${level}: `}
+            {text}
+            {'\n'}
+          </span>
+        ))}
+      </pre>
+    </div>
+  )
+}
+
+/** How far a call is that has not ended, or what it waits for. */
+function Going({ part }: { part: ToolPart }) {
+  const actions = useContext(Desk)
+  const { progress, logs, started } = part
+  if (waits(part) === 'kernel') {
+    if (!actions) return null
+    return (
+      <p class="jdc-tool-note">
+        It goes on as soon as a kernel takes it. If the kernel was restarted, run the cell that offers <code>{part.toolName}</code> again.
+      </p>
+    )
+  }
+  const line = logs?.at(-1)?.text
+  if (!started || (!progress && line === undefined)) return null
+  const { progress: done, total, message } = progress ?? {}
+  const isKnown = done !== undefined && total !== undefined && total > 0
+  const far = done === undefined ? '' : total === undefined ? String(done) : `${done} of ${total}`
+  const words = [message, far].filter(Boolean).join(' · ')
+  return (
+    <div class="jdc-going">
+      {progress && <progress aria-label={`Progress of ${nameOf(part)}`} {...(isKnown ? { value: done, max: total } : {})} />}
+      {words && <span>{words}</span>}
+      {line !== undefined && <code>{line}</code>}
+    </div>
+  )
+}

@@ -1,0 +1,121 @@
+/** What a call waits for, and what is said of it: words only, nothing is drawn here. */
+
+import { isOver, isOfTurn, nested, type ToolPart, type Transcript } from '../transcript'
+
+/** `approval`: a yes or no; `person`: an answer to what it asks; `kernel`: one that offers the tool. */
+export type Waits = 'approval' | 'person' | 'kernel'
+
+export function waits(part: ToolPart): Waits | null {
+  if (isOver(part)) return null
+  if (part.state === 'approval-requested') return 'approval'
+  if (part.waitsFor === 'person') return 'person'
+  return part.waitsFor === 'kernel' && !part.started ? 'kernel' : null
+}
+
+/** What the running turn waits for, if it is one that is shown; what a person can do something about comes first. */
+export function waitingCalls(transcript: Transcript | null, turn: string | null): ToolPart[] {
+  const answer = transcript?.turn && transcript.messages.find(({ id }) => id === transcript.turn?.message_id)
+  if (!answer || (turn !== null && !isOfTurn(answer, turn))) return []
+  const calls = [...nested(answer.parts)].filter((part) => part.type === 'dynamic-tool')
+  return (['approval', 'person', 'kernel'] as const).flatMap((kind) => calls.filter((call) => waits(call) === kind))
+}
+
+/** Whether something inside of the call, or itself, waits for the person. */
+export function needsPerson(part: ToolPart): boolean {
+  const calls = [part, ...nested(part.parts ?? [])]
+  return calls.some((call) => call.type === 'dynamic-tool' && ['approval', 'person'].includes(waits(call) ?? ''))
+}
+
+export function nameOf({ title, toolName }: ToolPart): string {
+  return title || toolName
+}
+
+/** One line for whoever does not see the call. */
+export function waitingWords(part: ToolPart): string {
+  switch (waits(part)) {
+    case 'approval':
+      return `${nameOf(part)} waits for your approval`
+    case 'person':
+      if (part.toolName === 'propose_plan') return 'A plan waits for your decision'
+      return part.toolName === 'ask_user' ? 'A question waits for your answer' : `${nameOf(part)} waits for you`
+    default:
+      return `${nameOf(part)} waits for the kernel`
+  }
+}
+
+/** How a call is, in a word or two; `running`: its turn goes on. */
+export function stateWords(part: ToolPart, running: boolean): string {
+  const { state, approval } = part
+  if (state === 'output-denied') return approval?.by ? `denied by ${personName(approval.by)}` : 'denied'
+  if (isOver(part)) return [state === 'output-error' ? 'failed' : 'done', ...duration(part)].join(' · ')
+  if (!running) return 'no result'
+  if (state === 'input-streaming') return 'writing arguments…'
+  const waiting = waits(part)
+  if (waiting === 'approval') return 'waits for your approval'
+  return waiting === null ? 'running…' : waiting === 'kernel' ? 'waits for the kernel' : 'waits for you'
+}
+
+function duration({ started, finishedAt }: ToolPart): string[] {
+  const seconds = started && finishedAt ? (Date.parse(finishedAt) - Date.parse(started.at)) / 1000 : Number.NaN
+  return seconds >= 0 ? [inSeconds(seconds)] : []
+}
+
+export function inSeconds(seconds: number): string {
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+}
+
+export function personName({ name, username }: { name?: string; username: string }): string {
+  return name || username
+}
+
+/** When that is, for somebody who looks now: the day only if it is another one. */
+export function clock(at: string, now = new Date()): string {
+  const date = new Date(at)
+  if (Number.isNaN(date.getTime())) return at
+  const time = date.toLocaleTimeString(undefined, { timeStyle: 'short' })
+  return date.toDateString() === now.toDateString() ? time : `${date.toLocaleDateString()}, ${time}`
+}
+
+/** Arguments in a line; nothing where there are none. */
+export function gist(input: unknown): string {
+  if (typeof input !== 'object' || input === null) return ''
+  const values = Object.entries(input).map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const line = values.join(', ').slice(0, 200)
+  return line.replace(/\s+/g, ' ')
+}
+
+/** Arguments that are read as code, by their name, with the language that they are in if nothing else says it. */
+const LANGUAGES = new Map([
+  ...['code', 'source', 'python', 'cell'].map((name) => [name, 'python'] as const),
+  ...['sql', 'query'].map((name) => [name, 'sql'] as const),
+  ...['command', 'cmd', 'script', 'shell'].map((name) => [name, 'bash'] as const),
+])
+
+export interface Code {
+  name: string
+  language: string
+  text: string
+}
+
+/** Arguments as they are read: what is code, or has several lines, by itself; and the rest. */
+export function split(input: unknown): { code: Code[]; rest: unknown } {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return { code: [], rest: input }
+  const entries = Object.entries(input as Record<string, unknown>)
+  const code: Code[] = []
+  const rest: [string, unknown][] = []
+  for (const [name, value] of entries) {
+    const language = LANGUAGES.get(name.toLowerCase())
+    if (typeof value === 'string' && (language || value.includes('\n'))) code.push({ name, language: language ?? '', text: value })
+    else rest.push([name, value])
+  }
+  const said = rest.find(([name, value]) => name === 'language' && typeof value === 'string')
+  if (said && code.length === 1) {
+    const [only] = code as [Code]
+    return { code: [{ ...only, language: said[1] as string }], rest: some(rest.filter((entry) => entry !== said)) }
+  }
+  return { code, rest: some(rest) }
+}
+
+function some(entries: [string, unknown][]): unknown {
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined
+}
