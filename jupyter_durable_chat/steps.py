@@ -530,12 +530,16 @@ class Steps:
             depth=self._depth + 1,
         )
         said: list[str] = []
+        text = None
         try:
             async with aclosing(steps.run()) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, e.Finish):
                         break
-                    if isinstance(chunk, e.TextDelta):
+                    if isinstance(chunk, e.StartStep | e.TextStart) and chunk.parent_tool_call_id == call_id:
+                        # What it says last is its answer, and not what others say to it.
+                        text, said = getattr(chunk, "id", None), [] if isinstance(chunk, e.StartStep) else said
+                    elif isinstance(chunk, e.TextDelta) and chunk.id == text:
                         said.append(chunk.delta)
                     running.say(chunk)
                     if self._nested_tokens() - before > tokens or sum(map(len, said)) > 8 * tokens:
