@@ -89,8 +89,8 @@ class AskUser(AnsweredTool):
     name = "ask_user"
     description = (
         "Ask the person one to four questions and wait for the answer. Use it when you cannot go on well without a "
-        "choice that is theirs: what is wanted is ambiguous, ways to do it differ in what they bring about, or something "
-        "is missing that only they know. Offer options whenever you can name them, the one you would take first; set "
+        "choice that is theirs: what is wanted is ambiguous, ways differ in what they bring about, or something is "
+        "missing that only they know. Offer options whenever you can name them, the one you would take first; set "
         "free_text when they may want another. Ask what belongs together in one call. Do not ask what you can find out "
         "yourself, nor whether to go on with what was asked for already. The person may decline: go on without, and "
         "say what you assume; or cancel: stop what you were doing and say so."

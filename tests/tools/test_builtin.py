@@ -20,7 +20,7 @@ ASKED = {
     ]
 }
 
-FITS = {"q1": "This", "many": ["A", "B"], "else": "Neither", "free": "Because."}
+FITS = {"1": "This", "many": ["A", "B"], "else": "Neither", "free": "Because."}
 
 
 def test_both_can_be_told_to_a_model() -> None:
@@ -42,7 +42,7 @@ async def test_neither_is_run() -> None:
         ({"questions": [{"question": "?"}] * 5}, r"\['questions'\]"),
         ({"questions": [{"options": []}]}, "'question' is a required property"),
         ({"questions": [{"question": "?", "id": "a"}, {"question": "?", "id": "a"}]}, "Two questions have the id 'a'"),
-        ({"questions": [{"question": "?", "id": "q2"}, {"question": "?"}]}, "Two questions have the id 'q2'"),
+        ({"questions": [{"question": "?", "id": "2"}, {"question": "?"}]}, "Two questions have the id '2'"),
         ("Which?", "do not fit"),
     ],
 )
@@ -55,7 +55,7 @@ def test_questions_that_do_not_fit_are_quoted(arguments: Any, error: str) -> Non
     "answer",
     [
         {"action": "accept", "answers": FITS},
-        {"action": "accept", "answers": {"q1": "That", "many": ["B"]}},
+        {"action": "accept", "answers": {"1": "That", "many": ["B"]}},
         {"action": "decline"},
         {"action": "cancel", "answers": {}},
     ],
@@ -71,11 +71,11 @@ def test_an_answer_that_fits(answer: Any) -> None:
         ("This", "does not fit"),
         ({"action": "maybe"}, "'maybe'"),
         ({"action": "accept", "answers": {}, "more": 1}, "`more`"),
-        ({"action": "decline", "answers": {"q1": "This"}}, "the action is 'decline'"),
-        ({"action": "accept", "answers": {"many": ["A"]}}, "'q1' is not answered"),
+        ({"action": "decline", "answers": {"1": "This"}}, "the action is 'decline'"),
+        ({"action": "accept", "answers": {"many": ["A"]}}, "'1' is not answered"),
         ({"action": "accept", "answers": FITS | {"q9": "x"}}, "no question 'q9'"),
-        ({"action": "accept", "answers": FITS | {"q1": "Other"}}, "one of 'This', 'That', not 'Other'"),
-        ({"action": "accept", "answers": FITS | {"q1": ["This"]}}, "'q1' is to be one of"),
+        ({"action": "accept", "answers": FITS | {"1": "Other"}}, "one of 'This', 'That', not 'Other'"),
+        ({"action": "accept", "answers": FITS | {"1": ["This"]}}, "'1' is to be one of"),
         ({"action": "accept", "answers": FITS | {"many": "A"}}, "'many' is to be a list"),
         ({"action": "accept", "answers": FITS | {"many": []}}, "'many' is to be a list"),
         ({"action": "accept", "answers": FITS | {"many": ["A", "A"]}}, "'many' names an option twice"),
