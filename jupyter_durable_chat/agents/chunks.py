@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from pydantic_ai.messages import (
     ERROR_OUTCOMES,
+    BinaryContent,
     FilePart,
     ModelResponse,
     ModelResponsePart,
@@ -27,6 +28,7 @@ from pydantic_ai.messages import (
     ThinkingPartDelta,
     ToolCallPart,
     ToolCallPartDelta,
+    ToolReturnPart,
     WebCitationSource,
 )
 from pydantic_core import to_jsonable_python
@@ -66,6 +68,10 @@ class Writing:
         self._sources: set[str] = set()
         self._begun = False
 
+    def next(self) -> "Writing":
+        """The response after this one."""
+        return Writing(self._taken)
+
     @property
     def begun(self) -> bool:
         return self._begun
@@ -97,6 +103,23 @@ class Writing:
             if call and not call.over and isinstance(part, ToolCallPart | NativeToolCallPart):
                 metadata = metadata_of(part, response.canonical_system)
                 yield self._available(call, part, metadata) or _unusable(call, part, metadata)
+
+    def result(self, part: ToolReturnPart) -> Iterator[e.Chunk]:
+        """The result of a call that pydantic-ai has run."""
+        call_id = self.known_as(part.tool_call_id)
+        call = next((call for call in self._calls.values() if call.id == call_id), None)
+        if call and not call.over:  # its arguments were no JSON object
+            call.over = True
+            yield e.ToolInputError(
+                tool_call_id=call_id, tool_name=call.name, input=None, error_text=part.model_response_str()
+            )
+        elif part.outcome == "denied":
+            yield e.ToolOutputDenied(tool_call_id=call_id)
+        elif part.outcome in ERROR_OUTCOMES:
+            text = part.model_response_str(wrap_if_error=False)
+            yield e.ToolOutputError(tool_call_id=call_id, error_text=text)
+        else:
+            yield e.ToolOutputAvailable(tool_call_id=call_id, output=_output(part))
 
     def wants_tools(self) -> bool:
         """Whether there is a call that the provider does not run itself."""
@@ -258,6 +281,17 @@ def as_object(arguments: str | Mapping[str, Any] | None) -> dict[str, Any] | Non
 
 def jsonable(value: object) -> Any:
     return to_jsonable_python(value, serialize_unknown=True, bytes_mode="base64")
+
+
+def _output(part: ToolReturnPart) -> Any:
+    """What a tool returned as JSON, with its files as parts."""
+    files = [content for content in part.files if isinstance(content, BinaryContent)]
+    if not files:
+        return jsonable(part.content)
+    text = part.model_response_str()
+    content: Messages = [{"type": "text", "text": text}] if text else []
+    content += [{"type": "file", "mediaType": file.media_type, "url": file.data_uri} for file in files]
+    return {"content": content}
 
 
 def _no_json(constant: str) -> None:
