@@ -71,6 +71,9 @@ TIDY_SECONDS = 60.0
 TIDY_SESSIONS = 100
 """Sessions that one such round compacts, or deletes: it shares the store with everybody."""
 
+SWEEP_SECONDS = 3600.0
+"""Between two looks for files that no session refers to."""
+
 DAY = 24 * 3600.0
 
 
@@ -136,6 +139,7 @@ class Registry:
         self._failing: dict[str, str] = {}
         """What was told of, and why it failed: not every second again."""
         self._tidied = clock()
+        self._swept = 0.0
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -241,6 +245,9 @@ class Registry:
         labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": ""}
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
         await self.log.append(fact.session, [], words=" ".join(text_of(m) for m in transcript.messages))
+        if files := self._terms.attachments:
+            with _disk_errors():
+                await files.fork(session_id, fact.session)
         async with self.acquire(fact.session) as session:
             return session.transcript
 
@@ -258,6 +265,17 @@ class Registry:
             for record in await self.log.read(session_id, transcript.lsn, limit=min(1000, lsn - transcript.lsn)):
                 transcript.apply(e.decode(e.number(*record)))
         return transcript
+
+    async def delete(self, session_id: str) -> None:
+        """Stop what runs and remove the session and its files for good; every reader is told."""
+        async with self.acquire(session_id) as session:
+            await session.delete()
+        await self._forget_files(session_id)
+
+    async def _forget_files(self, session_id: str) -> None:
+        if files := self._terms.attachments:
+            with self._by_itself(f"Removing the files of session {session_id}"):
+                await files.forget(session_id)
 
     async def sessions(
         self, *, notebook: str | None, status: str | None, search: str | None, before: str | None, limit: int
@@ -370,6 +388,8 @@ class Registry:
             await self._compact()
         with self._by_itself("Deleting what is old"):
             await self._delete()
+        with self._by_itself("Removing files that nobody refers to"):
+            await self._sweep()
 
     async def _compact(self) -> None:
         if days := self._retention.compact_after_days:
@@ -388,7 +408,21 @@ class Registry:
                 # Not what somebody has used since this round began.
                 with self._by_itself(f"Deleting session {head.stream}"), contextlib.suppress(Conflict):
                     await self.log.delete(head.stream, after=head.lsn)
+                    await self._forget_files(head.stream)
                     logger.info("Session %s is deleted, as the retention settings say", head.stream)
+
+    async def _sweep(self) -> None:
+        """Files of sessions that were deleted while something went wrong; once an hour is enough."""
+        files, now = self._terms.attachments, self._clock()
+        if files is None or now < self._swept + SWEEP_SECONDS:
+            return
+        self._swept = now
+        live: set[str] = set()
+        last = None
+        while page := await self.log.streams(before=last, limit=1000):
+            live |= {head.stream for head in page}
+            last = page[-1].stream
+        await files.sweep(live)
 
     async def _older_than(self, days: float, labels: dict[str, str]) -> list[Head]:
         return await self.log.streams(labels=labels, updated_before=self._clock() - days * DAY, limit=TIDY_SESSIONS)
@@ -409,6 +443,15 @@ class Registry:
         self._leases[lease.stream] = lease, since if known == lease else now
         patience = UNRENEWED_SECONDS if lease.until <= self._clock() else self._lease_seconds
         return known == lease and now - since >= patience
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """What the disk refuses is told as what the store refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise LogUnavailable(f"The files of this chat cannot be stored: {error.strerror}.") from error
 
 
 def _why(error: Exception) -> str:

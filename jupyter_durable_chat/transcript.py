@@ -47,7 +47,7 @@ class Transcript:
         self.agent: str | None = None
         self.model: str | None = None
         self.effort: str | None = None
-        self.mode: str | None = None
+        self.mode: events.Mode | None = None
         self.budget: JSON | None = None
         self.muted = False
         self.status = "idle"

@@ -14,6 +14,7 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.commands import Message, new_id
 from jupyter_durable_chat.log import Log, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.log.sqlite import SqliteLog
@@ -404,3 +405,15 @@ async def test_a_store_that_fails_in_an_unknown_way_stops_nothing(
         with pytest.raises(LogUnavailable, match="RuntimeError"):
             await created(registry)
     assert "test_registry.py" in caplog.text and "sk-secret" not in caplog.text
+
+
+async def test_a_fork_keeps_the_files_of_a_session_that_is_deleted(world: World, tmp_path: Path) -> None:
+    files = Attachments(tmp_path / "files", max_bytes=100)
+    async with world.server(attachments=files) as registry:
+        session_id = await created(registry)
+        name = await files.put(session_id, b"figure")
+        fork = await registry.fork(session_id, None, None)
+        await registry.delete(session_id)
+        assert await files.get(fork.id, name) == b"figure" and not await files.has(session_id, name)
+        await registry.delete(fork.id)
+        assert not list((tmp_path / "files" / "all").iterdir())

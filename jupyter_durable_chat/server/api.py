@@ -186,8 +186,7 @@ class OneSession(ChatHandler):
 
     @route
     async def delete(self, session_id: str) -> None:
-        async with self.registry.acquire(session_id) as session:
-            await session.delete()
+        await self.registry.delete(session_id)
         self.set_status(204)
         self.finish()
 
