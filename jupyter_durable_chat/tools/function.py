@@ -49,13 +49,20 @@ def tool(**options: Unpack[Options]) -> Callable[[F], F]:
 class FunctionTool(Tool):
     """A function that a model may call. Raises `ValueError` when it cannot be told to a model.
 
-    The default approval is `never`: whoever configures the server named this function. A parameter annotated with
+    The default approval is `never`, for whoever configures the server names its functions. A parameter annotated with
     `Context` is not the model's; in a function that is no coroutine function, the context can only show progress and
     log. A result that is not JSON is told as its `str()`; bytes and pictures are refused.
     """
 
-    def __init__(self, function: Callable[..., Any], *, origin: str = "", **options: Unpack[Options]) -> None:
-        _describe(self, function, origin, options)
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        origin: str = "",
+        default_approval: Approval = "never",
+        **options: Unpack[Options],
+    ) -> None:
+        _describe(self, function, origin, options, default_approval)
         self._function = function
 
     async def call(self, arguments: dict[str, Any], context: Context) -> Any:
@@ -74,7 +81,7 @@ class TwoPhaseFunction(TwoPhaseTool):
         origin: str = "",
         **options: Unpack[Options],
     ) -> None:
-        _describe(self, first, origin, options)
+        _describe(self, first, origin, options, "never")
         self._first = first
         self._finish = finish
 
@@ -89,11 +96,11 @@ class TwoPhaseFunction(TwoPhaseTool):
         return _told(self.name, await _run(self.name, finish, {}, context))
 
 
-def _describe(tool: Tool, function: Callable[..., Any], origin: str, options: Options) -> None:
+def _describe(tool: Tool, function: Callable[..., Any], origin: str, options: Options, approval: Approval) -> None:
     marked = getattr(getattr(function, "__func__", function), MARK, {})
     chosen = cast("Options", {**marked, **options})
     tool.name, tool.description, tool.parameters = schema_of(function, name=chosen.get("name"), context=Context)
-    tool.approval = chosen.get("approval", "never")
+    tool.approval = chosen.get("approval", approval)
     tool.read_only = chosen.get("read_only", False)
     tool.idempotent = chosen.get("idempotent", False)
     tool.timeout = chosen.get("timeout")
