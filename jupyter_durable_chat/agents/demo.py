@@ -4,7 +4,9 @@ What it says is true, its code runs and its sums are right, because it is the fi
 """
 
 import asyncio
+import json
 import re
+import secrets
 import statistics
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -14,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents import Agent, Request
+from jupyter_durable_chat.agents import Agent, Request, ToolSpec
 
 
 class Topic(Struct, frozen=True):
@@ -286,6 +288,11 @@ MOST_ROWS = 4
 
 QUOTED_CHARACTERS = 100
 
+RESULT_CHARACTERS = 1000
+
+USE = re.compile(r"^[ \t]*(then[ \t]+)?use[ \t]+`?([\w.-]+)`?[ \t]*(\{.*)?$", re.MULTILINE | re.IGNORECASE)
+"""A line that asks for a call. All of them are made at once, but `then` begins a step of its own."""
+
 
 class DemoAgent(Agent):
     name = "demo"
@@ -298,7 +305,15 @@ class DemoAgent(Agent):
         self._sleep = sleep
 
     async def run(self, request: Request) -> AsyncGenerator[e.Chunk]:
-        thought, answer = compose(request.messages, self._rate)
+        """A line `use NAME {json}` of the question calls that tool, and so do the words of its name."""
+        if asked := wanted(request.messages, request.tools):
+            for chunk in _calls(asked, request.messages):
+                yield chunk
+            return
+        if told := _results(request.messages):
+            thought, answer = "", told
+        else:
+            thought, answer = compose(request.messages, self._rate)
         if begun := _begun(request.messages):
             thought, answer = "", answer.removeprefix(begun)
         thinking, writing = list(tokens(thought)), list(tokens(answer))
@@ -314,9 +329,14 @@ class DemoAgent(Agent):
             await self._sleep(1 / self._rate)
         yield e.TextEnd(id="text")
         yield e.FinishStep()
-        asked = sum(1 for message in request.messages for _ in tokens(_text(message)))
-        usage = e.Usage(asked, len(thinking) + len(writing), reasoning_tokens=len(thinking))
-        yield e.Finish(finish_reason="stop", message_metadata={"usage": msgspec.to_builtins(usage)})
+        yield e.Finish(
+            finish_reason="stop", message_metadata=_usage(request.messages, len(thinking) + len(writing), len(thinking))
+        )
+
+
+def _usage(messages: Sequence[dict[str, Any]], written: int, thought: int = 0) -> dict[str, Any]:
+    asked = sum(1 for message in messages for _ in tokens(_text(message)))
+    return {"usage": msgspec.to_builtins(e.Usage(asked, written, reasoning_tokens=thought))}
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -334,8 +354,117 @@ def compose(messages: Sequence[dict[str, Any]], rate: float) -> tuple[str, str]:
 
 
 def _begun(messages: Sequence[dict[str, Any]]) -> str:
-    """What there is already of the answer that is asked for."""
-    return _text(messages[-1]) if messages[-1]["role"] == "assistant" else ""
+    """What there is already of the answer that is asked for; after calls, of what is said about them."""
+    parts = _answer(messages)
+    last = max((i for i, part in enumerate(parts) if part.get("type") == "dynamic-tool"), default=-1)
+    return _text({"parts": parts[last + 1 :]})
+
+
+def _answer(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of the answer that is to be gone on with."""
+    return messages[-1]["parts"] if messages[-1]["role"] == "assistant" else []
+
+
+class Wanted(Struct, frozen=True):
+    """A call that a question asks for, with its arguments as JSON."""
+
+    name: str
+    arguments: str
+
+
+def wanted(messages: Sequence[dict[str, Any]], tools: Sequence[ToolSpec]) -> list[Wanted]:
+    """The calls of the next step; none when all that were asked for were made."""
+    names = {spec.name: spec for spec in tools}
+    question = next((_text(message) for message in reversed(messages) if message["role"] == "user"), "")
+    rounds: list[list[Wanted]] = []
+    for then, name, arguments in USE.findall(question):
+        if name in names:
+            if then or not rounds:
+                rounds.append([])
+            rounds[-1].append(Wanted(name, arguments.strip() or "{}"))
+    if not rounds:
+        rounds = [[call] for spec in tools if (call := _by_its_words(question, spec))][:1]
+    made = _rounds(_answer(messages))
+    return rounds[made] if made < len(rounds) else []
+
+
+def _rounds(parts: Sequence[dict[str, Any]]) -> int:
+    """How many steps of an answer have calls."""
+    with_calls: set[int] = set()
+    step = 0
+    for part in parts:
+        step += part.get("type") == "step-start"
+        if part.get("type") == "dynamic-tool":
+            with_calls.add(step)
+    return len(with_calls)
+
+
+def _by_its_words(question: str, spec: ToolSpec) -> Wanted | None:
+    """A call of this tool, if the question has every word of its name and, in backticks, every argument it needs."""
+    said = set(re.findall(r"[a-z0-9]+", question.lower()))
+    words = re.findall(r"[a-z0-9]+", spec.name.lower())
+    if len(words) < 2 or not said.issuperset(words):
+        return None
+    given = iter(re.findall(r"`([^`\n]+)`", question))
+    properties = spec.parameters.get("properties", {})
+    arguments: dict[str, str] = {}
+    for name in spec.parameters.get("required", []):
+        value = next(given, None)
+        if value is None or properties.get(name, {}).get("type") != "string":
+            return None
+        arguments[name] = value
+    return Wanted(spec.name, json.dumps(arguments))
+
+
+def _calls(asked: Sequence[Wanted], messages: Sequence[dict[str, Any]]) -> Iterator[e.Chunk]:
+    yield e.StartStep()
+    for call in asked:
+        call_id = f"call_{secrets.token_hex(12)}"
+        yield e.ToolInputStart(tool_call_id=call_id, tool_name=call.name)
+        yield e.ToolInputDelta(tool_call_id=call_id, input_text_delta=call.arguments)
+        try:
+            arguments = json.loads(call.arguments)
+        except ValueError:
+            said = f"The arguments of {call.name} are no JSON object."
+            yield e.ToolInputError(tool_call_id=call_id, tool_name=call.name, input=call.arguments, error_text=said)
+        else:
+            yield e.ToolInputAvailable(tool_call_id=call_id, tool_name=call.name, input=arguments)
+    yield e.FinishStep()
+    written = sum(1 for call in asked for _ in tokens(call.name + call.arguments))
+    yield e.Finish(finish_reason="tool-calls", message_metadata=_usage(messages, written))
+
+
+def _results(messages: Sequence[dict[str, Any]]) -> str:
+    """What to say about the calls of the answer so far; empty when there are none."""
+    calls = [part for part in _answer(messages) if part.get("type") == "dynamic-tool"]
+    return "\n\n".join(_told(call) for call in calls) + CLOSING if calls else ""
+
+
+def _told(call: dict[str, Any]) -> str:
+    name = f"`{call['toolName']}`"
+    if call["state"] == "output-denied":
+        reason = (call.get("approval") or {}).get("reason")
+        return f"{name} was not allowed{f': {_quoted(reason)}' if reason else '.'}"
+    if call["state"] != "output-available":
+        return f"{name} failed: {_quoted(str(call.get('errorText') or 'there is no result'))}"
+    output = call.get("output")
+    items = output["content"] if isinstance(output, dict) and isinstance(output.get("content"), list) else [output]
+    return "\n\n".join([f"{name} returned:", *map(_shown, items)])
+
+
+def _shown(item: Any) -> str:
+    """A result as Markdown: pictures by name, text and data as they are."""
+    match item:
+        case {"type": "file"}:
+            return f"a file, *{_quoted(str(item.get('filename') or item.get('mediaType')))}*"
+        case {"type": "text", "text": str(text)} | str(text):
+            language = ""
+        case _:
+            text, language = json.dumps(item, indent=2, ensure_ascii=False), "json"
+    if len(text) > RESULT_CHARACTERS:
+        text = text[:RESULT_CHARACTERS] + "…"
+    fence = "`" * max(3, *(len(found) + 1 for found in re.findall("`+", text)), 3)
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _text(message: dict[str, Any]) -> str:

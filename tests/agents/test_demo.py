@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents import Request
+from jupyter_durable_chat.agents import Request, ToolSpec
 from jupyter_durable_chat.agents.demo import (
     DATA,
     GREETING,
@@ -19,7 +19,7 @@ from jupyter_durable_chat.agents.demo import (
     Topic,
     tokens,
 )
-from tests.agents.asking import ask, assistant, finish, kinds, reasoning, text, user
+from tests.agents.asking import ask, assistant, finish, folded, kinds, reasoning, text, user
 
 QUESTIONS = {
     "Explain df": DATA,
@@ -191,3 +191,78 @@ async def test_a_hostile_question_stays_a_quotation() -> None:
     assert not re.search(r"(?<!\\)[<`|$\]*]", said.splitlines()[0])
     assert "\\[" not in said.splitlines()[0], "that begins a formula"
     assert not said.splitlines()[1]
+
+
+# Tools
+
+LOOK = ToolSpec("look_at", "", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
+LIST = ToolSpec("list_variables", "", {"type": "object", "properties": {}})
+TOOLS = [LOOK, LIST]
+
+
+async def called(question: str | list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    chunks = await ask(DemoAgent(sleep=at_once), question, tools=TOOLS)
+    return [(chunk.tool_name, chunk.input) for chunk in chunks if isinstance(chunk, e.ToolInputAvailable)]
+
+
+@pytest.mark.parametrize(
+    ("question", "calls"),
+    [
+        ('use look_at {"name": "df"}\nuse list_variables', [("look_at", {"name": "df"}), ("list_variables", {})]),
+        ("Please list my variables", [("list_variables", {})]),
+        ("Have a look at `df`", [("look_at", {"name": "df"})]),
+        ("Have a look at it", []),
+        ("use another {}", []),
+        ("What can I use?", []),
+    ],
+)
+async def test_tools_are_called_by_a_line_or_by_the_words_of_their_name(question: str, calls: list[Any]) -> None:
+    assert await called(question) == calls
+
+
+async def test_without_tools_a_line_that_asks_for_one_is_a_question() -> None:
+    assert text(await answer("use list_variables")).startswith("> use list")
+
+
+async def test_calls_end_a_step_and_their_results_are_quoted_in_the_next() -> None:
+    agent = DemoAgent(sleep=at_once)
+    question = 'use look_at {"name": "df"}\nuse list_variables\nuse look_at {"name": "x"}\nuse look_at {"name":'
+    first = await ask(agent, question, tools=TOOLS)
+
+    last = finish(first)
+    assert last and last.finish_reason == "tool-calls" and not text(first)
+    ids = [chunk.tool_call_id for chunk in first if isinstance(chunk, e.ToolInputAvailable)]
+    assert len(set(ids)) == 3
+    picture = {"type": "file", "mediaType": "image/png", "url": "attachment:a", "filename": "figure.png"}
+    results = (
+        e.ToolOutputAvailable(tool_call_id=ids[0], output={"content": [{"type": "text", "text": "3 rows"}, picture]}),
+        e.ToolOutputError(tool_call_id=ids[1], error_text="No kernel."),
+        e.ToolOutputAvailable(tool_call_id=ids[2], output={"kg": 7}),
+    )
+    done = folded(first, *results)
+    second = await ask(agent, [user(question), done], tools=TOOLS)
+
+    said = text(second)
+    for quoted in (
+        "```\n3 rows\n```",
+        "*figure.png*",
+        "`list_variables` failed: No kernel.",
+        '"kg": 7',
+        "no JSON object",
+    ):
+        assert quoted in said
+    last = finish(second)
+    assert last and last.finish_reason == "stop"
+
+    done["parts"] += [{"type": "step-start"}, {"type": "text", "text": said[:20], "state": "done"}]
+    assert said[:20] + text(await ask(agent, [user(question), done], tools=TOOLS)) == said
+
+
+async def test_then_begins_another_step() -> None:
+    question = 'use list_variables\nthen use look_at {"name": "df"}'
+    first = await ask(DemoAgent(sleep=at_once), question, tools=TOOLS)
+    (call,) = [chunk for chunk in first if isinstance(chunk, e.ToolInputAvailable)]
+    done = folded(first, e.ToolOutputAvailable(tool_call_id=call.tool_call_id, output="df"))
+
+    assert call.tool_name == "list_variables"
+    assert await called([user(question), done]) == [("look_at", {"name": "df"})]
