@@ -141,7 +141,15 @@ def _part(part: JSON, role: str, format: Format) -> str:
         case "file":
             name = part.get("filename") or part["mediaType"]
             return format.file(name, part["url"]) or format.aside(f"file: {name}")
+        case "data-cell" | "data-variable":
+            return format.aside(f"attached: {_label(part.get('data'))}")
     return ""
+
+
+def _label(data: object) -> str:
+    """What an attached cell or variable is called."""
+    label = data.get("label") if isinstance(data, dict) else None
+    return label if isinstance(label, str) and label else "without a name"
 
 
 WEB = re.compile(r"https?://[^\x00-\x20<>\x7f-\x9f]+")

@@ -22,16 +22,26 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
   return (
     <div class="jdc-approval" data-approval-id={id} role="group" aria-label={`Approval of ${name}`}>
       <div class="jdc-approval-words">
-        <b>Allow {name} to run?</b>
+        <b>Allow {name}?</b>
         {scope === 'session' && <span> Then it may run again in this chat without being asked for.</span>}
-        {deadline && <span> Denied by itself if nobody answers until {clock(deadline)}.</span>}
+        {deadline && <span> Without an answer by {clock(deadline)}, it is denied.</span>}
       </div>
       {actions && (
         <div class="jdc-approval-actions">
-          <button type="button" class="jdc-approve jdc-button jdc-primary" disabled={said} onClick={(event) => void say(true, event.currentTarget)}>
+          <button
+            type="button"
+            class="jdc-approve jdc-button jdc-primary"
+            disabled={said}
+            onClick={(event) => void say(true, event.currentTarget)}
+          >
             <Icon name="check" /> {scope === 'session' ? 'Allow for this chat' : 'Allow'}
           </button>
-          <button type="button" class="jdc-deny jdc-button" disabled={said} onClick={(event) => void say(false, event.currentTarget)}>
+          <button
+            type="button"
+            class="jdc-deny jdc-button"
+            disabled={said}
+            onClick={(event) => void say(false, event.currentTarget)}
+          >
             <Icon name="cross" /> Deny
           </button>
           <input

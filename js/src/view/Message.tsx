@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { canContinue, isOver, type Metadata, type Part, type UIMessage } from '../transcript'
-import { inSeconds } from './calls'
+import { inSeconds, waits } from './calls'
 import { copyText } from './clipboard'
 import { Editor, useEditing } from './Editor'
 import { Icon } from './Icon'
@@ -205,7 +205,7 @@ function isWaiting(parts: Part[]): boolean {
   const last = parts.at(-1)
   if (!last) return true
   if (last.type === 'text' || last.type === 'reasoning') return last.state !== 'streaming' || !last.text
-  return last.type !== 'dynamic-tool' || isOver(last)
+  return (last.type !== 'dynamic-tool' || isOver(last)) && !parts.some((part) => part.type === 'dynamic-tool' && waits(part))
 }
 
 function Waiting({ live }: { live: boolean }) {
@@ -288,7 +288,10 @@ function Facts({ message: { parts, metadata }, children }: { message: UIMessage;
     seconds >= 0 ? inSeconds(seconds) : '',
   ]
   const details = Object.entries(tokens).map(([kind, count]) => `${count.toLocaleString()} ${kind.replaceAll('_', ' ')}`)
-  if (context) details.push(`${context.tokens.toLocaleString()} tokens in the context${context.window ? ` of ${context.window.toLocaleString()}` : ''}`)
+  if (context) {
+    const window = context.window ? ` of ${context.window.toLocaleString()}` : ''
+    details.push(`${context.tokens.toLocaleString()}${window} tokens in the context`)
+  }
   return (
     <footer class="jdc-facts" title={[end && new Date(end).toLocaleString(), ...details].filter(Boolean).join('\n')}>
       {texts.length > 0 && <CopyAnswer text={texts.join('\n\n')} />}
@@ -300,7 +303,8 @@ function Facts({ message: { parts, metadata }, children }: { message: UIMessage;
 
 /** So that something that is not free never looks free. */
 function dollars(cost: number): string {
-  return cost > 0 && cost < 0.0001 ? '< $0.0001' : `$${cost.toFixed(cost < 0.1 ? 4 : 2)}`
+  if (cost === 0) return '$0'
+  return cost < 0.0001 ? '< $0.0001' : `$${cost.toFixed(cost < 0.1 ? 4 : 2)}`
 }
 
 function CopyAnswer({ text }: { text: string }) {

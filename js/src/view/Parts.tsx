@@ -8,6 +8,7 @@ import { Icon } from './Icon'
 import { memo } from './memo'
 import { Entries } from './Plan'
 import { linkAttributes, outsideUrl } from './sanitize'
+import { labelOf } from './static'
 import { Text } from './Text'
 import { Tool } from './Tool'
 
@@ -60,11 +61,10 @@ function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {
 }
 
 /** A cell or a variable that was attached: its label, and on demand its text. */
-function Snippet({ part: { type, data } }: { part: DataPart }) {
-  const { label, text } = (data ?? {}) as { label?: unknown; text?: unknown }
-  const kind = type === 'data-cell' ? 'cell' : 'variable'
+function Snippet({ part: { data } }: { part: DataPart }) {
+  const { text } = (data ?? {}) as { text?: unknown }
   return (
-    <Fold class="jdc-snippet" summary={<span>{typeof label === 'string' && label ? label : kind}</span>}>
+    <Fold class="jdc-snippet" summary={<span>{labelOf(data)}</span>}>
       {() => <pre dir="auto">{typeof text === 'string' ? text : ''}</pre>}
     </Fold>
   )

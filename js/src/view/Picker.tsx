@@ -85,7 +85,8 @@ export function Choices({ label, chosen, pick, close }: ChoicesProps) {
   }, [actions])
   const known = agents !== null
   useLayoutEffect(() => {
-    const wanted = element.current?.querySelector<HTMLElement>('[aria-pressed="true"]:enabled') ?? element.current?.querySelector<HTMLElement>('button:enabled')
+    const find = (selector: string) => element.current?.querySelector<HTMLElement>(selector)
+    const wanted = find('[aria-pressed="true"]:enabled') ?? find('button:enabled')
     wanted?.focus({ preventScroll: true })
     element.current?.scrollIntoView({ block: 'nearest' })
   }, [known])
@@ -108,7 +109,13 @@ export function Choices({ label, chosen, pick, close }: ChoicesProps) {
       {agents && (
         <ul>
           {agents.agents.map((agent) => (
-            <AgentRow key={agent.name} agent={agent} isDefault={agent.name === agents.default} now={now === agent.name ? chosen : null} pick={pick} />
+            <AgentRow
+              key={agent.name}
+              agent={agent}
+              isDefault={agent.name === agents.default}
+              now={now === agent.name ? chosen : null}
+              pick={pick}
+            />
           ))}
         </ul>
       )}
@@ -142,7 +149,9 @@ function AgentRow({ agent, isDefault, now, pick }: AgentRowProps) {
   return (
     <li data-agent={name}>
       <Option on={now !== null && now.model === null} label={name} disabled={!available} pick={() => choose(null)} strong />
-      <span class="jdc-choice-words">{available ? [isDefault ? 'default' : '', description].filter(Boolean).join(' · ') : why || 'not available now'}</span>
+      <span class="jdc-choice-words">
+        {available ? [isDefault ? 'default' : '', description].filter(Boolean).join(' · ') : why || 'not available now'}
+      </span>
       {available && models.length > 0 && (
         <span class="jdc-models" role="group" aria-label={`Models of ${name}`}>
           {models.map((model) => (

@@ -44,7 +44,7 @@ export function PlanCard({ part, plan, running }: { part: ToolPart; plan: Plan; 
           <>
             <Icon name="plan" />
             <span class="jdc-tool-title">{plan.title ? `Plan: ${plan.title}` : 'Plan'}</span>
-            <span class="jdc-tool-state">
+            <span class="jdc-tool-state" data-waits={asks ? 'person' : ''}>
               {asks ? 'waits for your decision' : became}
               {decided && <Icon name={output['decision'] === 'cancel' ? 'cross' : 'check'} />}
             </span>

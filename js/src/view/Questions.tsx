@@ -115,7 +115,7 @@ function Form({ part, questions }: Omit<Props, 'running'>) {
               Back
             </button>
           )}
-          <button type="submit" class={last ? 'jdc-answer jdc-button jdc-primary' : 'jdc-next jdc-button jdc-primary'} disabled={said}>
+          <button type="submit" class={`${last ? 'jdc-answer' : 'jdc-next'} jdc-button jdc-primary`} disabled={said}>
             {last ? 'Send' : 'Next'}
           </button>
           <span class="jdc-space" />
@@ -143,6 +143,8 @@ function Form({ part, questions }: Omit<Props, 'running'>) {
   )
 }
 
+const ELSE = 'Something else'
+
 interface FieldProps {
   question: Question
   /** Which of how many it is; nothing when it is the only one. */
@@ -162,7 +164,8 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
   const writes = options.length === 0 || (freeText && !isYesOrNo)
   const choose = (label: string, on: boolean) => {
     if (!multiple) return change({ chosen: [label], text: '' })
-    change({ ...draft, chosen: options.map((option) => option.label).filter((one) => (one === label ? on : draft.chosen.includes(one))) })
+    const labels = options.map((option) => option.label)
+    change({ ...draft, chosen: labels.filter((one) => (one === label ? on : draft.chosen.includes(one))) })
   }
   const write = (text: string) => change({ chosen: multiple || !text ? draft.chosen : [], text })
   return (
@@ -196,7 +199,16 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
           </span>
         </label>
       ))}
-      {writes && <Written kind={kind} label={options.length > 0 ? 'Something else' : question.question} text={draft.text} disabled={disabled} write={write} submit={submit} />}
+      {writes && (
+        <Written
+          kind={options.length > 0 ? 'text' : kind}
+          label={options.length > 0 ? ELSE : question.question}
+          text={draft.text}
+          disabled={disabled}
+          write={write}
+          submit={submit}
+        />
+      )}
       {problem && (
         <p id={`${id}-problem`} class="jdc-question-problem" role="alert">
           {problem}
@@ -239,7 +251,7 @@ function Written({ kind, label, text, disabled, write, submit }: WrittenProps) {
       rows={1}
       value={text}
       aria-label={label}
-      placeholder={label === 'Something else' ? label : 'Your answer'}
+      placeholder={label === ELSE ? label : 'Your answer'}
       dir="auto"
       disabled={disabled}
       onInput={(event) => write(event.currentTarget.value)}
@@ -279,7 +291,9 @@ function Answered({ part, questions, running }: Props) {
         </div>
       ))}
       {!answers && (
-        <p class="jdc-tool-note">{became ?? (part.errorText ? `Not answered: ${part.errorText}` : running ? 'On its way…' : 'Not answered')}</p>
+        <p class="jdc-tool-note">
+          {became ?? (part.errorText ? `Not answered: ${part.errorText}` : running ? 'On its way…' : 'Not answered')}
+        </p>
       )}
     </div>
   )

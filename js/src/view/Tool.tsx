@@ -110,7 +110,8 @@ function Going({ part }: { part: ToolPart }) {
     if (!actions) return null
     return (
       <p class="jdc-tool-note">
-        It goes on as soon as a kernel takes it. If the kernel was restarted, run the cell that offers <code>{part.toolName}</code> again.
+        It goes on as soon as a kernel takes it. If the kernel was restarted, run the cell that offers{' '}
+        <code>{part.toolName}</code> again.
       </p>
     )
   }

@@ -40,7 +40,7 @@ export function questionsOf(input: unknown): Question[] {
     const { id, header, question, options, multiple, free_text, required, kind } = asked
     return {
       // The server calls one without an id by its place, too.
-      id: text(id) || `q${index + 1}`,
+      id: text(id) || String(index + 1),
       header: text(header),
       question: question as string,
       options: Array.isArray(options) ? options.flatMap(optionOf) : [],

@@ -79,9 +79,9 @@ export function clock(at: string, now = new Date()): string {
 /** Arguments in a line; nothing where there are none. */
 export function gist(input: unknown): string {
   if (typeof input !== 'object' || input === null) return ''
-  const values = Object.entries(input).map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  const line = values.join(', ').slice(0, 200)
-  return line.replace(/\s+/g, ' ')
+  const words = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+  const line = Object.entries(input).map(([name, value]) => `${name}: ${words(value).slice(0, 200)}`)
+  return line.join(', ').slice(0, 200).replace(/\s+/g, ' ')
 }
 
 /** Arguments that are read as code, by their name, with the language that they are in if nothing else says it. */
@@ -104,8 +104,8 @@ export function split(input: unknown): { code: Code[]; rest: unknown } {
   const code: Code[] = []
   const rest: [string, unknown][] = []
   for (const [name, value] of entries) {
-    const language = LANGUAGES.get(name.toLowerCase())
-    if (typeof value === 'string' && (language || value.includes('\n'))) code.push({ name, language: language ?? '', text: value })
+    const language = LANGUAGES.get(name.toLowerCase()) ?? ''
+    if (typeof value === 'string' && (language || value.includes('\n'))) code.push({ name, language, text: value })
     else rest.push([name, value])
   }
   const said = rest.find(([name, value]) => name === 'language' && typeof value === 'string')

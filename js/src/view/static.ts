@@ -129,9 +129,18 @@ export function asideOf(part: Part): string {
       return `source: ${part.title}`
     case 'file':
       return `file: ${part.filename || part.mediaType}`
+    case 'data-cell':
+    case 'data-variable':
+      return `attached: ${labelOf(part.data)}`
     default:
       return ''
   }
+}
+
+/** What an attached cell or variable is called. */
+export function labelOf(data: unknown): string {
+  const label = typeof data === 'object' && data !== null && 'label' in data ? data.label : ''
+  return typeof label === 'string' && label ? label : 'without a name'
 }
 
 const WEB = /^https?:\/\/[^\x00-\x20<>\x7f-\x9f]+$/

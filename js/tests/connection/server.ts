@@ -21,7 +21,13 @@ interface Body {
   model?: string
   text?: string
   turn_id?: string
+  approved?: boolean
+  reason?: string
+  output?: unknown
+  parts?: unknown[]
 }
+
+const AGENTS = { default: 'demo', agents: [{ name: 'demo', description: '', models: [], efforts: [], available: true, why: null }] }
 
 interface Reader {
   response: ServerResponse
@@ -40,6 +46,8 @@ export class ChatServer {
   cutAfter: (reader: Reader) => number = () => Infinity
   /** Whether a message that is sent waits for its turn. */
   queues = false
+  /** What was uploaded, by its address, as the request said it. */
+  readonly files = new Map<string, { bytes: Buffer; mediaType: string }>()
   readonly #attempts = new Map<string, number>()
   readonly #sessions = new Map<string, WireEvent[]>()
   readonly #server: Server
@@ -132,15 +140,17 @@ export class ChatServer {
     this.requests.push({ method, path, query: url.searchParams, xsrf: String(headers['x-xsrftoken'] ?? '') })
     if (this.answer(request, response, url)) return
     if (path === '/events') return this.#stream(response, url.searchParams.getAll('after'))
+    if (path === '/agents') return reply(response, 200, AGENTS)
     const [, session = '', command = ''] = /^\/sessions\/([^/]+)\/?(.*)$/.exec(path) ?? []
     if (!this.#sessions.has(session)) {
       return reply(response, 404, { message: `There is no session '${session}'.`, code: 'unknown-session' })
     }
-    if (command === '') return reply(response, 200, fold(emptyTranscript(), this.events(session)))
+    if (command === '' && method === 'GET') return reply(response, 200, fold(emptyTranscript(), this.events(session)))
+    if (command.startsWith('attachments')) return void this.#attachment(request, response, url)
     const body = JSON.parse((await request.toArray()).join('') || '{}') as Body
     const { client_id } = body
     const known = client_id && this.events(session).some((event) => 'client_id' in event && event.client_id === client_id)
-    const [name = '', message_id = ''] = command.split('/')
+    const [name = '', message_id = ''] = command.split('/').map(decodeURIComponent)
     const waits = fold(emptyTranscript(), this.events(session)).queue.some(({ id }) => id === message_id)
     if (`${method} ${name}` === 'PATCH queue' && message_id && !waits) {
       return reply(response, 409, { message: `Message ${message_id} does not wait any more.`, code: 'not-waiting' })
@@ -152,7 +162,9 @@ export class ChatServer {
 
   /** What each command adds to the log. A message starts no turn. */
   #facts(body: Body, message_id: string): Record<string, Record<string, unknown>> {
-    const said = { message_id: `m_${body.client_id}`, client_id: body.client_id, text: body.text }
+    const { parts } = body
+    const said = { message_id: `m_${body.client_id}`, client_id: body.client_id, text: body.text, ...(parts ? { parts } : {}) }
+    const running = { turn: 't_1' }
     const turn = `t_${body.client_id}`
     const started = { type: 'turn-started', turn, client_id: body.client_id, agent: 'demo', user_message_id: 'm_1' }
     return {
@@ -167,8 +179,32 @@ export class ChatServer {
       'PATCH queue': { type: 'queue-reordered', message_ids: body.message_ids },
       'POST queue/ID': { type: 'queue-resumed' },
       'PATCH queue/ID': { type: 'queue-edited', message_id, text: body.text },
+      'PATCH ': { ...body, type: 'session-updated' },
+      'POST approvals/ID': {
+        ...running,
+        type: 'approval-answered',
+        approval_id: message_id,
+        tool_call_id: 'c/1',
+        approved: body.approved,
+        ...(body.reason ? { reason: body.reason } : {}),
+      },
+      'POST tools/ID': { ...running, type: 'tool-output-available', toolCallId: message_id, output: body.output },
       'DELETE queue/ID': { type: 'message-dequeued', message_id, reason: 'removed' },
     }
+  }
+
+  async #attachment(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const hash = 'ab'.repeat(32)
+    if (request.method === 'POST') {
+      const mediaType = String(request.headers['content-type'])
+      const bytes = Buffer.concat((await request.toArray()) as Buffer[])
+      this.files.set(hash, { bytes, mediaType })
+      return reply(response, 201, { url: `attachment:${hash}`, mediaType, filename: url.searchParams.get('filename'), size: bytes.length })
+    }
+    const file = this.files.get(url.pathname.split('/').at(-1) ?? '')
+    if (!file) return reply(response, 404, { message: 'There is no such attachment.', code: 'unknown-attachment' })
+    response.writeHead(200, { 'Content-Type': file.mediaType })
+    response.end(file.bytes)
   }
 
   #stream(response: ServerResponse, after: string[]): void {

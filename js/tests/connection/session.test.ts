@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import type { Handle } from '../../src/connection/connection'
 import type { Session } from '../../src/connection/session'
-import { emptyTranscript, fold, type TextPart, type Transcript, type UIMessage, versions } from '../../src/transcript'
+import { emptyTranscript, fold, type TextPart, type ToolPart, type Transcript, type UIMessage, versions } from '../../src/transcript'
 import { Browser, show, text } from './page'
 import { ChatServer, MAX_FOLLOWED, reply } from './server'
 import { until } from './until'
@@ -510,3 +510,112 @@ function losesTheFirstAnswer(): ChatServer['answer'] {
     return false
   }
 }
+
+/** A call that asks, and one that waits for the person. */
+function ask(): void {
+  server.append(
+    's',
+    { type: 'tool-input-available', turn: 't_1', toolCallId: 'c/1', toolName: 'run', input: {} },
+    { type: 'tool-approval-request', turn: 't_1', toolCallId: 'c/1', approvalId: 'a/1' },
+    { type: 'tool-input-available', turn: 't_1', toolCallId: 'c/2', toolName: 'ask_user', input: {} },
+    { type: 'tool-waiting', turn: 't_1', toolCallId: 'c/2', waitsFor: 'person' },
+  )
+}
+
+const call = (session: Session, id: string) =>
+  session.transcript?.messages.at(-1)?.parts.find((part) => part.type === 'dynamic-tool' && part.toolCallId === id) as ToolPart | undefined
+
+test('an approval is answered, also when the answer of the server got lost', async () => {
+  const { session } = await opened()
+  ask()
+  await until(() => session.transcript?.approvals.length === 1)
+  server.answer = losesTheFirstAnswer()
+  expect(await session.approve('a/1', false, 'not now')).toBe(true)
+  await until(() => session.transcript?.approvals.length === 0)
+  expect(call(session, 'c/1')?.approval).toMatchObject({ approved: false, reason: 'not now' })
+})
+
+test('what cannot be said any more is said', async () => {
+  const { session } = await opened()
+  ask()
+  await until(() => session.transcript?.approvals.length === 1)
+  server.answer = (request, response) => {
+    if (request.method !== 'POST') return false
+    reply(response, 409, { message: 'Ada has denied it already.', code: 'already-answered' })
+    return true
+  }
+  expect(await session.approve('a/1', true)).toBe(false)
+  expect(session.notice).toBe('Ada has denied it already.')
+})
+
+test('a call is given its result', async () => {
+  const { session } = await opened()
+  ask()
+  await until(() => call(session, 'c/2')?.waitsFor === 'person')
+  const output = { action: 'accept', answers: { 1: 'Bars' } }
+  expect(await session.answerCall('c/2', output)).toBe(true)
+  await until(() => call(session, 'c/2')?.state === 'output-available')
+  expect(call(session, 'c/2')?.output).toEqual(output)
+})
+
+test('who answers, and how, is chosen for everyone', async () => {
+  const { session } = await opened()
+  session.choose({ agent: 'other', model: null, effort: 'high', mode: 'plan' })
+  await until(() => session.transcript?.mode === 'plan')
+  expect(session.transcript).toMatchObject({ agent: 'other', model: null, effort: 'high' })
+})
+
+test('who can answer is asked once for a page, and again when that is wanted', async () => {
+  const page = browser.open(server.api)
+  server.begin('s')
+  server.begin('t')
+  const [one, two] = [show(page, 's').session, show(page, 't').session]
+  const asked = () => server.requests.filter(({ path }) => path === '/agents').length
+  expect((await one.agents(false)).default).toBe('demo')
+  await two.agents(false)
+  expect(asked()).toBe(1)
+  await two.agents(true)
+  expect(asked()).toBe(2)
+  server.answer = (_, response, url) => {
+    if (!url.pathname.endsWith('/agents')) return false
+    reply(response, 503, { message: 'No agents now.', code: 'busy' })
+    return true
+  }
+  await expect(one.agents(true)).rejects.toThrow('No agents now.')
+  server.answer = () => false
+  expect((await one.agents(false)).default).toBe('demo')
+})
+
+test('a file is stored as it is, sent as a part, and read again', async () => {
+  const { session } = await opened()
+  const bytes = new Uint8Array([0, 255, 10, 13])
+  const file = new File([bytes], 'ü &.png', { type: 'image/png' })
+  const part = await session.upload(file, new AbortController().signal)
+  expect(part).toEqual({ type: 'file', mediaType: 'image/png', url: `attachment:${'ab'.repeat(32)}`, filename: 'ü &.png' })
+  server.end('s')
+  session.send('', { parts: [part] })
+  await until(() => session.outbox.length === 0 && session.transcript?.messages.at(-1)?.role === 'user')
+  expect(session.transcript?.messages.at(-1)?.parts.slice(1)).toEqual([part])
+  const read = await session.attachment(part.url, new AbortController().signal)
+  expect(new Uint8Array(await read.arrayBuffer())).toEqual(bytes)
+  expect(server.requests.filter(({ path }) => path.includes('attachments')).map(({ xsrf }) => xsrf)).toEqual(['2|ab|12', '2|ab|12'])
+})
+
+test('a file that is refused, or is none of ours, is said', async () => {
+  const { session } = await opened()
+  server.answer = (request, response, url) => {
+    if (!url.pathname.includes('attachments')) return false
+    request.resume()
+    reply(response, 413, { message: 'The file has 5 bytes; 4 are allowed.', code: 'too-large' })
+    return true
+  }
+  const { signal } = new AbortController()
+  await expect(session.upload(new File(['bytes'], 'a'), signal)).rejects.toThrow('4 are allowed')
+  server.answer = () => false
+  await expect(session.attachment(`attachment:${'c'.repeat(64)}`, signal)).rejects.toThrow('no such attachment')
+  const before = server.requests.length
+  for (const url of ['attachment:../../x', `attachment:${'c'.repeat(64)}/x`, 'https://a.example', 'attachment:']) {
+    await expect(session.attachment(url, signal)).rejects.toThrow('not the address')
+  }
+  expect(server.requests.length).toBe(before)
+})
