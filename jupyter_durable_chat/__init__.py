@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_durable_chat.notebook.chat import Chat
     from jupyter_durable_chat.notebook.client import ChatError, ServerUnreachable
+    from jupyter_durable_chat.notebook.tools import ToolContext
 
 __version__ = "0.1.0"
-__all__ = ["Chat", "ChatError", "ServerUnreachable"]
+__all__ = ["Chat", "ChatError", "ServerUnreachable", "ToolContext"]
 
-_HOMES = {"Chat": "chat", "ChatError": "client", "ServerUnreachable": "client"}
+_HOMES = {"Chat": "chat", "ChatError": "client", "ServerUnreachable": "client", "ToolContext": "tools"}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,26 +4,36 @@ The conversation lives in the server. A `Chat` shows it, sends to it and follows
 lives, whoever sends, and observers are called in the thread that reads. Closing a `Chat`, or the kernel, stops nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 from traitlets import Enum, Unicode
 
-from jupyter_durable_chat.notebook.client import ChatError, ServerUnreachable
+from jupyter_durable_chat.notebook.attach import attached, names_of
+from jupyter_durable_chat.notebook.client import ServerUnreachable
 from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.follower import Reader
 from jupyter_durable_chat.notebook.render import text_of
+from jupyter_durable_chat.notebook.runner import Offer, runner_of
+from jupyter_durable_chat.notebook.tools import Approval, KernelTool, kernel_tool, kernel_tools
 from jupyter_durable_chat.notebook.turn import Turn
 from jupyter_durable_chat.notebook.view import ChatView
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Chat(ChatView):
     """This notebook's conversation, or with a `name` another one of this notebook, or any `session` by its id.
 
-    Running the same cell again gives the same conversation. `title`, `agent` and `model` change it for everyone.
-    Without a server there is still a `Chat`, which shows why; `send` then raises `ServerUnreachable`.
+    Running the same cell again gives the same conversation. `title`, `agent`, `model`, `mode` (`ask`, `plan`, `act`)
+    and `effort` change it for everyone. Without a server there is still a `Chat`, which shows why; `send` then raises
+    `ServerUnreachable`.
+
+    `tools` are functions that the model may call in this kernel, and names of tools that are built in
+    (`list_variables`, `describe_dataframe`, `run_code`, `read_notebook`, or `all` of them), each of which asks you
+    before it runs. They take the place of those that this kernel offered to the conversation before.
     """
 
     status = Enum(("idle", "streaming", "failed"), "idle", read_only=True, help="What the conversation does.")
@@ -32,6 +42,9 @@ class Chat(ChatView):
 
     _reader: Reader | None = None
     _started: int = 0
+    _offer: Offer | None = None
+    _unoffered: list[KernelTool] | None
+    """Tools that wait for the session that they are for."""
 
     def __init__(
         self,
@@ -41,11 +54,13 @@ class Chat(ChatView):
         title: str | None = None,
         agent: str | None = None,
         model: str | None = None,
-        tools: Sequence[object] = (),
+        mode: str | None = None,
+        effort: str | None = None,
+        tools: Iterable[Callable[..., Any] | str] | str | None = None,
     ) -> None:
-        if tools:
-            raise ChatError("This version of jupyter-durable-chat has no kernel tools yet: leave `tools` away.")
-        conversation = Conversation(name, session=session, title=title, agent=agent, model=model)
+        self._unoffered = None if tools is None else kernel_tools(tools)
+        about = {"title": title, "agent": agent, "model": model, "mode": mode, "effort": effort}
+        conversation = Conversation(name, session=session, **about)
         with suppress(ServerUnreachable):  # the conversation's notice says why
             conversation.open()
         super().__init__(conversation)
@@ -74,14 +89,64 @@ class Chat(ChatView):
         self._conversation.refresh()
         return self._reader.look(lambda transcript: transcript.held) if self._reader else None
 
-    def send(self, text: str, *, agent: str | None = None, model: str | None = None) -> Turn:  # type: ignore[override]
+    def send(  # type: ignore[override]
+        self,
+        text: str,
+        *,
+        attach: Any = (),
+        agent: str | None = None,
+        model: str | None = None,
+        mode: str | None = None,
+        effort: str | None = None,
+        tools: Iterable[Callable[..., Any] | str] | None = None,
+    ) -> Turn:
         """Ask, and return as soon as the question is kept; the answer arrives by itself.
 
-        While another answer is running, or others wait, it waits for its turn in the queue.
+        While another answer is running, or others wait, it waits for its turn in the queue. `attach` is what goes with
+        the question: figures, images, DataFrames and other variables, `"cell:3"`, `"cell:last"`, `"output:3"`, files.
+        `mode` is `ask` (no tools), `plan` (those that only read) or `act`; `tools` are the only ones for this question.
         """
-        sent = self._conversation.send(text, agent=agent, model=model)
+        options = {"agent": agent, "model": model, "mode": mode, "effort": effort}
+        only = None if tools is None else names_of(tools)
+        sent = self._conversation.send(text, attached(attach), tools=only, **options)
         self._follow()
         return Turn(self._conversation, sent["turn_id"], sent["message_id"])
+
+    @overload
+    def tool(self, function: Function) -> Function: ...
+
+    @overload
+    def tool(
+        self,
+        function: None = None,
+        *,
+        name: str | None = None,
+        approval: Approval = "never",
+        read_only: bool = False,
+        idempotent: bool = False,
+    ) -> Callable[[Function], Function]: ...
+
+    def tool(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+        """Let the model call a function in this kernel: `@chat.tool`, or `@chat.tool(approval="always")`.
+
+        What the model is told comes from its signature and docstring. `approval` says when you are asked before it
+        runs: `never`, `always`, or `once` in a conversation. One that is `read_only` may be used to make a plan. A call
+        of one that is `idempotent` is run again when the kernel died in it; any other one then fails.
+        """
+
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            self._offer_tool(kernel_tool(function, **options))
+            return function
+
+        return add if function is None else add(function)
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of what this kernel runs for the conversation."""
+        if self._unoffered is not None:
+            return [tool.name for tool in self._unoffered]
+        follower, reader = self._conversation.follower, self._reader
+        return list(follower.runner.offer(reader).tools) if follower and follower.runner and reader else []
 
     def stop(self) -> bool:
         """Stop the running answer, keep what there is of it; whether there was anything to stop.
@@ -111,9 +176,11 @@ class Chat(ChatView):
         return Chat(session=self._conversation.fork(**{name: value for name, value in at.items() if value is not None}))
 
     def close(self) -> None:
-        """Take it off the screen and follow it no longer."""
+        """Take it off the screen, follow it no longer, and offer its tools no longer."""
         if self._reader:
             self._reader.unlisten(self._update)
+        if self._offer:
+            self._offer.withdraw(self)
         super().close()
 
     def __repr__(self) -> str:
@@ -126,6 +193,23 @@ class Chat(ChatView):
             self._started = reader.look(_seen).started
             self._update()
             reader.listen(self._update)
+        if self._reader and self._unoffered is not None:
+            tools, self._unoffered = self._unoffered, None
+            assert self._conversation.follower is not None
+            self._offer = runner_of(self._conversation.follower).offer(self._reader)
+            self._offer.set(self, tools)
+
+    def _offer_tool(self, tool: KernelTool) -> None:
+        with suppress(ServerUnreachable):
+            self._conversation.open()
+        if self._reader is None and self._conversation.reader is None:
+            self._unoffered = [*(self._unoffered or ()), tool]
+            return
+        self._follow()
+        if self._offer is None:
+            assert self._reader is not None and self._conversation.follower is not None
+            self._offer = runner_of(self._conversation.follower).offer(self._reader)
+        self._offer.add(self, tool)
 
     def _update(self) -> None:
         """Show in the traits what the conversation is now."""

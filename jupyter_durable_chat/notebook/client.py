@@ -98,15 +98,19 @@ class Client:
     def update(self, session: str, **changes: str) -> JSON:
         return self._call("PATCH", session_path(session), changes)
 
-    def send(self, session: str, text: str, *, agent: str | None = None, model: str | None = None) -> JSON:
-        """Returns `{message_id, turn_id, lsn, status}` once the message is durable."""
-        return self._ask(session, "messages", text=text, agent=agent, model=model)
+    def send(self, session: str, text: str, **options: Any) -> JSON:
+        """Returns `{message_id, turn_id, lsn, status}` once the message is durable.
 
-    def retry(
-        self, session: str, message: str, *, text: str | None = None, agent: str | None = None, model: str | None = None
-    ) -> JSON:
-        """Answer this message again, or with `text` another one beside it. Returns what `send` returns."""
-        return self._ask(session, "retry", message_id=message, text=text, agent=agent, model=model)
+        `options`: `parts`, `agent`, `model`, `mode`, `effort`, `tools` (names).
+        """
+        return self._ask(session, "messages", text=text, **options)
+
+    def retry(self, session: str, message: str, *, text: str | None = None, **options: Any) -> JSON:
+        """Answer this message again, or with `text` another one beside it. Returns what `send` returns.
+
+        `options`: `agent`, `model`, `mode`, `effort`.
+        """
+        return self._ask(session, "retry", message_id=message, text=text, **options)
 
     def go_on(self, session: str, message: str) -> JSON:
         """Continue this answer. Returns what `send` returns."""
@@ -132,7 +136,28 @@ class Client:
         """A new session with the history up to `lsn` or `message_id`: its transcript."""
         return self._call("POST", session_path(session, "fork"), at, repeat=False)
 
-    def _ask(self, session: str, what: str, **about: str | None) -> JSON:
+    def upload(self, session: str, data: bytes, filename: str, media_type: str) -> JSON:
+        """Make a file an attachment of the session: `{url, mediaType, filename, size}`."""
+        path = session_path(session, f"attachments?filename={quote(filename, safe='')}")
+        return self._request("POST", path, data=data, media_type=media_type).json()
+
+    def offer(self, session: str, runner: str, kernel: str | None, tools: list[JSON]) -> None:
+        """From now on these are the tools that this runner runs for the session; with none it runs nothing."""
+        self._call("POST", session_path(session, "offers"), {"runner": runner, "kernel": kernel, "tools": tools})
+
+    def claim(self, session: str, call: str, runner: str) -> None:
+        """Say that this runner begins to run a call. Raises `ChatError` when it is not to be run here."""
+        self._call("POST", _call_path(session, call), {"runner": runner, "started": True})
+
+    def report(self, session: str, call: str, runner: str, said: JSON) -> None:
+        """Tell how far a call is, or what it said; told once at most."""
+        self._request("POST", _call_path(session, call), {"runner": runner, **said}, repeat=False, delays=())
+
+    def finish(self, session: str, call: str, runner: str, result: JSON) -> None:
+        """The result of a call: `{output}` or `{error}`."""
+        self._call("POST", _call_path(session, call), {"runner": runner, **result})
+
+    def _ask(self, session: str, what: str, **about: Any) -> JSON:
         """A request for an answer, under a client id of its own, so that repeating it asks once."""
         body = {"client_id": f"k_{uuid.uuid4().hex}", **about}
         return self._call("POST", session_path(session, what), {k: v for k, v in body.items() if v is not None})
@@ -152,6 +177,8 @@ class Client:
         path: str,
         body: JSON | None = None,
         *,
+        data: bytes | None = None,
+        media_type: str | None = None,
         repeat: bool = True,
         delays: tuple[float, ...] = RETRY_DELAYS,
     ) -> "httpx2.Response":
@@ -159,8 +186,9 @@ class Client:
         import httpx2
 
         again = httpx2.TransportError if repeat else (httpx2.ConnectError, httpx2.ConnectTimeout)
+        headers = {"Content-Type": media_type} if media_type else None
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, json=body, content=data, headers=headers)
         except httpx2.TransportError as error:
             if not delays or not isinstance(error, again):
                 raise self.unreachable(error) from error
@@ -168,7 +196,8 @@ class Client:
             check(response)
             return response
         time.sleep(delays[0])
-        return self._request(method, path, body, repeat=repeat, delays=delays[1:])
+        more = {"data": data, "media_type": media_type, "repeat": repeat}
+        return self._request(method, path, body, **more, delays=delays[1:])
 
     def unreachable(self, error: Exception) -> ServerUnreachable:
         """A transport's error in words for a person."""
@@ -202,6 +231,10 @@ def check(response: "httpx2.Response") -> None:
 
 def session_path(session: str, *more: str) -> str:
     return "/".join(("api/sessions", quote(session, safe=""), *more))
+
+
+def _call_path(session: str, call: str) -> str:
+    return session_path(session, "tools", quote(call, safe=""))
 
 
 def _is_loopback(url: str) -> bool:

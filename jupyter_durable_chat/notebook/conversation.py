@@ -5,11 +5,12 @@ kernel belongs to. A kernel without a notebook keeps the sessions of its names i
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jupyter_durable_chat.notebook.attach import Attached, Upload, part_of
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.follower import Follower, Reader, connect
 from jupyter_durable_chat.transcript import JSON
@@ -33,24 +34,27 @@ class Conversation:
         title: str | None = None,
         agent: str | None = None,
         model: str | None = None,
+        mode: str | None = None,
+        effort: str | None = None,
     ) -> None:
         self.name = name
         self.session = session
         self.reader: Reader | None = None
-        self._wanted = {k: v for k, v in {"title": title, "agent": agent, "model": model}.items() if v is not None}
-        self._follower: Follower | None = None
+        wanted = {"title": title, "agent": agent, "model": model, "mode": mode, "effort": effort}
+        self._wanted = {name: value for name, value in wanted.items() if value is not None}
+        self.follower: Follower | None = None
         self._problem: ServerUnreachable | None = None
 
     @property
     def client(self) -> Client:
         self.open()
-        assert self._follower is not None
-        return self._follower.client
+        assert self.follower is not None
+        return self.follower.client
 
     @property
     def notice(self) -> str | None:
         """Why this conversation does not move, if so."""
-        problem = self._problem or (self.reader and self.reader.error) or (self._follower and self._follower.problem)
+        problem = self._problem or (self.reader and self.reader.error) or (self.follower and self.follower.problem)
         return str(problem) if problem else None
 
     def open(self) -> Reader:
@@ -68,9 +72,9 @@ class Conversation:
     def _open(self) -> None:
         follower = connect()
         transcript = self._find(follower.client)
-        if changes := {k: v for k, v in self._wanted.items() if transcript[k] != v}:
+        if changes := {k: v for k, v in self._wanted.items() if transcript.get(k) != v}:
             transcript = follower.client.update(transcript["id"], **changes)
-        self._follower, self.session = follower, transcript["id"]
+        self.follower, self.session = follower, transcript["id"]
         self.reader = follower.reader(transcript)
 
     def _find(self, client: Client) -> JSON:
@@ -83,7 +87,9 @@ class Conversation:
             except ChatError as error:
                 if error.status not in _GONE:
                     raise
-        transcript = client.create(name=self.name, kernel=kernel_id(), **self._wanted)
+        # Mode and effort are set when the session is there.
+        about = {k: v for k, v in self._wanted.items() if k in ("title", "agent", "model")}
+        transcript = client.create(name=self.name, kernel=kernel_id(), **about)
         if transcript["notebook"] is None:
             _without_notebook[key] = transcript["id"]
         return transcript
@@ -94,12 +100,18 @@ class Conversation:
             with suppress(ChatError):
                 self.reader.refresh()
 
-    def send(self, text: str, *, agent: str | None = None, model: str | None = None) -> JSON:
-        """What the server answered, once it is durable. `reader` has it too."""
-        return self._do(lambda client, session: client.send(session, text, agent=agent, model=model))
+    def send(self, text: str, attach: Sequence[Attached] = (), **options: Any) -> JSON:
+        """What the server answered, once it is durable. `reader` has it too. `options` are those of `Client.send`."""
 
-    def retry(self, message: str, *, text: str | None, agent: str | None, model: str | None) -> JSON:
-        return self._do(lambda client, session: client.retry(session, message, text=text, agent=agent, model=model))
+        def send(client: Client, session: str) -> JSON:
+            parts = [_part(client, session, thing) for thing in attach]
+            return client.send(session, text, parts=parts or None, **options)
+
+        return self._do(send)
+
+    def retry(self, message: str, **options: Any) -> JSON:
+        """`options` are those of `Client.retry`."""
+        return self._do(lambda client, session: client.retry(session, message, **options))
 
     def go_on(self, message: str) -> JSON:
         return self._do(lambda client, session: client.go_on(session, message))
@@ -139,6 +151,13 @@ class Conversation:
         """The id of a new session with the history up to `lsn` or `message_id`; without either, up to now."""
         reader = self.open()
         return self.client.fork(reader.session, **(at or {"lsn": reader.lsn}))["id"]
+
+
+def _part(client: Client, session: str, thing: Attached) -> JSON:
+    """The part of a message; a file is the server's from now on."""
+    if not isinstance(thing, Upload):
+        return thing
+    return part_of(thing, client.upload(session, thing.data, thing.filename, thing.media_type))
 
 
 def kernel_id() -> str | None:

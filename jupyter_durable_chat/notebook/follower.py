@@ -36,6 +36,8 @@ from jupyter_durable_chat.transcript import JSON, Transcript
 if TYPE_CHECKING:
     import httpx2
 
+    from jupyter_durable_chat.notebook.runner import Runner
+
 logger = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 45.0
@@ -116,7 +118,10 @@ class Reader:
         self._follower._unlisten(self, listener)
 
     def wait(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `done()`; whether it was before `timeout` seconds. Raises `error` when the session is lost."""
+        """Wait until `done()`; whether it was before `timeout` seconds. Raises `error` when the session is lost.
+
+        Calls of tools that only this thread can run are run meanwhile; they do not end with the timeout.
+        """
         if isinstance(threading.current_thread(), _Thread):
             raise ChatError("An observer of a chat cannot wait for it: it runs in the thread that reads the answers.")
         if done():
@@ -128,6 +133,10 @@ class Reader:
             while not done():
                 if self.error:
                     raise self.error
+                if (runner := self._follower.runner) and not done():
+                    runner.check_wait(self.session)
+                    if runner.run_here():
+                        continue
                 left = INTERRUPT_SECONDS if ends is None else min(INTERRUPT_SECONDS, ends - time.monotonic())
                 if left <= 0:
                     return False
@@ -150,6 +159,9 @@ class Reader:
                 yield
                 if self.error:
                     raise self.error
+                if runner := self._follower.runner:
+                    runner.check_wait(self.session)
+                    await runner.run_here_async()
                 await changed.wait()
 
     def refresh(self) -> None:
@@ -204,6 +216,7 @@ class Follower:
         self.silence = silence
         self.pause = pause
         self.problem: ChatError | None = None
+        self.runner: Runner | None = None
         self._lock = threading.Lock()
         self._readers: weakref.WeakValueDictionary[str, Reader] = weakref.WeakValueDictionary()
         self._followed: dict[str, Reader] = {}
@@ -219,6 +232,12 @@ class Follower:
                 reader.error = None
                 reader._catch_up(transcript)
             return reader
+
+    def reconnect(self) -> None:
+        """Connect anew, if anything is followed: with what is to be said of us now."""
+        with self._lock:
+            if self._thread:
+                self._thread.reconnect()
 
     def _listen(self, reader: Reader, listener: Listener) -> None:
         with self._lock:
@@ -335,7 +354,9 @@ class _Thread(threading.Thread):
     async def _read(self, http: "httpx2.AsyncClient", positions: dict[str, int]) -> None:
         import httpx2
 
-        after = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
+        after: dict[str, str | list[str]] = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
+        if (runner := self.follower.runner) and runner.is_needed:
+            after["runner"] = runner.id
         timeout = httpx2.Timeout(self.follower.silence, connect=CONNECT_SECONDS)
         async with http.sse("api/events", params=after, timeout=timeout, max_event_size=None) as source:
             if not source.response.is_success:

@@ -12,6 +12,7 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.utils.text import FullEvalFormatter
 
+from jupyter_durable_chat.notebook.attach import attached
 from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.turn import Turn
@@ -25,6 +26,15 @@ class ChatMagics(Magics):
     @argument("--session", default="", metavar="NAME", help="Another conversation of this notebook, by its name.")
     @argument("--model", help="Who answers this question: 'openai:gpt-5', 'anthropic:claude-sonnet-4-5', …")
     @argument("--agent", help="The agent that answers this question.")
+    @argument("--mode", choices=("ask", "plan", "act"), help="What tools it may use: none, those that read, all.")
+    @argument("--effort", help="How hard the agent is to think, in its own words.")
+    @argument(
+        "--attach",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="What goes with the question: a variable, 'cell:3', 'cell:last', 'output:3', or a file. May be repeated.",
+    )
     @cell_magic
     def chat(self, line: str, cell: str) -> Turn:
         """Ask the model what the cell says; {expression} is replaced by its value, {{ and }} are braces."""
@@ -34,8 +44,9 @@ class ChatMagics(Magics):
         question = interpolated(cell, dict(self.shell.user_ns)).strip()
         if not question:
             raise UsageError("This cell asks nothing: write the question below %%chat.")
+        about = {name: getattr(options, name) for name in ("agent", "model", "mode", "effort")}
         try:
-            sent = conversation.send(question, agent=options.agent, model=options.model)
+            sent = conversation.send(question, attached(options.attach), **about)
         except ChatError as error:  # a traceback through this package would tell the person nothing more
             raise UsageError(str(error)) from error
         return Turn(conversation, sent["turn_id"], sent["message_id"])

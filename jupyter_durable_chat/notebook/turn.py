@@ -75,13 +75,22 @@ class Turn:
         """
         return self._conversation.stop(self.id)
 
-    def retry(self, text: str | None = None, *, agent: str | None = None, model: str | None = None) -> "Turn":
+    def retry(
+        self,
+        text: str | None = None,
+        *,
+        agent: str | None = None,
+        model: str | None = None,
+        mode: str | None = None,
+        effort: str | None = None,
+    ) -> "Turn":
         """Have it answered again, by another model if one is named; with `text`, ask that in its place.
 
         What is there stays, on a branch of its own: `Chat.branch` shows it again. Raises `ChatError` (code
         `turn-running`) while an answer is running.
         """
-        return self._next(self._conversation.retry(self.message_id, text=text, agent=agent, model=model))
+        options = {"text": text, "agent": agent, "model": model, "mode": mode, "effort": effort}
+        return self._next(self._conversation.retry(self.message_id, **options))
 
     def go_on(self) -> "Turn":
         """Continue an answer that was stopped, or broke off, where its text ends.

@@ -1,11 +1,13 @@
 """An agent that does what its question says, so that a test decides in one place what is asked and what happens.
 
 The question is a list of steps with ` | ` between them: `wait` waits until it is stopped, `fail TEXT` fails, `cut` ends
-without a finish, `part` begins another text part, and anything else is said as it stands. Asked to continue, it does
-what comes after the first `wait` or `cut`.
+without a finish, `part` begins another text part, `use NAME {json}` calls a tool (`use A & use B {json}` several at
+once), and anything else is said as it stands. Asked to continue, it does what comes after the first `wait` or `cut`.
 """
 
 import asyncio
+import json
+import uuid
 from collections.abc import AsyncGenerator
 
 from jupyter_durable_chat import events as e
@@ -25,6 +27,17 @@ class Obedient(Agent):
                 return
             elif step.startswith("fail "):
                 raise AgentError("provider", step.removeprefix("fail "), recoverable=True)
+            elif step.startswith("use "):
+                yield e.TextEnd(id=str(part))
+                yield e.StartStep()
+                for number, use in enumerate(step.split(" & ")):
+                    _, name, *given = use.split(" ", 2)
+                    call_id = f"call {uuid.uuid4().hex[:8]}/{number}"
+                    asked = json.loads(given[0]) if given else {}
+                    yield e.ToolInputAvailable(tool_call_id=call_id, tool_name=name, input=asked)
+                yield e.FinishStep()
+                yield e.Finish(finish_reason="tool-calls")
+                return
             elif step == "part":
                 yield e.TextEnd(id=str(part))
                 part += 1
@@ -41,6 +54,10 @@ def steps(request: Request) -> list[str]:
     steps = asked["parts"][0]["text"].split(" | ")
     if request.messages[-1] is asked:
         return steps
+    done = sum(part["type"] == "step-start" for part in request.messages[-1]["parts"])
+    if done and request.messages[-1]["metadata"].get("outcome") is None:
+        uses = [place for place, step in enumerate(steps) if step.startswith("use ")]
+        return steps[1 + uses[done - 1] :]
     return steps[1 + min(steps.index(end) for end in ("wait", "cut") if end in steps) :]
 
 

@@ -205,11 +205,6 @@ def test_an_agent_that_does_not_exist(kernel: Kernel) -> None:
         kernel.run("Chat('with nobody', agent='nobody')")
 
 
-def test_kernel_tools_are_for_later(kernel: Kernel) -> None:
-    with pytest.raises(CellError, match="no kernel tools yet"):
-        kernel.run("Chat(tools=[print])")
-
-
 def test_a_deleted_session(jupyter: Jupyter, kernel: Kernel) -> None:
     kernel.run("turn = chat.send('wait')")
     session = kernel.value("chat.session")

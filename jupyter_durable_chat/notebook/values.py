@@ -1,0 +1,124 @@
+"""What a Python value looks like to a model: JSON, a table, a picture, or its repr; never more than a model can read.
+
+No library of data or pictures is imported here: a value says by what it can do what it is.
+"""
+
+import base64
+import inspect
+import io
+from typing import Any
+
+import msgspec
+
+TEXT = 20_000
+"""Characters of one value."""
+
+ROWS = 50
+"""Rows of one table."""
+
+
+def shortened(text: str, limit: int = TEXT) -> str:
+    """The text, or its beginning and how much there is."""
+    return text if len(text) <= limit else f"{text[:limit]}\n[cut: {limit} of {len(text)} characters]"
+
+
+def png_of(value: Any) -> bytes | None:
+    """A figure (also by its axes), a PIL image, or whatever else shows itself as a PNG."""
+    if isinstance(value, type):
+        return None
+    figure = value if callable(getattr(value, "savefig", None)) else getattr(value, "figure", None)
+    if callable(getattr(figure, "savefig", None)) and not inspect.ismodule(value):
+        return figure_png(figure)
+    if callable(show := getattr(value, "_repr_png_", None)):
+        return bytes_of(show())
+    if callable(show := getattr(value, "_repr_mimebundle_", None)):
+        bundle: Any = show(include=None, exclude=None)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        return bytes_of(data.get("image/png")) if data else None
+    return None
+
+
+def figure_png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight")
+    return file.getvalue()
+
+
+def bytes_of(shown: Any) -> bytes | None:
+    """The bytes in what a `_repr_png_` gives, or in a MIME bundle: bytes or base64, perhaps with metadata."""
+    if isinstance(shown, tuple):
+        shown = shown[0]
+    if isinstance(shown, str):
+        shown = base64.b64decode(shown)
+    return shown if isinstance(shown, bytes) else None
+
+
+def is_table(value: Any) -> bool:
+    """A DataFrame or a Series of pandas, or what does the same."""
+    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in ("to_csv", "head"))
+
+
+def size_of(value: Any) -> str:
+    """`3 rows, 2 columns`, `a length of 5`, or nothing."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        if is_table(value) and shape:
+            rows = f"{shape[0]} row{'' if shape[0] == 1 else 's'}"
+            columns = f", {shape[1]} column{'' if shape[1] == 1 else 's'}" if len(shape) > 1 else ""
+            return rows + columns
+        return f"shape {shape}"
+    try:
+        return f"length {len(value)}"
+    except Exception:  # the person's own `__len__` may raise anything
+        return ""
+
+
+def columns_of(table: Any) -> list[str]:
+    columns = getattr(table, "columns", None)
+    return [str(getattr(table, "name", None))] if columns is None else [str(column) for column in columns]
+
+
+def table_text(table: Any, rows: int = ROWS) -> str:
+    """Its size, and its first rows as CSV."""
+    first = f"; the first {rows}" if table.shape[0] > rows else ""
+    return f"{type(table).__name__}, {size_of(table)}{first} as CSV:\n{shortened(table.head(rows).to_csv())}"
+
+
+def described(value: Any) -> str:
+    """Any value as text: a table as CSV, a function or class by its source, anything else by its repr."""
+    if isinstance(value, str):
+        return shortened(value)
+    if is_table(value):
+        return table_text(value)
+    if inspect.isroutine(value) or inspect.isclass(value):
+        try:
+            return shortened(inspect.getsource(value))
+        except (OSError, TypeError):
+            return repr_of(value)
+    size = size_of(value)
+    return f"{type(value).__name__}{', ' if size else ''}{size}:\n{repr_of(value)}"
+
+
+def repr_of(value: Any, limit: int = TEXT) -> str:
+    try:
+        return shortened(repr(value), limit)
+    except Exception as error:  # the person's own `__repr__` may raise anything
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+
+
+def as_json(value: Any) -> bytes | None:
+    """The value as JSON, with what numpy and pandas have in it; `None` for what is no JSON."""
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain)
+    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    if is_table(value):
+        return {"rows": value.shape[0], "columns": columns_of(value), "text": table_text(value)}
+    if hasattr(value, "dtype") and callable(convert := getattr(value, "tolist", None)) and value.size <= 10_000:
+        return convert()
+    if callable(convert := getattr(value, "isoformat", None)):
+        return convert()
+    raise NotImplementedError
