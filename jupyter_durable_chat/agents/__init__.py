@@ -90,6 +90,8 @@ class Agent(ABC):
     """How hard it can be told to think, from least to most; empty when there is nothing to choose."""
     tools: Sequence[str] | None = None
     """The only tools that it is given, by name; `None`: all there are."""
+    resumes: bool = False
+    """Whether a step that it has said a `resume` of can be gone on with by `resume`."""
 
     def unavailable(self, model: str | None = None) -> str | None:
         """Why this agent cannot answer now, with the next step; `None` when it can. Quick, and no I/O."""
@@ -105,6 +107,20 @@ class Agent(ABC):
         and the agent is asked again. A `tool-input-error` is a call with its result. Raises `AgentError`, and nothing
         else on purpose.
         """
+
+    def resume(self, request: Request, state: dict[str, Any], said: Sequence[dict[str, Any]]) -> AsyncGenerator[Chunk]:
+        """The rest of a step that its provider went on with while nobody listened, as `run` would have told it.
+
+        An agent that can do this yields a `MessageMetadata` with a `resume` once it knows how, and one in which that is
+        `None` when the step is over; `state` is that value, from the message's metadata. `said` are the parts of that
+        step as far as they are stored: after the last `step-start`. A part that is open in it (`streaming`, with its
+        `id`) is gone on with under that id. Nothing of `said` is told again. Raises `AgentError`.
+        """
+        raise NotImplementedError(f"{self.name} does not resume")
+
+    async def discard(self, state: dict[str, Any]) -> None:
+        """Tell the provider that nobody wants the rest of such a step: it was stopped. Raises nothing on purpose."""
+        return None
 
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
         """What to call the conversation, in one short line; `None` when it says nothing to be called by.

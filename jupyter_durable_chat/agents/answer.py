@@ -8,7 +8,7 @@ provider's socket whatever the SDK keeps, and nothing is left to be closed later
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, UserError
-from pydantic_ai.messages import ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, infer_model
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 from pydantic_ai.settings import ModelSettings
@@ -24,9 +24,10 @@ from pydantic_ai.usage import RequestUsage, RunUsage
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request
+from jupyter_durable_chat.agents.background import OPTION, Rest, position, suspended
 from jupyter_durable_chat.agents.chunks import Writing, ids_of_calls
 from jupyter_durable_chat.agents.failure import Asked, broken_off, failure, out_of_room, pause
-from jupyter_durable_chat.agents.history import Reader, fetch, files, history, tools_for
+from jupyter_durable_chat.agents.history import Files, Reader, fetch, files, history, tools_for
 from jupyter_durable_chat.agents.providers import credentials, secrets
 
 ATTEMPTS = 3
@@ -53,6 +54,10 @@ class Setup(Struct, frozen=True):
     thinking: bool | str | None = None
 
     @property
+    def in_background(self) -> bool:
+        return bool(self.options.get(OPTION))
+
+    @property
     def asked(self) -> Asked:
         return Asked(self.model, self.instructions, secrets(self.model.partition(":")[0], self.api_keys))
 
@@ -62,17 +67,49 @@ async def run(
 ) -> AsyncGenerator[e.Chunk]:
     """The next step of the answer to these UI messages. Raises `AgentError`."""
     attached = await fetch(files(request.messages), request.host)
-    for attempt in range(1, attempts + 1):
+    async with aclosing(_again(lambda: _attempt(request, setup, attached), attempts, sleep)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def resume(
+    request: Request,
+    setup: Setup,
+    state: Mapping[str, Any],
+    said: Sequence[dict[str, Any]],
+    *,
+    attempts: int = ATTEMPTS,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncGenerator[e.Chunk]:
+    """The rest of a step that the provider went on with. Raises `AgentError`."""
+    async with aclosing(_again(lambda: _attempt(request, setup, {}, state, said), attempts, sleep)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def discard(setup: Setup, state: Mapping[str, Any]) -> None:
+    """End a step that the provider goes on with. What goes wrong is of no consequence: it ends by itself."""
+    with suppress(AgentRunError, UserError, ImportError):
+        model = await asyncio.to_thread(open_model, setup)
+        async with model:
+            await model.cancel_suspended_response(cast(ModelResponse, suspended(model, state)[-1]))
+
+
+async def _again(
+    attempt: Callable[[], AsyncGenerator[e.Chunk]], attempts: int, sleep: Sleep
+) -> AsyncGenerator[e.Chunk]:
+    """The chunks of the first attempt that has any."""
+    for number in range(1, attempts + 1):
         began = False
         try:
-            async with aclosing(_attempt(request, setup, attached)) as chunks:
+            async with aclosing(attempt()) as chunks:
                 async for chunk in chunks:
                     began = True
                     yield chunk
             return
         except Failed as failed:
-            seconds = pause(failed.cause, BACKOFF * 2 ** (attempt - 1))
-            if began or seconds is None or attempt == attempts:
+            seconds = pause(failed.cause, BACKOFF * 2 ** (number - 1))
+            if began or seconds is None or number == attempts:
                 raise failed.told from None
         await sleep(seconds * (1 + random.random()))
 
@@ -85,47 +122,75 @@ class Failed(Exception):
         self.told = told
 
 
-async def _attempt(request: Request, setup: Setup, attached: Mapping[str, Any]) -> AsyncGenerator[e.Chunk]:
+async def _attempt(
+    request: Request,
+    setup: Setup,
+    attached: Files,
+    state: Mapping[str, Any] | None = None,
+    said: Sequence[dict[str, Any]] = (),
+) -> AsyncGenerator[e.Chunk]:
+    """One request: for a step, or (with `state`) for the rest of one."""
     asked = setup.asked
-    writing = Writing(ids_of_calls(request.messages))
+    ours = {part["toolCallId"] for part in said if "toolCallId" in part}
+    writing = Writing(call_id for call_id in ids_of_calls(request.messages) if call_id not in ours)
+    rest = Rest(said)
+    began = False
     try:
         model = await asyncio.to_thread(open_model, setup)
         asked = msgspec.structs.replace(asked, url=model.base_url)
-        told = history(request.messages, Reader.of(model), attached, setup.instructions)
-        tools, callable_ = tools_for(request.tools, told)
-        settings = settings_for(model, setup)
-        if not callable_:
-            if model.system in IGNORES_TOOL_CHOICE:
-                tools = []
-            elif tools:
-                settings["tool_choice"] = "none"
-        parameters = ModelRequestParameters(function_tools=tools, allow_text_output=True)
+        told, settings, parameters = _question(request, setup, attached, model)
+        if state is not None:
+            told = suspended(model, state)
         async with model:
             stream = model_request_stream(
                 model, told, model_settings=settings, model_request_parameters=parameters, instrument=False
             )
             async with stream as response:
+                if state is None and (found := await position(response)):
+                    began = True
+                    for chunk in writing.begin():
+                        yield chunk
+                    yield e.MessageMetadata(message_metadata={"resume": {"model": setup.model} | found})
                 async with aclosing(_read(response, writing)) as chunks:
                     async for chunk in chunks:
-                        yield chunk
-                said = response.get()
+                        for new in rest.of(chunk) if state is not None else (chunk,):
+                            began = True
+                            yield new
+                whole = response.get()
     except ModelConnectionError as error:
-        if writing.begun:
+        if began:
             return
         raise Failed(error, failure(error, asked)) from None
     except (AgentRunError, UserError, ImportError) as error:
         raise Failed(error, failure(error, asked)) from None
-    if not ended(said):
+    if not ended(whole):
         return
-    if broken := broken_off(said.finish_reason, asked):
+    if broken := broken_off(whole.finish_reason, asked):
         raise broken
-    if said.finish_reason == "length" and not writing.begun:
+    if whole.finish_reason == "length" and not whole.parts:
         raise out_of_room(asked)
-    for chunk in writing.finish(said):
-        yield chunk
+    for chunk in writing.finish(whole):
+        for new in rest.of(chunk) if state is not None else (chunk,):
+            yield new
+    if setup.in_background:
+        yield e.MessageMetadata(message_metadata={"resume": None})
     yield e.FinishStep()
-    reason = "tool-calls" if writing.wants_tools() else FINISH_REASONS.get(said.finish_reason, "other")
-    yield e.Finish(finish_reason=reason, message_metadata=metadata(said, model.context_window))
+    reason = "tool-calls" if writing.wants_tools() else FINISH_REASONS.get(whole.finish_reason, "other")
+    yield e.Finish(finish_reason=reason, message_metadata=metadata(whole, model.context_window))
+
+
+def _question(
+    request: Request, setup: Setup, attached: Files, model: Model
+) -> tuple[list[ModelMessage], ModelSettings, ModelRequestParameters]:
+    """What the model is told, and with which tools."""
+    told = history(request.messages, Reader.of(model), attached, setup.instructions)
+    tools, callable_ = tools_for(request.tools, told)
+    settings = settings_for(model, setup)
+    if not callable_ and model.system in IGNORES_TOOL_CHOICE:
+        tools = []
+    elif not callable_ and tools:
+        settings["tool_choice"] = "none"
+    return told, settings, ModelRequestParameters(function_tools=tools, allow_text_output=True)
 
 
 async def _read(response: StreamedResponse, writing: Writing) -> AsyncGenerator[e.Chunk]:

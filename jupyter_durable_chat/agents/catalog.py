@@ -169,6 +169,8 @@ class LazyAgent(Agent):
     unless another is given. The import happens in a thread, because it may take long.
     """
 
+    resumes = True  # what it resumes, it has begun
+
     def __init__(self, path: str, name: str | None = None) -> None:
         self._module, _, self._attribute = path.partition(":")
         if not self._module or not self._attribute.isidentifier():
@@ -193,6 +195,17 @@ class LazyAgent(Agent):
         async with aclosing(agent.run(request)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def resume(
+        self, request: Request, state: dict[str, Any], said: Sequence[dict[str, Any]]
+    ) -> AsyncGenerator[Chunk]:
+        agent = await self._agent()
+        async with aclosing(agent.resume(request, state, said)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def discard(self, state: dict[str, Any]) -> None:
+        await (await self._agent()).discard(state)
 
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
         return await (await self._agent()).title(messages, model)

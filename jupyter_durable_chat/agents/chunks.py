@@ -76,11 +76,16 @@ class Writing:
     def begun(self) -> bool:
         return self._begun
 
+    def begin(self) -> Iterator[e.Chunk]:
+        if not self._begun:
+            self._begun = True
+            yield e.StartStep()
+
     def chunks(self, event: object) -> Iterator[e.Chunk]:
         """The chunks for this event of pydantic-ai; none for events that are its own book-keeping."""
         match event:
             case PartStartEvent(index=index, part=part):
-                yield from self._step()
+                yield from self.begin()
                 yield from self._start(index, part)
             case PartDeltaEvent(index=index, delta=delta):
                 yield from self._delta(index, delta)
@@ -96,7 +101,7 @@ class Writing:
 
     def finish(self, response: ModelResponse) -> Iterator[e.Chunk]:
         """What is left when the response is complete: the calls whose arguments were not, or are nothing to use."""
-        yield from self._step()
+        yield from self.begin()
         yield from self.close()
         for index, part in enumerate(response.parts):
             call = self._calls.get(index)
@@ -128,11 +133,6 @@ class Writing:
     def known_as(self, call_id: str) -> str:
         """The id under which readers know the provider's call."""
         return self._ids.get(call_id, call_id)
-
-    def _step(self) -> Iterator[e.Chunk]:
-        if not self._begun:
-            self._begun = True
-            yield e.StartStep()
 
     def _start(self, index: int, part: ModelResponsePart) -> Iterator[e.Chunk]:
         if not isinstance(part, TextPart):

@@ -112,6 +112,8 @@ def _explain(error: Exception, asked: Asked) -> tuple[Category, bool, str]:
         case x.ModelHTTPError():
             said = _clean(_message(error.body), asked)
             return "provider", False, f"the provider rejected the request{status}{': ' if said else '.'}{said}"
+        case x.SuspendedResponseExpired():
+            return "provider", True, "the provider does not keep the rest of this answer any longer. Continue it."
         case x.UserError() | ImportError():
             return "internal", False, _clean(str(error), asked)
     return "provider", True, "the provider sent what is no answer. Try again; if it stays so, check the base URL."

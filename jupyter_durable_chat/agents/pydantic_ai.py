@@ -7,7 +7,7 @@ shared with every kernel of its user, so they are imported in a thread when the 
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from jupyter_durable_chat.agents import Agent, AgentError, Request
@@ -28,6 +28,8 @@ class PydanticAgent(Agent):
     `instructions` reach the provider and nobody else. `options` are pydantic-ai's `ModelSettings`, `effort` is how hard
     it thinks when nothing else is asked for. What is asked for may be tried again after a pause, which `sleep` makes.
     """
+
+    resumes = True
 
     def __init__(
         self,
@@ -67,6 +69,19 @@ class PydanticAgent(Agent):
             async for chunk in chunks:
                 yield chunk
 
+    async def resume(
+        self, request: Request, state: dict[str, Any], said: Sequence[dict[str, Any]]
+    ) -> AsyncGenerator[Chunk]:
+        answer, setup = await self._setup(state.get("model"), self._instructions, request.effort or self._effort)
+        async with aclosing(answer.resume(request, setup, state, said, sleep=self._sleep)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def discard(self, state: dict[str, Any]) -> None:
+        with suppress(AgentError):
+            answer, setup = await self._setup(state.get("model"), "", None)
+            await answer.discard(setup, state)
+
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
         """The model's own, or one from the text when the model gives none."""
         question = {"role": "user", "parts": [{"type": "text", "text": excerpt(messages)}]}
@@ -92,14 +107,18 @@ class PydanticAgent(Agent):
     async def _answer(
         self, request: Request, instructions: str, thinking: bool | str | None, **how: Any
     ) -> AsyncGenerator[Chunk]:
-        model = request.model or self._own_model
-        if found := obstacle(model, self._api_keys, self._base_urls):
-            raise AgentError(found.category, found.text)
-        answer = await asyncio.to_thread(importlib.import_module, "jupyter_durable_chat.agents.answer")
-        setup = answer.Setup(model, instructions, self._api_keys, self._base_urls, self._options, thinking)
+        answer, setup = await self._setup(request.model, instructions, thinking)
         async with aclosing(answer.run(request, setup, **how)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def _setup(self, model: str | None, instructions: str, thinking: bool | str | None) -> tuple[Any, Any]:
+        """The module that asks providers, and what it is to know. Raises `AgentError`."""
+        model = model or self._own_model
+        if found := obstacle(model, self._api_keys, self._base_urls):
+            raise AgentError(found.category, found.text)
+        answer = await asyncio.to_thread(importlib.import_module, "jupyter_durable_chat.agents.answer")
+        return answer, answer.Setup(model, instructions, self._api_keys, self._base_urls, self._options, thinking)
 
     @property
     def _own_model(self) -> str | None:
