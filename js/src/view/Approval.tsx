@@ -1,6 +1,6 @@
 /** Whether a call may be run: asked in its place, answered once, and afterwards by whom. */
 
-import { useContext, useState } from 'preact/hooks'
+import { useContext, useId, useState } from 'preact/hooks'
 import type { ToolApproval, ToolPart } from '../transcript'
 import { clock, nameOf, personName } from './calls'
 import { Desk } from './desk'
@@ -9,6 +9,7 @@ import { keepFocus } from './focus'
 
 export function ApprovalForm({ part, approval }: { part: ToolPart; approval: ToolApproval }) {
   const actions = useContext(Desk)
+  const words = useId()
   const [reason, setReason] = useState('')
   const [said, setSaid] = useState(false)
   const { id, scope, deadline } = approval
@@ -21,7 +22,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
   }
   return (
     <div class="jdc-approval" data-approval-id={id} role="group" aria-label={`Approval of ${name}`}>
-      <div class="jdc-approval-words">
+      <div id={words} class="jdc-approval-words">
         <b>Allow {name}?</b>
         {scope === 'session' && <span> Then it may run again in this chat without being asked for.</span>}
         {deadline && <span> Without an answer by {clock(deadline)}, it is denied.</span>}
@@ -31,6 +32,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
           <button
             type="button"
             class="jdc-approve jdc-button jdc-primary"
+            aria-describedby={words}
             disabled={said}
             onClick={(event) => void say(true, event.currentTarget)}
           >
@@ -39,6 +41,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
           <button
             type="button"
             class="jdc-deny jdc-button"
+            aria-describedby={words}
             disabled={said}
             onClick={(event) => void say(false, event.currentTarget)}
           >

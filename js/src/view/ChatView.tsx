@@ -88,6 +88,10 @@ export function ChatView(props: ChatViewProps): VNode {
     event.preventDefault()
     setDropping(true)
   }
+  const onDragLeave = ({ currentTarget, relatedTarget }: DragEvent) => {
+    const isInside = relatedTarget instanceof Node && currentTarget instanceof Node && currentTarget.contains(relatedTarget)
+    if (!isInside) setDropping(false)
+  }
   const onDrop = (event: DragEvent) => {
     if (!takesFiles(event)) return
     event.preventDefault()
@@ -101,7 +105,7 @@ export function ChatView(props: ChatViewProps): VNode {
         class={whole ? 'jdc-chat' : 'jdc-chat jdc-one-turn'}
         data-dropping={dropping || undefined}
         onDragOver={onDragOver}
-        onDragLeave={(event) => event.target === event.currentTarget && setDropping(false)}
+        onDragLeave={onDragLeave}
         onDrop={onDrop}
         aria-label="Chat"
         onClick={(event) => event.target instanceof Element && onPress(event.target)}

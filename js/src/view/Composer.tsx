@@ -47,6 +47,7 @@ export function Composer(props: Props) {
 
   const picker = usePicker({ chosen, choose })
   const { items, busy } = attachments
+  useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && !items.some(({ part }) => part)
   const submit = () => {
     if (busy) return setHint('It can be sent when the files are there.')
