@@ -149,7 +149,7 @@ class Writing:
                     tool_call_id=call.id, tool_name=call.name, provider_executed=call.provider_executed
                 )
                 yield from _arguments(call, part.args)
-            case NativeToolReturnPart():
+            case NativeToolReturnPart() if part.tool_call_id in self._ids:
                 yield self._returned(part)
             case FilePart(content=content):
                 yield e.File(url=content.data_uri, media_type=content.media_type)

@@ -118,7 +118,11 @@ class PydanticAgent(Agent):
         if found := obstacle(model, self._api_keys, self._base_urls):
             raise AgentError(found.category, found.text)
         answer = await asyncio.to_thread(importlib.import_module, "jupyter_durable_chat.agents.answer")
-        return answer, answer.Setup(model, instructions, self._api_keys, self._base_urls, self._options, thinking)
+        # A title is asked for without thinking, and nobody comes back for it.
+        options = dict(self._options)
+        if thinking is False:
+            options.pop(answer.OPTION, None)
+        return answer, answer.Setup(model, instructions, self._api_keys, self._base_urls, options, thinking)
 
     @property
     def _own_model(self) -> str | None:
