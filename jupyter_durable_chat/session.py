@@ -402,7 +402,8 @@ class Session(Writer):
 
     def _end_here(self) -> None:
         if self._turn:
-            self._turn.leave() if self._waits() else self._turn.interrupt()
+            goes_on = self._answering is not None and self._can_go_on(self._answering)
+            self._turn.leave() if goes_on else self._turn.interrupt()
 
     # Inside: deciding
 

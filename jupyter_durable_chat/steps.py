@@ -152,6 +152,7 @@ class Steps:
         parent: str | None = None,
         question: str = "",
         depth: int = 0,
+        resume: JSON | None = None,
     ) -> None:
         self._stage = stage
         self._whom = whom
@@ -160,6 +161,7 @@ class Steps:
         self._parent = parent
         self._question = question
         self._depth = depth
+        self._resume = resume
         self._tools: dict[str, Tool] = {}
         self._first = 0
         self._steps = 0
@@ -175,6 +177,7 @@ class Steps:
             async with aclosing(self._act()) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        state = self._resume
         while True:
             if self._steps >= self._limits.steps:
                 most = f"as many as c.DurableChat.max_steps allows ({self._limits.steps})"
@@ -183,12 +186,13 @@ class Steps:
                 )
             self._steps += 1
             finish = None
-            async with aclosing(self._step()) as chunks:
+            async with aclosing(self._step(state)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, e.Finish):
                         finish = chunk
                     else:
                         yield chunk
+            state = None
             if finish is None:
                 return
             if finish.finish_reason != "tool-calls":
@@ -259,13 +263,16 @@ class Steps:
 
     # One step of the agent
 
-    async def _step(self) -> AsyncGenerator[e.Chunk]:
+    async def _step(self, state: JSON | None) -> AsyncGenerator[e.Chunk]:
+        """One request, or the rest of one that the provider went on with (`Agent.resume`)."""
         self._tools = await self._offered()
         specs = [tool.spec for name, tool in self._tools.items() if not self._rests(name)]
         self._announced = []
         request = Request(self._messages(), self._whom.model, specs, self._whom.effort, self._stage)
         held: e.FinishStep | None = None
-        async with aclosing(self._whom.agent.run(request)) as chunks:
+        agent = self._whom.agent
+        answer = agent.run(request) if state is None else agent.resume(request, state, _last_step(self._messages()))
+        async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 if held:
                     if isinstance(chunk, e.Finish):
@@ -645,6 +652,13 @@ class _CallContext(Context):
         agent, model = self._steps._stage.agent(name)
         whom = Whom(agent, model, None, self._steps._mode)
         return await self._steps._inside(self.call_id, whom, text, self._running, self._steps._limits.nested_tokens)
+
+
+def _last_step(messages: Sequence[JSON]) -> list[JSON]:
+    """What there is of the step that an answer is in."""
+    parts = messages[-1]["parts"] if messages[-1]["role"] == "assistant" else []
+    begun = [place for place, part in enumerate(parts) if part["type"] == "step-start"]
+    return parts[begun[-1] + 1 :] if begun else parts
 
 
 def _finished(step: e.FinishStep, finish: e.Finish) -> e.FinishStep:

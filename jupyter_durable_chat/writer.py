@@ -53,6 +53,9 @@ LOOK_INTERVAL = 0.25
 
 NO_FILES = "This server keeps no files."
 
+DISCARD_SECONDS = 5.0
+"""How long a provider may take to hear that nobody wants the rest of an answer."""
+
 TITLE_SECONDS = 20.0
 """How long an agent may think about a title; then it is made from the text."""
 
@@ -67,6 +70,8 @@ class Start(Struct, frozen=True):
     user: str
     before: list[e.Event] = []
     client_id: str | None = None
+    resume: JSON | None = None
+    """How the agent goes on with the step that this turn is in."""
 
 
 class Terms(Struct, frozen=True):
@@ -97,6 +102,7 @@ class Writer(Replica, ABC):
         self._terms = terms
         self._commands = asyncio.Lock()
         self._turn: Turn | None = None
+        self._answering: Agent | None = None
         self._running: asyncio.Task[None] | None = None
         self._titling: asyncio.Task[None] | None = None
         self._closing = False
@@ -155,17 +161,21 @@ class Writer(Replica, ABC):
 
     def _take_over(self, turn: JSON, epoch: int) -> bool:
         """Go on with a turn that was left while its agent waited, if there is such an agent here."""
-        if self._closing or not turn.get("acting"):
+        if self._closing:
             return False
         try:
             agent, model = self.find_agent(turn["agent"], turn["model"])
         except UnknownAgent as error:
             logger.warning("Session %s: turn %s cannot go on: %s", self.id, turn["id"], error)
             return False
+        if not self._can_go_on(agent):
+            return False
         asked = self.transcript.message(turn["user_message_id"])
         user = asked["metadata"].get("author", {}).get("username", "") if asked else ""
         whom = Whom(agent, model, turn.get("effort"), turn.get("mode"), turn.get("tools"))
-        start = Start(turn["id"], turn["user_message_id"], turn["message_id"], whom, user)
+        start = Start(
+            turn["id"], turn["user_message_id"], turn["message_id"], whom, user, resume=self._resume_of(agent)
+        )
         self._run(start, epoch, self._admission.adopt(user))
         return True
 
@@ -232,7 +242,8 @@ class Writer(Replica, ABC):
 
     async def _answer(self, start: Start) -> AsyncGenerator[e.Chunk]:
         """What the agent says, step by step, to what a person sees."""
-        steps = Steps(_Stage(self, start.turn_id), start.whom, self._terms.steps, start.message_id)
+        stage = _Stage(self, start.turn_id)
+        steps = Steps(stage, start.whom, self._terms.steps, start.message_id, resume=start.resume)
         async with aclosing(steps.run()) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -249,6 +260,7 @@ class Writer(Replica, ABC):
                 turn.fail(e.Error("too-long", full(self._limits)))
 
         turn = self._turn = Turn(self._answer(start), append, limits=self._limits)
+        self._answering = start.whom.agent
         self._running = asyncio.create_task(self._attend(turn, start, epoch, place), name=f"turn {start.turn_id}")
 
     async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place) -> None:
@@ -256,10 +268,14 @@ class Writer(Replica, ABC):
         looking = asyncio.create_task(self._look(turn, start.turn_id))
         try:
             ending = await self._ended(turn)
-            if turn.left and (await self.refresh()).turn and self._waits():
+            await self.refresh()
+            if turn.left and self._can_go_on(start.whom.agent):
                 logger.info("Session %s: turn %s is left to the next server", self.id, start.turn_id)
                 return
+            unwanted = self._resume_of(start.whom.agent) if _outcome(ending) == "stopped" else None
             title = await self._close_turn(start.turn_id, epoch, ending)
+            if unwanted:
+                await _discard(start.whom.agent, unwanted)
             if title and not self._closing and self._titling is None:
                 titling = self._title(start.whom.agent, start.whom.model, title)
                 self._titling = asyncio.create_task(titling, name=f"title of {self.id}")
@@ -274,14 +290,22 @@ class Writer(Replica, ABC):
             looking.cancel()
             await asyncio.wait({looking})
             place.give_back()
-            self._turn = self._running = None
+            self._turn = self._answering = self._running = None
         self.drain()
 
-    def _waits(self) -> bool:
-        """Whether the turn that runs can be gone on with by another process, as it is stored."""
-        return bool(
-            self.transcript.turn and self.transcript.turn.get("acting") and not self.transcript.turn["stopping"]
-        )
+    def _can_go_on(self, agent: Agent) -> bool:
+        """Whether another process can go on with the turn that runs, as it is stored."""
+        turn = self.transcript.turn
+        if turn is None or turn["stopping"]:
+            return False
+        return bool(turn.get("acting")) or self._resume_of(agent) is not None
+
+    def _resume_of(self, agent: Agent) -> JSON | None:
+        """How this agent resumes the step that the turn is in, if it can."""
+        turn = self.transcript.turn
+        if turn is None or turn.get("acting") or not agent.resumes:
+            return None
+        return self._message(turn["message_id"])["metadata"].get("resume")
 
     async def _ended(self, turn: Turn) -> Sequence[e.Event]:
         """The turn's last events, also when it broke on what its agent gave."""
@@ -495,6 +519,18 @@ class _Stage(Stage):
         if why := agent.unavailable(model):
             raise ToolError(why)
         return agent, model
+
+
+def _outcome(ending: Sequence[e.Event]) -> e.Outcome:
+    assert isinstance(ending[-1], e.TurnStopped)
+    return ending[-1].outcome
+
+
+async def _discard(agent: Agent, state: JSON) -> None:
+    """Have the provider stop, too, soon or not at all."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            await agent.discard(state)
 
 
 def full(limits: Limits) -> str:

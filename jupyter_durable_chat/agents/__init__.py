@@ -122,6 +122,10 @@ class Agent(ABC):
         """Tell the provider that nobody wants the rest of such a step: it was stopped. Raises nothing on purpose."""
         return None
 
+    async def aclose(self) -> None:
+        """Give up processes and connections, once nothing runs any more. Idempotent."""
+        return None
+
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
         """What to call the conversation, in one short line; `None` when it says nothing to be called by.
 

@@ -145,6 +145,10 @@ class Agents:
         except KeyError:
             raise UnknownAgent(f"There is no agent {name!r}. There are: {', '.join(self._agents)}.") from None
 
+    async def aclose(self) -> None:
+        """Have every agent give up its processes. Idempotent."""
+        await asyncio.gather(*(agent.aclose() for agent in self._agents.values()))
+
     def describe(self) -> dict[str, Any]:
         """The answer to `GET api/agents`."""
         return {"default": self.default, "agents": [_describe(agent) for agent in self._agents.values()]}
@@ -209,6 +213,10 @@ class LazyAgent(Agent):
 
     async def title(self, messages: Sequence[dict[str, Any]], model: str | None) -> str | None:
         return await (await self._agent()).title(messages, model)
+
+    async def aclose(self) -> None:
+        if self._loaded is not None:
+            await self._loaded.aclose()
 
     async def _agent(self) -> Agent:
         if self._loaded is None:

@@ -23,7 +23,8 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission
-from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.agents.acp import AcpAgent
+from jupyter_durable_chat.agents.catalog import Agents, installed, personas
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
@@ -33,7 +34,8 @@ from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
 from jupyter_durable_chat.steps import Denial, StepLimits
-from jupyter_durable_chat.tools import Toolbox
+from jupyter_durable_chat.tools import Approval
+from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.turn import Limits
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -72,10 +74,48 @@ class DurableChat(ExtensionApp):
         config=True,
         help="What the assistant is told before every conversation. It never leaves the server.",
     )
+    agent = Unicode(
+        "",
+        config=True,
+        help="The agent that answers when neither session nor message names one. Empty: 'assistant' with a model, else "
+        "'demo'.",
+    )
     agents = List(
         Unicode(),
         config=True,
-        help="More agents, each as 'package.module:object': a jupyter_durable_chat.agents.Agent, or what makes one.",
+        help="More agents, each as 'package.module:object': a jupyter_durable_chat.agents.Agent, a pydantic_ai.Agent, "
+        "or what makes one. Packages can also name them as entry points of the group 'jupyter_durable_chat.agents'.",
+    )
+    personas = Dict(
+        config=True,
+        help="More agents by name: {'tutor': {'description': '...', 'instructions': '...', 'model': '...', "
+        "'models': [], 'tools': ['names'], 'effort': 'low', 'efforts': ['low', 'high'], 'options': {'temperature': "
+        "0}}}. What one does not say is as for 'assistant'. Instructions never leave the server.",
+    )
+    acp_agents = Dict(
+        config=True,
+        help="Agents that speak ACP, by name: {'claude': {'command': 'claude-code-acp', 'args': [], 'env': {}, "
+        "'cwd': '.', 'description': '', 'allow_writes': False}}. Each session that asks one has a process of its own.",
+    )
+    tools = List(
+        Unicode(),
+        config=True,
+        help="Tools that run in this server, each as 'package.module:function': a function, a "
+        "jupyter_durable_chat.tools.Tool, or a list of them. Packages can also name them as entry points of the group "
+        "'jupyter_durable_chat.tools'.",
+    )
+    mcp_servers = Dict(
+        config=True,
+        help="MCP servers by name: {'command': '...', 'args': [], 'env': {}, 'cwd': None} or {'url': 'https://...', "
+        "'headers': {}}, and for each 'approval' ('always'), 'prefix' (True: its tools are named NAME_tool), 'tools' "
+        "(only these), 'timeout'.",
+    )
+    approvals = Dict(
+        value_trait=Enum(("never", "always", "once")),
+        key_trait=Unicode(),
+        config=True,
+        help="When a person is asked before a tool is run, by its name, whatever it says itself: 'never', 'always', or "
+        "'once' for each session.",
     )
     api_keys = Dict(
         key_trait=Unicode(),
@@ -209,7 +249,7 @@ class DurableChat(ExtensionApp):
         self.snapshots = Snapshots()
         self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
-        self.tools_at_hand = Toolbox()
+        self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
             lambda: SqliteLog(self.store),
@@ -278,6 +318,7 @@ class DurableChat(ExtensionApp):
             # Also of an opening that failed, everything that was begun is ended.
             await asyncio.wait({self._opening})
             await self.registry.__aexit__(None, None, None)
+        await asyncio.gather(self.registry.agents.aclose(), self.tools_at_hand.aclose())
 
     def current_activity(self) -> dict[str, int] | None:  # type: ignore[override]
         """Jupyter asks this before it shuts an idle server down."""
@@ -308,4 +349,13 @@ class DurableChat(ExtensionApp):
             api_keys=dict(self.api_keys),
             base_urls=dict(self.base_urls),
         )
-        return Agents([demo, assistant, *self.agents], default=assistant.name if self.model else demo.name)
+        named = personas(
+            self.personas,
+            instructions=self.instructions,
+            model=self.model or None,
+            api_keys=dict(self.api_keys),
+            base_urls=dict(self.base_urls),
+        )
+        acp = [AcpAgent.configured(name, config) for name, config in self.acp_agents.items()]
+        everybody = [demo, assistant, *installed(), *self.agents, *named, *acp]
+        return Agents(everybody, default=self.agent or (assistant.name if self.model else demo.name))
