@@ -1,7 +1,7 @@
 """One process of an agent that speaks ACP, and the conversation that it has had.
 
-Import this in a thread: it imports the ACP SDK. What the process says is told in the order in which it said it, and only
-while somebody listens: an answer that was stopped is waited for before the next question, or its process is ended.
+Import this in a thread: it imports the ACP SDK. What the process says is told in the order in which it said it, and
+only while somebody listens: an answer that was stopped is waited for before the next question, or its process is ended.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import secrets
 import signal
 import stat
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 import acp
 import msgspec
 from acp import schema
+from pydantic import ValidationError
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Host, Request
@@ -84,8 +85,8 @@ class Process:
                 if self._process is None:
                     await self._within(STARTING, self._start())
                 told = await self._prepare(request)
-                prompt = await self._prompt(told, request.host)
-            except (OSError, acp.RequestError) as error:
+                prompt = await self._prompt(told, told is request.messages, request.host)
+            except (OSError, acp.RequestError, ValidationError) as error:
                 raise await self._failed(error) from None
             about = {"acp": {"agent": self._name, "session": self._id, "in": self._session}}
             yield e.MessageMetadata(message_metadata=about)
@@ -96,8 +97,9 @@ class Process:
             asked = asyncio.create_task(self._agent.prompt(prompt=prompt, session_id=self._id))
             asked.add_done_callback(lambda _: telling.end())
             try:
-                async for chunk in telling:
-                    yield chunk
+                async with aclosing(telling.chunks()) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
                 reason, usage = await self._said(asked)
             finally:
                 self._telling = self._host = None
@@ -142,18 +144,25 @@ class Process:
             limit=LARGEST_MESSAGE,
             start_new_session=True,
         )
+        if not self.usable:  # it was closed while it was being started
+            await _end(process)
+            raise ConnectionError
         assert process.stdin and process.stdout and process.stderr
-        self._stderr = asyncio.create_task(self._read(process.stderr))
+        self._stderr = asyncio.create_task(self._listen(process.stderr))
         self._agent = acp.connect_to_agent(cast("acp.Client", _Ours(self)), process.stdin, process.stdout)
         files = schema.FileSystemCapabilities(read_text_file=True, write_text_file=config.allow_writes)
-        answer = await self._agent.initialize(
-            protocol_version=acp.PROTOCOL_VERSION,
-            client_capabilities=schema.ClientCapabilities(fs=files, terminal=False),
-            client_info=schema.Implementation(name="jupyter-durable-chat", version="0"),
-        )
+        try:
+            answer = await self._agent.initialize(
+                protocol_version=acp.PROTOCOL_VERSION,
+                client_capabilities=schema.ClientCapabilities(fs=files, terminal=False),
+                client_info=schema.Implementation(name="jupyter-durable-chat", version="0"),
+            )
+        except acp.RequestError:
+            self.usable = False
+            raise
         self._able = answer.agent_capabilities or self._able
 
-    async def _read(self, stderr: asyncio.StreamReader) -> None:
+    async def _listen(self, stderr: asyncio.StreamReader) -> None:
         hidden = sorted((value for value in self._config.env.values() if len(value) >= 4), key=len, reverse=True)
         with suppress(ValueError):  # a line longer than a message
             while line := (await stderr.readline()).decode(errors="replace"):
@@ -184,17 +193,16 @@ class Process:
                     "Jupyter server and sign in there, or set its key in the agent's 'env'.",
                 )
             return AgentError("provider", f"{self._name} failed (code {error.code}). Try again.", recoverable=True)
-        process = self._process
         self.usable = False
-        code = None
+        if isinstance(error, ValidationError):
+            return AgentError("provider", f"{self._name} answered with something that is not ACP.")
+        process, code = self._process, None
         if process is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE):
                     code = await process.wait()
         await self.aclose()
-        ended = (
-            "could not be started" if process is None else "broke off" if code is None else f"ended (exit code {code})"
-        )
+        ended = "could not be started" if process is None else f"ended (exit code {code})"
         return AgentError("provider", f"The process of {self._name} {ended}. Try again.", recoverable=True)
 
     # The conversation
@@ -211,11 +219,10 @@ class Process:
                 await self._within(
                     STARTING, self._agent.load_session(cwd=str(self._config.folder), session_id=id_, mcp_servers=[])
                 )
-                self._id = id_
+                self._id, self._known = id_, ids[: len(ids) - len(told)]
                 return told
         new = await self._within(STARTING, self._agent.new_session(cwd=str(self._config.folder), mcp_servers=[]))
-        self._id = new.session_id
-        self._cost = 0.0
+        self._id, self._known, self._cost = new.session_id, [], 0.0
         return messages
 
     def _new(self, messages: Messages, ids: list[str]) -> Messages | None:
@@ -242,7 +249,7 @@ class Process:
                 return id_, messages[number + 1 :] or messages[number:]
         return None
 
-    async def _prompt(self, told: Messages, host: Host | None) -> list[Any]:
+    async def _prompt(self, told: Messages, all_of_it: bool, host: Host | None) -> list[Any]:
         *before, last = told
         blocks: list[Any] = []
         if before:
@@ -251,7 +258,7 @@ class Process:
                 text = "[…] " + text[-LONGEST_HISTORY:]
             blocks.append(acp.text_block(f"What was said in this conversation so far:\n\n{text}\n\nNow:"))
         if last["role"] == "assistant":
-            if not before and (said := _text(last)) and last["id"] not in self._known:
+            if (all_of_it or not self._is_ours(last)) and (said := _text(last)):
                 blocks.append(acp.text_block(f"You had begun to answer:\n\n{said}"))
             return [*blocks, acp.text_block(GO_ON)]
         for part in last["parts"]:
@@ -281,7 +288,7 @@ class Process:
             raise AgentError("provider", f"The process of {self._name} was ended.", recoverable=True)
         try:
             response = await asked
-        except (OSError, acp.RequestError) as error:
+        except (OSError, acp.RequestError, ValidationError) as error:
             raise await self._failed(error) from None
         return response.stop_reason, response.usage
 
@@ -292,15 +299,16 @@ class Process:
         try:
             async with asyncio.timeout(GRACE):
                 await self._agent.cancel(session_id=self._id)
-        except (OSError, TimeoutError):
+        except OSError:  # or it took too long
             self.usable = False
 
     async def _settle(self) -> None:
         """Return when it has ended the answer that was stopped. Ends the process of one that does not."""
-        settling, self._settling = self._settling, None
+        settling = self._settling
         if settling is None:
             return
         _, late = await asyncio.wait({settling}, timeout=SETTLING)
+        self._settling = None
         if late:
             settling.cancel()
             await self.aclose()
@@ -348,6 +356,8 @@ class _Ours:
         try:
             verdict = await answering
         except asyncio.CancelledError:
+            if not answering.cancelled():
+                raise
             return schema.RequestPermissionResponse(outcome=schema.DeniedOutcome(outcome="cancelled"))
         if not verdict.approved:
             telling.deny(call_id)
@@ -393,7 +403,7 @@ def _inside(folder: Path, path: str) -> Path:
 
 def _read(folder: Path, path: str, line: int | None, limit: int | None) -> str:
     try:
-        with open(os.open(_inside(folder, path), os.O_RDONLY | NO_LINK), encoding="utf-8", newline="") as file:
+        with open(_inside(folder, path), encoding="utf-8", newline="", opener=_opener) as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_FILE:
                 raise acp.RequestError.invalid_params({"path": path, "details": "It is no file, or too large."})
@@ -407,15 +417,15 @@ def _read(folder: Path, path: str, line: int | None, limit: int | None) -> str:
 
 def _write(folder: Path, path: str, content: str) -> None:
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK
-        with open(os.open(_inside(folder, path), flags, 0o666), "w", encoding="utf-8", newline="") as file:
+        with open(_inside(folder, path), "w", encoding="utf-8", newline="", opener=_opener) as file:
             file.write(content)
     except OSError as error:
         raise acp.RequestError.invalid_params({"path": path, "details": error.strerror}) from None
 
 
-NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""The path was followed before it was opened; a link or a pipe that came since is neither followed nor waited for."""
+def _opener(path: str, flags: int) -> int:
+    """The path was followed before: a link or a pipe that came since is neither followed nor waited for."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ an id of its own, whatever the agent names it; what is not over at the end of th
 import asyncio
 import difflib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from acp import schema
@@ -32,7 +32,7 @@ class _Call:
 
 
 class Telling:
-    """The chunks of one answer, to be iterated once. Fed by `update`, `ask` and `deny`, ended by `end`."""
+    """One answer. Its chunks are iterated once; fed by `update`, `ask` and `deny`, ended by `end`."""
 
     def __init__(self) -> None:
         self.context: e.Context | None = None
@@ -46,10 +46,8 @@ class Telling:
         self._ended = False
         self._waiting: set[asyncio.Future[Any]] = set()
 
-    def __aiter__(self) -> AsyncIterator[e.Chunk]:
-        return self._iterate()
-
-    async def _iterate(self) -> AsyncIterator[e.Chunk]:
+    async def chunks(self) -> AsyncGenerator[e.Chunk]:
+        """Closed, nobody listens any longer."""
         try:
             while (chunk := await self._chunks.get()) is not None:
                 yield chunk
@@ -93,7 +91,10 @@ class Telling:
         for call in self._calls.values():
             if not call.over:
                 yield from self._input(call)
-                yield self._result(call) if call.output is not None else self._error(call, "Its end was not reported.")
+                if call.output is not None:
+                    yield self._result(call)
+                else:
+                    yield self._error(call, "Its end was not reported.")
                 call.over = True
 
     def _converted(self, update: Any) -> Iterator[e.Chunk]:
@@ -176,7 +177,7 @@ class Telling:
             yield e.ToolInputAvailable(
                 tool_call_id=call.id,
                 tool_name=call.name,
-                input=call.input if call.input is not None else {"locations": call.locations} if call.locations else {},
+                input=call.input if call.input is not None else {"locations": call.locations},
                 provider_executed=True,
                 dynamic=True,
                 title=call.title,
