@@ -136,7 +136,7 @@ def _output(which: str) -> Attached:
     if not which.isdigit() or (number := int(which)) not in results:
         if which.isdigit() and (picture := _shown_picture(int(which))):
             return Upload(picture, f"output-{which}.png", "image/png")
-        raise ChatError(f"There is no 'output:{which}' in this kernel's history. {CAN}")
+        raise ChatError(f"Cell {which} has no result in this kernel's history ('output:{which}'). {CAN}")
     if picture := _shown_picture(number):
         return Upload(picture, f"output-{which}.png", "image/png")
     kind = variable(f"output-{which}", results[number])

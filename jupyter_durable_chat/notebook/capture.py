@@ -46,7 +46,7 @@ class Captured:
 
 @contextmanager
 def captured(say: Callable[[str, str], None]) -> Iterator[Captured]:
-    """Everything in here is printed and shown to the `Captured`. May be nested; use it in the main thread only."""
+    """Everything in here is printed and shown to the `Captured`. May be nested, but not in two threads at once."""
     capture = Captured(say)
     token = _capturing.set(capture)
     stdout, stderr = sys.stdout, sys.stderr
@@ -78,15 +78,15 @@ class _Stream(io.TextIOBase):
     def fileno(self) -> int:
         return self._beside.fileno()
 
-    def isatty(self) -> bool:
-        return False
-
     def writable(self) -> bool:
         return True
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._beside.encoding
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._beside, name)
 
 
 @contextmanager

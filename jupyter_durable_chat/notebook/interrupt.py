@@ -24,6 +24,22 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Have Ctrl-C that comes in here raise `KeyboardInterrupt` at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
 async def cancelled_by_interrupt(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Await it, in the main thread so that Ctrl-C cancels it."""
     if threading.current_thread() is not threading.main_thread():

@@ -32,7 +32,7 @@ from jupyter_durable_chat.notebook.attach import Upload, part_of
 from jupyter_durable_chat.notebook.capture import captured
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.conversation import kernel_id
-from jupyter_durable_chat.notebook.interrupt import cancelled_by_interrupt, interruptible
+from jupyter_durable_chat.notebook.interrupt import cancelled_by_interrupt, held_back, interruptible
 from jupyter_durable_chat.notebook.result import INTERRUPTED, Result, error_of, result_of
 from jupyter_durable_chat.notebook.tools import KernelTool, ToolContext, unique
 from jupyter_durable_chat.schema import arguments_of
@@ -50,9 +50,6 @@ MAX_PAUSE_SECONDS = 10.0
 
 RESTART_SECONDS = 1.0
 """How soon after an interrupt a kernel is told to end that is restarted."""
-
-OFFER_SECONDS = 10.0
-"""At most so often a session that has lost our offer is told again by itself."""
 
 REPORT_SECONDS = 0.1
 """At most so often a call that runs says something."""
@@ -144,7 +141,7 @@ class Runner:
     def look(self, offer: "Offer") -> None:
         """Take the calls that wait for us, and offer again what the session has lost."""
         tools = offer.tools
-        waiting, offered = offer.reader.look(lambda transcript: _seen(transcript, tools, self.id))
+        lsn, waiting, offered = offer.reader.look(lambda transcript: _seen(transcript, tools, self.id))
         with self._lock:
             new = [
                 Call(offer.reader.session, part["toolCallId"], tools[part["toolName"]], part.get("input"))
@@ -156,7 +153,7 @@ class Runner:
         if new:
             self._stage.wake()
         if tools and offered != [tool.offered() for tool in tools.values()]:
-            offer.is_lost()
+            offer.is_lost(lsn)
 
     # For the thread that runs calls
 
@@ -165,7 +162,7 @@ class Runner:
 
         Raises `KeyboardInterrupt` when a call was interrupted: so is the cell that waits.
         """
-        return self._stage.is_here() and self._waiting != deque() and self._run_all()
+        return self._stage.is_here() and bool(self._waiting) and self._run_all()
 
     async def run_here_async(self) -> None:
         """The same in a cell that awaits."""
@@ -190,7 +187,8 @@ class Runner:
     def claim(self, call: Call) -> bool:
         """Whether this call is ours to run, now."""
         try:
-            self._client.claim(call.session, call.id, self.id)
+            with interruptible():
+                self._client.claim(call.session, call.id, self.id)
         except KeyboardInterrupt as interrupt:
             self._delivery.finish(call, error_of(interrupt))
             raise
@@ -207,9 +205,9 @@ class Runner:
             await self.run_async(call)
 
     def run(self, call: Call) -> None:
-        """Run it here and now, in a thread without a running loop of its own."""
+        """Run it here and now; this thread's loop, if it has one, stands still."""
         try:
-            with self._running(call) as context, captured(context.say) as capture:
+            with self._running(call) as context, captured(context.say) as capture, interruptible():
                 value = call_function(call, context)
                 if inspect.isawaitable(value):
                     value = _wait_for(_awaited(value))
@@ -248,9 +246,10 @@ class Runner:
     def _run_all(self) -> bool:
         ran = False
         while call := self.take():
-            if self.claim(call):
-                ran = True
-                with interruptible():
+            # What was claimed is answered, whenever Ctrl-C comes.
+            with held_back():
+                if self.claim(call):
+                    ran = True
                     self.run(call)
         return ran
 
@@ -291,7 +290,7 @@ class Offer:
         self._lock = threading.Lock()
         self._owners: dict[str, object] = {}
         self._following = False
-        self._told_at = float("-inf")
+        self._lost_at = 0
 
     def set(self, owner: object, tools: list[KernelTool]) -> None:
         """Offer these and no others. Raises `ChatError`."""
@@ -325,20 +324,20 @@ class Offer:
 
     def send(self) -> None:
         """Raises `ChatError`."""
-        self._told_at = time.monotonic()
         told = [tool.offered() for tool in self.tools.values()]
         self._runner.tell_offer(self.reader.session, told)
         with suppress(ChatError):  # it is told, whatever the network does now
             self.reader.refresh()
 
-    def is_lost(self) -> None:
-        """The session does not have this offer; tell it again, unless it was told just now."""
-        if time.monotonic() > self._told_at + OFFER_SECONDS:
-            self._told_at = time.monotonic()
+    def is_lost(self, lsn: int) -> None:
+        """The session does not have this offer at this LSN: tell it again, once for each LSN. It may be told twice."""
+        if lsn > self._lost_at:
+            self._lost_at = lsn
             self._delivery.offer(self)
 
     def _tell(self) -> None:
         """Tell the session; what cannot be told now is told as soon as it can."""
+        self._lost_at = self.reader.lsn
         self.follow()
         self._runner.appear()
         try:
@@ -350,16 +349,16 @@ class Offer:
         self._runner.look(self)
 
 
-def _seen(transcript: Transcript, tools: dict[str, KernelTool], runner: str) -> tuple[list[JSON], list[JSON]]:
-    """The calls that wait for these tools, oldest first, and what the session knows of our offer."""
+def _seen(transcript: Transcript, tools: dict[str, KernelTool], runner: str) -> tuple[int, list[JSON], list[JSON]]:
+    """The LSN, the calls that wait for these tools, oldest first, and what the session knows of our offer."""
     offers = [offer for offer in transcript.offers if offer["runner"] == runner]
     offered = msgspec.convert(offers[0]["tools"], list[OfferedTool]) if offers else []
     known = [{name: getattr(tool, name) for name in tool.__struct_fields__} for tool in offered]
     answer = transcript.message(transcript.turn["message_id"]) if transcript.turn else None
     if answer is None or (transcript.turn and transcript.turn["stopping"]):
-        return [], known
+        return transcript.lsn, [], known
     waiting = [part for part in nested(answer["parts"]) if part.get("toolName") in tools and _waits(part)]
-    return msgspec.json.decode(events.to_json(waiting)), known
+    return transcript.lsn, msgspec.json.decode(events.to_json(waiting)), known
 
 
 def _waits(part: JSON) -> bool:
@@ -380,11 +379,11 @@ class _Context(ToolContext):
         self._delivery.report(self._call, {name: value for name, value in said.items() if value is not None})
 
     def log(self, text: str, level: str = "info") -> None:
-        self._delivery.report(self._call, {"log": str(text), "level": level})
+        self.say(f"{text}\n", level)
 
     def say(self, text: str, level: str) -> None:
         """A piece of what is printed."""
-        self._delivery.report(self._call, {"log": text, "level": level, "piece": True})
+        self._delivery.report(self._call, {"log": text, "level": level})
 
 
 def call_function(call: Call, context: ToolContext) -> Any:
@@ -460,7 +459,7 @@ class _Cells:
     def _schedule(self) -> None:
         lock: asyncio.Lock | None = getattr(self._kernel, "_main_asyncio_lock", None)
         if lock is None:  # before version 7, ipykernel had a queue of what is to be done
-            self._kernel.schedule_dispatch(self._run_next)
+            self._kernel.schedule_dispatch(self._run_and_schedule)
         elif self._draining is None or self._draining.done():
             self._draining = asyncio.ensure_future(self._drain(lock))
 
@@ -469,6 +468,10 @@ class _Cells:
         while more:
             async with lock:
                 more = await self._run_next()
+
+    async def _run_and_schedule(self) -> None:
+        if await self._run_next():
+            self._schedule()
 
     async def _run_next(self) -> bool:
         """Run a call if one waits; whether one did. An interrupt ends the call and nothing else."""
@@ -533,14 +536,17 @@ class _Delivery:
         self._on_delivered = delivered
         self._changed = threading.Condition()
         self._calls: dict[Call, None] = {}
-        self._offers: dict[Offer, float] = {}
+        self._offers: dict[Offer, None] = {}
+        self._urgent = False
         self._thread: threading.Thread | None = None
 
     def report(self, call: Call, said: JSON) -> None:
-        last = call.said[-1] if call.said else None
         with self._changed:
-            if last and said.get("piece") and last.get("piece") and last["level"] == said["level"]:
+            last = call.said[-1] if call.said else {}
+            if "log" in said and last.get("level") == said["level"]:
                 last["log"] += said["log"]
+            elif "log" not in said and last and "log" not in last:
+                last.update(said)
             else:
                 call.said.append(said)
             self._calls[call] = None
@@ -553,18 +559,20 @@ class _Delivery:
             call.result = result
             call.pause, call.due = PAUSE_SECONDS, time.monotonic() + RESTART_SECONDS if again else 0.0
             self._calls[call] = None
-            self._wake()
+            self._wake(urgent=True)
 
     def offer(self, offer: Offer) -> None:
         with self._changed:
-            self._offers[offer] = PAUSE_SECONDS
-            self._wake()
+            self._offers[offer] = None
+            self._wake(urgent=True)
 
-    def _wake(self) -> None:
+    def _wake(self, *, urgent: bool = False) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="jupyter-durable-chat results", daemon=True)
             self._thread.start()
-        self._changed.notify()
+        if urgent:
+            self._urgent = True
+            self._changed.notify()
 
     def _run(self) -> None:
         while True:
@@ -573,23 +581,23 @@ class _Delivery:
                 if not calls and not offers:
                     self._thread = None
                     return
+                self._urgent = False
+                self._offers.clear()
             for offer in offers:
                 self._tell_offer(offer)
             for call in calls:
                 self._tell(call)
             with self._changed:
-                self._changed.wait(REPORT_SECONDS)
+                self._changed.wait_for(lambda: self._urgent, REPORT_SECONDS)
 
     def _tell_offer(self, offer: Offer) -> None:
         try:
             offer.send()
         except ServerUnreachable:
-            time.sleep(PAUSE_SECONDS)
-            return
+            with self._changed:
+                self._offers[offer] = None
         except ChatError as error:
             logger.error("The tools of this notebook could not be offered: %s", error)
-        with self._changed:
-            self._offers.pop(offer, None)
 
     def _tell(self, call: Call) -> None:
         if time.monotonic() < call.due or (call.due and _is_ending()):
@@ -611,23 +619,21 @@ class _Delivery:
             call.pause = min(2 * call.pause, MAX_PAUSE_SECONDS)
 
     def _next(self, call: Call) -> JSON | None:
-        """The next thing to tell of what a call said; what it prints in whole lines, if it can be."""
+        """The next thing to tell of what a call said; what it prints in whole lines, as far as it has printed them."""
         with self._changed:
-            if not call.said:
-                return None
-            said = call.said[0]
-            if not said.get("piece"):
-                return call.said.popleft()
-            text = said["log"]
-            end = text.rfind("\n", 0, LOG) + 1 if call.result is None and len(text) <= LOG else 0
-            if call.result is None and not end and len(text) <= LOG and len(call.said) == 1:
-                return None  # a line that is not complete
-            piece, rest = text[: end or LOG], text[end or LOG :]
-            if rest:
-                call.said[0] = {**said, "log": rest}
-            else:
+            if not call.said or "log" not in call.said[0]:
+                return call.said.popleft() if call.said else None
+            text, level = call.said[0]["log"], call.said[0]["level"]
+            over = call.result is not None or len(call.said) > 1
+            end = len(text) if over and len(text) <= LOG else text.rfind("\n", 0, LOG) + 1
+            if not end:
+                if not over and len(text) <= LOG:
+                    return None
+                end = LOG
+            call.said[0]["log"] = text[end:]
+            if not text[end:]:
                 call.said.popleft()
-            return {"log": piece.rstrip("\n"), "level": said["level"]}
+            return {"log": text[:end].rstrip("\n"), "level": level}
 
     def _finish(self, call: Call, result: Result) -> bool:
         """Whether the server has the result, or never will."""

@@ -23,11 +23,10 @@ def shortened(text: str, limit: int = TEXT) -> str:
 
 
 def png_of(value: Any) -> bytes | None:
-    """A figure (also by its axes), a PIL image, or whatever else shows itself as a PNG."""
-    if isinstance(value, type):
+    """A figure (also by what is drawn in it), a PIL image, or whatever else shows itself as a PNG."""
+    if isinstance(value, type) or inspect.ismodule(value):
         return None
-    figure = value if callable(getattr(value, "savefig", None)) else getattr(value, "figure", None)
-    if callable(getattr(figure, "savefig", None)) and not inspect.ismodule(value):
+    if (figure := _figure_of(value)) is not None:
         return figure_png(figure)
     if callable(show := getattr(value, "_repr_png_", None)):
         return bytes_of(show())
@@ -36,6 +35,16 @@ def png_of(value: Any) -> bytes | None:
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         return bytes_of(data.get("image/png")) if data else None
     return None
+
+
+def _figure_of(value: Any) -> Any:
+    """The matplotlib figure that this is, or that it belongs to: axes, a line, or several of them."""
+    if type(value).__name__ == "ndarray" and value.dtype == object:
+        value = list(value.flat)
+    if isinstance(value, (list, tuple)):
+        figures = [_figure_of(one) for one in value[:100]]
+        return figures[0] if figures and all(figure is figures[0] for figure in figures) else None
+    return next((it for it in (value, getattr(value, "figure", None)) if callable(getattr(it, "savefig", None))), None)
 
 
 def figure_png(figure: Any) -> bytes:
