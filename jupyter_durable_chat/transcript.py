@@ -479,6 +479,7 @@ class Transcript:
         part = self._tool(event.tool_call_id) or self._new_tool(event, "output-error")
         part["state"] = "output-error"
         part["rawInput"] = event.input
+        part.pop("preliminary", None)
         self._deltas.pop(id(part), None)
         part["errorText"] = event.error_text
         _keep_provider_metadata(part, event, "callProviderMetadata")
@@ -529,11 +530,13 @@ class Transcript:
         if part := self._tool(event.tool_call_id):
             part["state"] = "output-error"
             part["errorText"] = event.error_text
+            part.pop("preliminary", None)
             _end(part, event)
 
     def _tool_output_denied(self, event: events.ToolOutputDenied) -> None:
         if part := self._tool(event.tool_call_id):
             part["state"] = "output-denied"
+            part.pop("preliminary", None)
 
     def _source_or_file(self, event: events.SourceUrl | events.SourceDocument | events.File) -> None:
         self._answer()["parts"].append(_as_part(event))

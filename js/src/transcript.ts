@@ -569,7 +569,7 @@ class Draft {
           input: event.input,
         }))
       case 'tool-input-error':
-        return this.#changeOrMakeTool(event, (part) => ({
+        return this.#changeOrMakeTool(event, ({ preliminary: _, ...part }) => ({
           ...part,
           state: 'output-error',
           rawInput: event.input,
@@ -603,14 +603,14 @@ class Draft {
           ...(event.preliminary ? { preliminary: true } : end(part, event)),
         }))
       case 'tool-output-error':
-        return this.#changeTool(event.toolCallId, (part) => ({
+        return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({
           ...part,
           state: 'output-error',
           errorText: event.errorText,
           ...end(part, event),
         }))
       case 'tool-output-denied':
-        return this.#changeTool(event.toolCallId, (part) => ({ ...part, state: 'output-denied' }))
+        return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({ ...part, state: 'output-denied' }))
       case 'source-url':
       case 'source-document':
       case 'file': {
