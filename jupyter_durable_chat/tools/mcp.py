@@ -33,7 +33,7 @@ __all__ = ["McpConfig", "McpServer", "McpTool"]
 log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
-"""Seconds that an answer waits for a server that is being started."""
+"""Seconds that answers wait for a server that is being started; one that failed before is not waited for."""
 
 OPENING = 60.0
 """Seconds that a server may take to start and say what it has."""
@@ -76,8 +76,9 @@ class McpConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class McpServer:
     """The tools of one server. Raises `ValueError` that quotes what is wrong with its configuration."""
 
-    def __init__(self, name: str, config: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, config: Mapping[str, Any], *, patience: float = PATIENCE) -> None:
         self.name = name
+        self._patience = patience
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name):
             raise ValueError(f"{name!r} is no name for an MCP server: up to 32 letters, digits, '_' and '-', please.")
         try:
@@ -97,6 +98,7 @@ class McpServer:
         self._opening: asyncio.Task[Connection] | None = None
         self._tools: list[Tool] = []
         self._listed = 0.0
+        self._began = 0.0
         self._failed = 0
         self._not_before = 0.0
         self._closed = False
@@ -114,7 +116,8 @@ class McpServer:
             if time.monotonic() < self._not_before or self._closed:
                 return []
             opening = self._open()
-            await asyncio.wait({opening}, timeout=PATIENCE)
+            patience = 0.0 if self._failed else self._patience - (time.monotonic() - self._began)
+            await asyncio.wait({opening}, timeout=max(0.0, patience))
             if not opening.done():
                 self.why = f"The MCP server {self.name!r} is being started."
             if self._connection is None:
@@ -158,6 +161,7 @@ class McpServer:
     def _open(self) -> "asyncio.Task[Connection]":
         if self._opening is None or self._opening.done():
             # In a context of its own: what the first caller's variables say is not for all that come later.
+            self._began = time.monotonic()
             self._opening = asyncio.create_task(self._opened(), context=contextvars.Context())
             self._opening.add_done_callback(_retrieve)
         return self._opening

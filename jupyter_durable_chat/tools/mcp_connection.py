@@ -15,9 +15,9 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import httpx2
 import mcp_types
@@ -37,7 +37,34 @@ LARGEST_MESSAGE = 64 * 2**20
 LONGEST_ERROR = 2000
 QUESTIONS_AT_ONCE = 4
 
-_calling: contextvars.ContextVar[Context | None] = contextvars.ContextVar("durable_chat_mcp_call", default=None)
+T = TypeVar("T")
+
+
+class _Call:
+    """A call that is running, and what is asked of others for it."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._asking: set[asyncio.Future[Any]] = set()
+
+    async def ask(self, asking: Coroutine[Any, Any, T]) -> T:
+        """What is answered; `ToolError` when the call is over before."""
+        asked = asyncio.ensure_future(asking)
+        self._asking.add(asked)
+        asked.add_done_callback(self._asking.discard)
+        try:
+            return await asked
+        except asyncio.CancelledError:
+            if asked.cancelled():
+                raise ToolError("The call is over.") from None
+            raise
+
+    def end(self) -> None:
+        for asked in self._asking:
+            asked.cancel()
+
+
+_calling: contextvars.ContextVar[_Call | None] = contextvars.ContextVar("durable_chat_mcp_call", default=None)
 
 
 class Connection:
@@ -49,8 +76,7 @@ class Connection:
         self.broken = False
         self._name = name
         self._config = config
-        self._running: dict[int, Context] = {}
-        self._number = 0
+        self._running: list[_Call] = []
         self._closing = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._client: Client[Any] | None = None
@@ -75,6 +101,7 @@ class Connection:
         try:
             await opened
         except asyncio.CancelledError:
+            self._life.cancel()  # it waits for a server that has not answered yet
             await self.aclose()
             raise
 
@@ -159,10 +186,9 @@ class Connection:
         async def progressed(progress: float, total: float | None, message: str | None) -> None:
             context.progress(progress, total, message)
 
-        self._number += 1
-        number = self._number
-        self._running[number] = context
-        token = _calling.set(context)
+        call = _Call(context)
+        self._running.append(call)
+        token = _calling.set(call)
         try:
             result = await self._open_client.call_tool_mcp(name, arguments, progress_handler=progressed)
         except MCPError as error:
@@ -173,7 +199,8 @@ class Connection:
             raise ConnectionError(type(error).__name__) from None
         finally:
             _calling.reset(token)
-            del self._running[number]
+            self._running.remove(call)
+            call.end()
         if result.is_error:
             said = "\n".join(block.text for block in result.content if isinstance(block, mcp_types.TextContent))
             raise ToolError(self._redacted(said) or "The tool failed and did not say why.")
@@ -186,43 +213,43 @@ class Connection:
             self._life.cancel()
             await asyncio.wait({self._life})
 
-    def _call(self) -> Context | None:
+    def _call(self) -> _Call | None:
         """The call that something belongs to."""
-        running = list(self._running.values())
-        context = _calling.get()
-        if any(context is one for one in running):
-            return context
-        return running[-1] if running else None
+        call = _calling.get()
+        if call in self._running:
+            return call
+        return self._running[-1] if self._running else None
 
     async def _told(self, message: Any) -> None:
         if isinstance(getattr(message, "root", message), mcp_types.ToolListChangedNotification):
             self.changed = True
 
     async def _logged(self, message: mcp_types.LoggingMessageNotificationParams) -> None:
-        if context := self._call():
+        if call := self._call():
             text = message.data if isinstance(message.data, str) else json.dumps(message.data, default=str)
-            context.log(self._redacted(text), message.level)
+            call.context.log(self._redacted(text), message.level)
 
     async def _sampled(
         self, messages: list[mcp_types.SamplingMessage], params: mcp_types.CreateMessageRequestParams, _: Any
     ) -> str:
-        context = self._call()
-        if context is None:
+        call = self._call()
+        if call is None:
             raise ToolError("Nothing may be asked of the model when no call is running.")
         said = [(message.role, "".join(_texts(message))) for message in messages]
         text = said[0][1] if len(said) == 1 else "\n\n".join(f"{role}: {text}" for role, text in said)
-        return await context.sample(text, instructions=params.system_prompt or "", max_tokens=params.max_tokens)
+        instructions = params.system_prompt or ""
+        return await call.ask(call.context.sample(text, instructions=instructions, max_tokens=params.max_tokens))
 
     async def _asked(
         self, text: str, _: type[Any] | None, params: mcp_types.ElicitRequestParams, __: Any
     ) -> ElicitResult[Any]:
-        context = self._call()
-        if context is None or not isinstance(params, mcp_types.ElicitRequestFormParams):
+        call = self._call()
+        if call is None or not isinstance(params, mcp_types.ElicitRequestFormParams):
             return ElicitResult(action="decline")
         questions = _questions(params.requested_schema)
         answers: dict[str, Any] = {}
         for first in range(0, len(questions), QUESTIONS_AT_ONCE):
-            answer = await context.ask(questions[first : first + QUESTIONS_AT_ONCE], text)
+            answer = await call.ask(call.context.ask(questions[first : first + QUESTIONS_AT_ONCE], text))
             if answer["action"] != "accept":
                 return ElicitResult(action=answer["action"])
             answers |= answer["answers"]

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jupyter_durable_chat.tools import Tool, ToolError
+from jupyter_durable_chat.tools import Question, Tool, ToolError
 from jupyter_durable_chat.tools.mcp import McpServer
 from tests.tools.recorder import Recorder
 from tests.waiting import eventually
@@ -211,6 +211,26 @@ async def test_a_stop_is_told_to_the_server(notes: Path) -> None:
         assert await call(server, "add", a=1, b=2) == 3
 
 
+async def test_a_stop_takes_back_what_was_asked(notes: Path) -> None:
+    class Undecided(Recorder):
+        async def ask(self, questions: Sequence[Question], text: str = "") -> dict[str, Any]:
+            self.told.set()
+            try:
+                return await asyncio.Event().wait() and {}
+            finally:
+                self.log("taken back")
+
+    async with over("stdio", notes) as server:
+        context = Undecided()
+        running = asyncio.create_task(call(server, "asks", context))
+        await context.told.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await eventually(lambda: ("info", "taken back") in context.said)
+        assert await call(server, "add", a=1, b=2) == 3
+
+
 async def test_killed_between_two_calls_it_is_started_again(notes: Path) -> None:
     async with over("stdio", notes) as server:
         first = await call(server, "pid")
@@ -274,6 +294,18 @@ async def test_no_process_is_left(notes: Path) -> None:
 
     await eventually(lambda: not psutil.pid_exists(pid))
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
+
+
+async def test_one_that_hangs_is_not_waited_for_again_and_again(notes: Path) -> None:
+    code = f"import os, pathlib, time; pathlib.Path({str(notes)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    server = McpServer("hangs", {"command": sys.executable, "args": ["-c", code]}, patience=0.1)
+    for _ in range(3):
+        assert await server.tools() == []
+        assert server.why == "The MCP server 'hangs' is being started."
+    await eventually(lambda: noted(notes) != "")
+    await server.aclose()
+
+    await eventually(lambda: not psutil.pid_exists(int(noted(notes))))
 
 
 async def test_the_configuration_chooses(notes: Path) -> None:
