@@ -831,3 +831,61 @@ async def test_an_agent_that_asks_for_an_approval_by_itself_waits_for_it(world: 
         assert await outcome(registry, session_id, turn) == "completed"
         [call] = await calls(registry, session_id)
     assert call["output"] is True
+
+
+class Backgrounded(Stepping):
+    """Its provider goes on while nobody listens."""
+
+    resumes = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resumed: list[tuple[JSON, list[JSON]]] = []
+        self.discarded: list[JSON] = []
+
+    async def resume(self, request: Request, state: JSON, said: Sequence[JSON]) -> AsyncGenerator[e.Chunk]:
+        self.resumed.append((state, list(said)))
+        yield e.TextDelta(id="x", delta=" and the rest")
+        yield e.TextEnd(id="x")
+        yield e.MessageMetadata(message_metadata={"resume": None})
+        yield e.FinishStep()
+        yield e.Finish(finish_reason="stop")
+
+    async def discard(self, state: JSON) -> None:
+        self.discarded.append(state)
+
+    def begins(self) -> None:
+        self.say(e.StartStep(), e.MessageMetadata(message_metadata={"resume": {"response_id": "r"}}))
+        self.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="The beginning"))
+
+
+class TestAProviderThatGoesOn:
+    async def test_its_step_is_resumed_by_the_next_server(self, world: Tooled) -> None:
+        world.agent = agent = Backgrounded()
+        agent.begins()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            turn = await send(registry, session_id)
+            async with registry.acquire(session_id) as session:
+                await until(session, lambda t: t.messages[-1]["parts"][-1:] and t.messages[-1]["parts"][-1].get("text"))
+        world.now += 60
+        async with world.registry() as registry:
+            await eventually(lambda: bool(agent.resumed))
+            assert await outcome(registry, session_id, turn) == "completed"
+            answer = (await transcript(registry, session_id)).messages[-1]
+        [(state, said)] = agent.resumed
+        assert state == {"response_id": "r"} and said[0]["text"] == "The beginning" and said[0]["id"] == "x"
+        assert [part.get("text") for part in answer["parts"]] == [None, "The beginning and the rest"]
+        assert not agent.discarded
+
+    async def test_a_stop_tells_the_provider(self, world: Tooled) -> None:
+        world.agent = agent = Backgrounded()
+        agent.begins()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            turn = await send(registry, session_id)
+            async with registry.acquire(session_id) as session:
+                await until(session, lambda t: t.messages[-1]["metadata"].get("resume"))
+                assert await session.stop(turn, ADA)
+                await eventually(lambda: not session.busy)
+        assert agent.discarded == [{"response_id": "r"}]
