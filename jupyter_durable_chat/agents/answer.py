@@ -108,10 +108,10 @@ async def _again(
                     yield chunk
             return
         except Failed as failed:
-            seconds = pause(failed.cause, BACKOFF * 2 ** (number - 1))
+            seconds = pause(failed.cause, BACKOFF * 2 ** (number - 1) * (1 + random.random()))
             if began or seconds is None or number == attempts:
                 raise failed.told from None
-        await sleep(seconds * (1 + random.random()))
+        await sleep(seconds)
 
 
 class Failed(Exception):
@@ -263,22 +263,22 @@ def metadata(response: ModelResponse, window: int | None) -> dict[str, Any] | No
     return {"usage": msgspec.to_builtins(usage), "context": msgspec.to_builtins(context)}
 
 
-def counted(usage: RequestUsage | RunUsage, cost_usd: float = 0.0) -> e.Usage:
+def counted(usage: RequestUsage | RunUsage, cost_usd: float | None = None) -> e.Usage:
     return e.Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
-        **({"cost_usd": cost_usd} if cost_usd else {}),  # only the default itself is left out
+        cost_usd=cost_usd,
     )
 
 
-def cost(response: ModelResponse) -> float:
-    """In US dollars; 0 when nobody knows."""
+def cost(response: ModelResponse) -> float | None:
+    """In US dollars; `None` when nobody knows."""
     if not response.model_name:
-        return 0.0
+        return None
     try:
         return float(response.cost().total_price)
     except (LookupError, ValueError):  # no price is known; the provider counted no tokens
-        return 0.0
+        return None

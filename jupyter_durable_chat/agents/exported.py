@@ -246,5 +246,7 @@ def _metadata(
 ) -> dict[str, Any] | None:
     """Tokens of all requests, and the context after the last one."""
     last = metadata(response, model.context_window)
-    paid = sum(cost(message) for message in messages if isinstance(message, ModelResponse))
+    costs = [cost(message) for message in messages if isinstance(message, ModelResponse)]
+    known = [paid for paid in costs if paid is not None]
+    paid = sum(known) if len(known) == len(costs) else None
     return last and last | {"usage": msgspec.to_builtins(counted(usage, paid))}

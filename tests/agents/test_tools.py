@@ -10,7 +10,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import ToolSpec
 from tests.agents.asking import CHAT, INSTRUCTIONS, MODELS, agent_at, ask, assistant, finish, folded, kinds, text, user
 from tests.agents.conftest import Aimock
-from tests.agents.raw import DIALECTS, Connection, Dialect, RawProvider, data, says
+from tests.agents.raw import DIALECTS, Connection, Dialect, RawProvider, data, named, says
 
 every_provider = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
@@ -270,3 +270,31 @@ async def test_what_a_provider_signs_survives_the_log() -> None:
     assert model["parts"][0]["thoughtSignature"] == "c2lnbmVk"
     assert model["parts"][0]["functionCall"]["args"] == {"crate": "A"}
     assert returned["parts"][0]["functionResponse"]["response"] == {"kg": 7}
+
+
+async def test_openais_items_go_back_with_their_ids_and_in_their_order() -> None:
+    """It refuses a thought without what followed it."""
+    thought = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "sealed"}
+    call = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "weigh", "arguments": '{"crate": "A"}'}
+    state = {"id": "r", "object": "response", "created_at": 1, "model": "gpt-5", "output": []}
+    state |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    kinds_and_items = [("added", 0, thought), ("done", 0, thought), ("added", 1, call), ("done", 1, call)]
+    events = [
+        {"type": "response.created", "response": state | {"status": "in_progress"}},
+        *({"type": f"response.output_item.{k}", "output_index": i, "item": item} for k, i, item in kinds_and_items),
+        {"type": "response.completed", "response": state | {"status": "completed"}},
+    ]
+    pieces = [named(event | {"sequence_number": number}) for number, event in enumerate(events)]
+    async with RawProvider(says(*pieces)) as provider:
+        agent = agent_at(provider.url)
+        first = await ask(agent, QUESTION, "openai:gpt-5", tools=[WEIGH])
+        done = folded(first, e.ToolOutputAvailable(tool_call_id="call_1", output={"kg": 7}))
+        await ask(agent, [user(QUESTION), done], "openai:gpt-5", tools=[WEIGH])
+        sent = json.loads(provider.requests[1].partition(b"\r\n\r\n")[2])["input"]
+
+    assert [(item.get("type"), item.get("id")) for item in sent[-3:]] == [
+        ("reasoning", "rs_1"),
+        ("function_call", "fc_1"),
+        ("function_call_output", None),
+    ]
+    assert sent[-3]["encrypted_content"] == "sealed" and sent[-1]["call_id"] == "call_1"
