@@ -117,6 +117,7 @@ function Waiting({ message, edited, first, last, actions, whole, move, remove, l
   const { editing, button, begin, end } = useEditing()
   const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n')
   const files = parts.filter(({ type }) => type !== 'text').length
+  const mode = message.metadata['resolved_mode'] ?? message.metadata.mode
   if (editing) {
     return (
       <li class="jdc-queued" data-message-id={id}>
@@ -136,6 +137,7 @@ function Waiting({ message, edited, first, last, actions, whole, move, remove, l
     <li class={edited ? 'jdc-queued jdc-outgoing' : 'jdc-queued'} data-message-id={id}>
       <span class="jdc-queued-text" dir="auto">
         {edited?.text ?? text}
+        {(mode === 'ask' || mode === 'plan') && <i> · {mode} mode</i>}
         {files > 0 && <i>{files === 1 ? ' + 1 file' : ` + ${files} files`}</i>}
       </span>
       {edited && actions && <Unsent item={edited} actions={actions} />}

@@ -3,6 +3,7 @@
 import type { FilePart } from '../transcript'
 import { Json } from './Code'
 import { File } from './File'
+import { Text } from './Text'
 
 interface Content {
   texts: string[]
@@ -50,14 +51,24 @@ export function Files({ files }: { files: FilePart[] }) {
 
 export function Result({ output }: { output: unknown }) {
   const content = contentOf(output)
-  if (!content) return <Json label="Result" value={output} />
+  if (!content) return <Value value={output} />
   const { texts, files, structured, cut } = content
-  const shown = texts.filter(Boolean)
+  const text = texts.filter(Boolean).join('\n\n')
   return (
     <>
-      {shown.length > 0 && <Json label="Result" value={shown.join('\n\n')} />}
-      {shown.length === 0 && <Json label="Result" value={structured ?? (files.length > 0 ? undefined : 'nothing')} />}
+      <Value value={text || (structured ?? (files.length > 0 ? undefined : 'nothing'))} />
       {cut !== null && <p class="jdc-tool-note jdc-tool-cut">cut: {cut.toLocaleString()} bytes in all</p>}
     </>
+  )
+}
+
+/** Agents give changes of files as fenced Markdown; any other text is as it is. */
+function Value({ value }: { value: unknown }) {
+  if (typeof value !== 'string' || !value.startsWith('```')) return <Json label="Result" value={value} />
+  return (
+    <div class="jdc-json">
+      <span>Result</span>
+      <Text text={value} done />
+    </div>
   )
 }

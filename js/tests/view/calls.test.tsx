@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Part, ToolPart, Transcript } from '../../src/transcript'
 import { waitingCalls } from '../../src/view/calls'
 import { actions, all, click, did, draw, find, open, press, taken, type } from './drawn'
-import { answer, question, running, transcript } from './transcripts'
+import { answer, question, running, transcript, waiting } from './transcripts'
 
 const HASH = 'a'.repeat(64)
 const EVIL = '<img src=x onerror=alert(1)><script>alert(1)</script>'
@@ -117,6 +117,11 @@ describe('arguments and results', () => {
     await opened({ input: { code: 'SELECT 1', language: 'sql' } })
     expect(find('.jdc-code code')?.dataset['jdcLang']).toBe('sql')
     expect(pres()).toEqual(['SELECT 1', 'null'])
+  })
+
+  test('a change of a file, as agents write it', async () => {
+    await opened({ output: '```diff\n-<b>one</b>\n+two\n```' })
+    expect(find('.jdc-folded .jdc-markdown pre')?.textContent).toBe('-<b>one</b>\n+two')
   })
 
   test('text, data, pictures, files, and what was cut', async () => {
@@ -466,6 +471,13 @@ describe('who answers, and how', () => {
     expect(did).toEqual(['choose {"mode":"plan"}'])
     await draw({ transcript: transcript([], { mode: 'ask' }) })
     expect(mode.value).toBe('ask')
+  })
+
+  test('a message that waits keeps the mode that it was sent with', async () => {
+    const queued = waiting('q', 'Then?')
+    const keeps = { ...queued, metadata: { ...queued.metadata, resolved_mode: 'plan' } }
+    await draw({ transcript: { ...running('Half'), queue: [keeps, waiting('r', 'And?')] } })
+    expect(all('.jdc-queued-text').map(({ textContent }) => textContent)).toEqual(['Then? · plan mode', 'And?'])
   })
 
   test('an answer is given again by another', async () => {
