@@ -2,6 +2,7 @@
 
 LSNs have no hole. One turn runs at a time; its chunks lie between its start and its one end, and nothing follows that.
 A message waits once, starts once and never overtakes; a held queue starts nothing. A client id is one message.
+A call of ours is started once, after its approval, and has one result; an approval has one answer.
 
 The referee keeps its own few facts, and folds nothing, so that it shares no mistake with the fold.
 """
@@ -10,7 +11,7 @@ from typing import Any
 
 JSON = dict[str, Any]
 
-ANY_TIME = frozenset({"session-updated"})
+ANY_TIME = frozenset({"session-updated", "tools-offered"})
 
 
 class Referee:
@@ -30,6 +31,12 @@ class Referee:
         self._answers: set[str] = set()
         self._leaf: str | None = None
         self._stopping = False
+        self._asked_for: dict[str, str] = {}
+        """Approvals that were asked for: their calls."""
+        self._answered: dict[str, bool] = {}
+        self._refused: set[str] = set()
+        self._started: set[str] = set()
+        self._results: set[str] = set()
         self._due: tuple[str, str] | None = None
         """What must come next: in one transaction with what came before."""
 
@@ -41,11 +48,44 @@ class Referee:
             kind, message_id = due
             named = event.get("user_message_id", event.get("message_id"))
             assert (event["type"], named) == (kind, message_id), f"{due} must come here, not {event}"
+        if event.get("toolCallId", "").startswith("call"):
+            self._of_call(event)
         fact = getattr(self, "_" + event["type"].replace("-", "_"), None)
         if fact:
             fact(event)
         elif event["type"] not in ANY_TIME:
             assert event["turn"] is not None and event["turn"] == self.turn, f"outside of its turn: {event}"
+
+    def _of_call(self, event: JSON) -> None:
+        """What is said of a call of ours, whose ids are never used twice."""
+        call = event["toolCallId"]
+        assert call not in self._results, f"{call} has its result already: {event}"
+        match event["type"]:
+            case "tool-approval-request":
+                assert call not in self._asked_for.values() and call not in self._started
+                self._asked_for[event["approvalId"]] = call
+            case "tool-started":
+                asked = [approval for approval, about in self._asked_for.items() if about == call]
+                assert all(self._answered.get(approval) for approval in asked), f"{call} was not allowed"
+                assert call not in self._started, f"{call} is started twice"
+                self._started.add(call)
+            case "tool-waiting":
+                assert call not in self._started
+            case "tool-output-denied":
+                assert call in self._refused and call not in self._started
+                self._results.add(call)
+            case "tool-output-available":
+                assert call in self._started or call.endswith("ask_user")
+                self._results.add(call)
+            case "tool-output-error":
+                self._results.add(call)
+
+    def _approval_answered(self, event: JSON) -> None:
+        assert event["turn"] == self.turn and self._asked_for[event["approval_id"]] == event["tool_call_id"]
+        assert event["approval_id"] not in self._answered, "a second answer"
+        self._answered[event["approval_id"]] = event["approved"]
+        if not event["approved"]:
+            self._refused.add(event["tool_call_id"])
 
     def _session_created(self, event: JSON) -> None:
         assert event["lsn"] == 1 or event["forked_from"]

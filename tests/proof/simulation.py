@@ -8,7 +8,7 @@ process: it goes on later, and believes that no time has passed.
 import asyncio
 import selectors
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -18,9 +18,12 @@ from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.log import Log, LogUnavailable, Record
 from jupyter_durable_chat.log.memory import MemoryLog
 from jupyter_durable_chat.log.sqlite import SqliteLog
-from jupyter_durable_chat.log.worker import Work
+from jupyter_durable_chat.log.worker import Work as Transaction
 from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.stream import Snapshots
+from jupyter_durable_chat.steps import StepLimits
+from jupyter_durable_chat.tools import Approval, Context, Tool, Toolbox
 
 LEASE_SECONDS = 10.0
 PATIENCE = 120.0
@@ -85,11 +88,11 @@ class TimedSqliteLog(SqliteLog):
         with simulated().thread_works():
             return await super().read(stream, after, limit=limit, max_bytes=max_bytes)
 
-    async def _write(self, work: Work[Any], committed: Callable[[Any], None] | None = None) -> Any:
+    async def _write(self, work: Transaction[Any], committed: Callable[[Any], None] | None = None) -> Any:
         with simulated().thread_works():
             return await super()._write(work, committed)
 
-    async def _read(self, work: Work[Any]) -> Any:
+    async def _read(self, work: Transaction[Any]) -> Any:
         with simulated().thread_works():
             return await super()._read(work)
 
@@ -262,17 +265,44 @@ class Told(Agent):
             answer.over = True
 
 
-class Server:
-    """One process: a registry, its agent, and its wire to the store."""
+class Work(Tool):
+    """Takes a while, and tells `ran` of every call that it was really run for."""
 
-    def __init__(self, log: Log, witness: Witness, clock: Callable[[], float]) -> None:
+    parameters = {"type": "object"}  # noqa: RUF012
+
+    def __init__(self, name: str, approval: Approval, ran: list[str]) -> None:
+        self.name = name
+        self.approval = approval
+        self._ran = ran
+
+    async def call(self, arguments: dict[str, Any], context: Context) -> str:
+        self._ran.append(context.call_id)
+        context.progress(1, 2)
+        await asyncio.sleep(0.2)
+        return "worked"
+
+
+class Server:
+    """One process: a registry, its agent, its tools, and its wire to the store."""
+
+    def __init__(self, log: Log, witness: Witness, clock: Callable[[], float], ran: list[str]) -> None:
         self.agent = Told()
+        self.runners = Runners()
+        self._kernels: dict[str, AbstractContextManager[None]] = {}
         self.wire = Wire(log, witness)
         self.snapshots = Snapshots()
         self.stopped = False
         self._log = log
         agents = Agents([self.agent], default=self.agent.name)
-        self.registry = Registry(lambda: cast(Log, self.wire), agents, lease_seconds=LEASE_SECONDS, clock=clock)
+        self.registry = Registry(
+            lambda: cast(Log, self.wire),
+            agents,
+            lease_seconds=LEASE_SECONDS,
+            clock=clock,
+            tools=Toolbox([Work("work", "never", ran), Work("careful", "always", ran), Work("trusted", "once", ran)]),
+            steps=StepLimits(approval_seconds=60),
+            runners=self.runners,
+        )
         self._asked: set[asyncio.Task[None]] = set()
 
     @property
@@ -287,6 +317,14 @@ class Server:
     def answers(self) -> list[Answer]:
         """The answers that this server is still giving."""
         return [answer for answer in self.agent.answers if not answer.over]
+
+    def connect(self, runner: str, connected: bool) -> None:
+        """A kernel follows this server, or does so no longer."""
+        if connected and runner not in self._kernels:
+            self._kernels[runner] = self.runners.connected(runner)
+            self._kernels[runner].__enter__()
+        elif not connected and runner in self._kernels:
+            self._kernels.pop(runner).__exit__(None, None, None)
 
     async def start(self) -> None:
         await self.registry.__aenter__()

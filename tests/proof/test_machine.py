@@ -10,6 +10,7 @@ import os
 import tempfile
 from asyncio import Runner
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -22,6 +23,8 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError
 from jupyter_durable_chat.commands import (
     AgentUnavailable,
+    AlreadyAnswered,
+    AlreadyStarted,
     Busy,
     ClientIdReused,
     Edit,
@@ -36,7 +39,7 @@ from jupyter_durable_chat.commands import (
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, StreamDeleted
 from jupyter_durable_chat.server.stream import CaughtUp, Item, Lost, Records, Snapshot, read
 from jupyter_durable_chat.session import Session
-from jupyter_durable_chat.transcript import Transcript, fold
+from jupyter_durable_chat.transcript import TOOL_ENDS, Transcript, fold
 from tests.proof.referee import JSON, Referee
 from tests.proof.simulation import (
     LEASE_SECONDS,
@@ -197,6 +200,10 @@ CHUNKS = st.lists(
     min_size=1,
     max_size=6,
 )
+TOOLS = ["work", "careful", "trusted", "plot", "ask_plot", "ask_user", "unknown"]
+RUNNER = st.sampled_from(["a1", "a2", "b1"])
+"""Lives of two kernels."""
+
 USAGE = {"usage": {"input_tokens": 2}}
 ENDS: dict[str, Callable[[], list[e.Chunk | Exception | None]]] = {
     "completed": lambda: [e.Finish(finish_reason="stop", message_metadata=USAGE), None],
@@ -224,6 +231,7 @@ class Machine(RuleBasedStateMachine):
         self._jumped = 1.7e9
         self._witness = Witness(self._look)
         self._names = 0
+        self._ran: list[str] = []
         self._servers: list[Server] = []
         self._dead: list[Server] = []
         """What they were doing stays as it was, for ever."""
@@ -251,7 +259,7 @@ class Machine(RuleBasedStateMachine):
         return self._servers[place % len(self._servers)]
 
     async def _start_server(self) -> None:
-        server = Server(self._open(self._clock), self._witness, self._clock)
+        server = Server(self._open(self._clock), self._witness, self._clock, self._ran)
         await server.start()
         self._servers.append(server)
 
@@ -524,6 +532,68 @@ class Machine(RuleBasedStateMachine):
             _nth(answers, answer).say(*steps)
         self._run(self._settle(then))
 
+    @rule(answer=PLACE, tools=st.lists(st.sampled_from(TOOLS), min_size=1, max_size=3), then=SOON)
+    def end_a_step_with_calls(self, answer: int, tools: list[str], then: float) -> None:
+        calls = [self._called(name) for name in tools]
+        self._say(answer, [e.StartStep(), *calls, e.FinishStep(), e.Finish(finish_reason="tool-calls"), None], then)
+
+    def _called(self, name: str) -> e.ToolInputAvailable:
+        arguments = {"questions": [{"id": "q", "question": "Which?"}]} if name == "ask_user" else {}
+        return e.ToolInputAvailable(tool_call_id=f"call-{self._name()}-{name}", tool_name=name, input=arguments)
+
+    @rule(chat=PLACE, server=PLACE, which=PLACE, approved=st.booleans(), wait=WAIT)
+    def answer_an_approval(self, chat: int, server: int, which: int, approved: bool, wait: bool) -> None:
+        at = self._chat(chat)
+        if not at.whole.approvals:
+            return
+        asked = _nth(at.whole.approvals, which)["id"]
+
+        async def answer(session: Session) -> None:
+            assert (await session.answer_approval(asked, approved, None, None))["approved"] is approved
+
+        self._do(server, at, answer, AlreadyAnswered, wait=wait)
+
+    @rule(chat=PLACE, server=PLACE, which=PLACE, wait=WAIT)
+    def answer_a_question(self, chat: int, server: int, which: int, wait: bool) -> None:
+        at = self._chat(chat)
+        if asked := waiting(at.whole, "person"):
+            call_id = _nth(asked, which)["toolCallId"]
+
+            async def answer(session: Session) -> None:
+                for _ in range(2):
+                    await session.answer_call(call_id, output={"action": "decline"}, runner=None, by=None)
+
+            self._do(server, at, answer, AlreadyAnswered, NotWaiting, wait=wait)
+
+    # Kernels
+
+    @rule(chat=PLACE, server=PLACE, runner=RUNNER, gone=st.sampled_from([False, False, True]))
+    def offer_tools(self, chat: int, server: int, runner: str, gone: bool) -> None:
+        async def offer(session: Session) -> None:
+            tools = (
+                [] if gone else [e.OfferedTool("plot", "", {}), e.OfferedTool("ask_plot", "", {}, approval="always")]
+            )
+            await session.offer(e.ToolsOffered(runner=runner, kernel=runner[0], tools=tools))
+
+        self._do(server, self._chat(chat), offer)
+
+    @rule(server=PLACE, runner=RUNNER, connected=st.booleans())
+    def follow(self, server: int, runner: str, connected: bool) -> None:
+        self._run(self._server(server)).connect(runner, connected)
+
+    @rule(chat=PLACE, server=PLACE, which=PLACE, runner=RUNNER, ends=st.booleans(), wait=WAIT)
+    def run_in_a_kernel(self, chat: int, server: int, which: int, runner: str, ends: bool, wait: bool) -> None:
+        at = self._chat(chat)
+        if calls := waiting(at.whole, "kernel"):
+            call_id = _nth(calls, which)["toolCallId"]
+
+            async def work(session: Session) -> None:
+                await session.start_call(call_id, runner)
+                if ends:
+                    await session.answer_call(call_id, output=runner, runner=runner, by=None)
+
+            self._do(server, at, work, AlreadyStarted, AlreadyAnswered, NotWaiting, wait=wait)
+
     @rule(server=PLACE, away=st.sampled_from([False, False, True]))
     def be_away(self, server: int, away: bool) -> None:
         """A model that cannot be asked holds the queue; it must not lose what waits."""
@@ -623,6 +693,10 @@ class Machine(RuleBasedStateMachine):
                 assert as_json(fold(rest, Transcript.from_json(json.loads(snapshot.data)))) == as_json(chat.whole)
 
     @invariant()
+    def a_call_is_run_once(self) -> None:
+        assert len(self._ran) == len(set(self._ran)), f"run twice: {self._ran}"
+
+    @invariant()
     def one_writer_at_a_time(self) -> None:
         newest: dict[str, int] = {}
         for stream, _, epoch in sorted(self._witness.written):
@@ -661,6 +735,17 @@ class Machine(RuleBasedStateMachine):
                 async with server.registry.acquire(chat.id) as session:
                     if session.transcript.held is not None:
                         await session.resume_queue(None)
+                    with suppress(AlreadyAnswered, AlreadyStarted, NotWaiting):
+                        for approval in session.transcript.approvals:
+                            await session.answer_approval(approval["id"], True, None, None)
+                        for call in waiting(session.transcript, "person"):
+                            await session.answer_call(
+                                call["toolCallId"], output={"action": "cancel"}, runner=None, by=None
+                            )
+                        for call in waiting(session.transcript, "kernel"):
+                            if "started" not in call:
+                                await session.start_call(call["toolCallId"], "k9")
+                                await session.answer_call(call["toolCallId"], output="late", runner="k9", by=None)
         left = [(chat.id, chat.whole.turn, chat.whole.held, len(chat.whole.queue)) for chat in open_chats]
         raise AssertionError(f"never at rest: {left}, {await self._observer.leases()}")
 
@@ -706,6 +791,14 @@ class Machine(RuleBasedStateMachine):
         for server in self._servers:
             await server.shut_down()
         await self._observer.__aexit__()
+
+
+def waiting(transcript: Transcript, whom: str) -> list[JSON]:
+    """The calls of the running turn that wait for a kernel, or a person."""
+    turn = transcript.turn
+    message = transcript.message(turn["message_id"]) if turn else None
+    parts = message["parts"] if message else []
+    return [part for part in parts if part.get("waitsFor") == whom and part["state"] not in TOOL_ENDS]
 
 
 def _nth(things: list[Any], place: int) -> Any:
