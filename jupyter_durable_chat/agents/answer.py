@@ -24,7 +24,7 @@ from pydantic_ai.usage import RequestUsage, RunUsage
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request
-from jupyter_durable_chat.agents.background import OPTION, Rest, position, suspended
+from jupyter_durable_chat.agents.background import OPTION, Heard, Rest, position, suspended
 from jupyter_durable_chat.agents.chunks import Writing, ids_of_calls
 from jupyter_durable_chat.agents.failure import Asked, broken_off, failure, out_of_room, pause
 from jupyter_durable_chat.agents.history import Files, Reader, fetch, files, history, tools_for
@@ -67,7 +67,8 @@ async def run(
 ) -> AsyncGenerator[e.Chunk]:
     """The next step of the answer to these UI messages. Raises `AgentError`."""
     attached = await fetch(files(request.messages), request.host)
-    async with aclosing(_again(lambda: _attempt(request, setup, attached), attempts, sleep)) as chunks:
+    first = _again(lambda: _attempt(request, setup, attached), attempts, sleep)
+    async with aclosing(_mended(first, request, setup, attempts, sleep)) as chunks:
         async for chunk in chunks:
             yield chunk
 
@@ -82,9 +83,39 @@ async def resume(
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncGenerator[e.Chunk]:
     """The rest of a step that the provider went on with. Raises `AgentError`."""
-    async with aclosing(_again(lambda: _attempt(request, setup, {}, state, said), attempts, sleep)) as chunks:
+    heard = Heard(state, said)
+    first = _again(lambda: _attempt(request, setup, {}, state, said), attempts, sleep)
+    async with aclosing(_mended(first, request, setup, attempts, sleep, heard)) as chunks:
         async for chunk in chunks:
             yield chunk
+
+
+async def _mended(
+    first: AsyncGenerator[e.Chunk],
+    request: Request,
+    setup: Setup,
+    attempts: int,
+    sleep: Sleep,
+    heard: Heard | None = None,
+) -> AsyncGenerator[e.Chunk]:
+    """The chunks of a step, also when its stream breaks off, as long as its provider goes on with it."""
+    heard = heard or Heard()
+    for number in range(attempts):
+        if number > 0:
+            await sleep(BACKOFF)
+        chunks = first if number == 0 else _attempt(request, setup, {}, heard.state, list(heard.parts))
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    heard.note(chunk)
+                    yield chunk
+        except Failed as failed:
+            if pause(failed.cause, BACKOFF) is None:
+                raise failed.told from None
+        if heard.state is None:
+            return
+    for chunk in heard.close():
+        yield chunk
 
 
 async def discard(setup: Setup, state: Mapping[str, Any]) -> None:
@@ -151,7 +182,7 @@ async def _attempt(
                     for chunk in writing.begin():
                         yield chunk
                     yield e.MessageMetadata(message_metadata={"resume": {"model": setup.model} | found})
-                async with aclosing(_read(response, writing)) as chunks:
+                async with aclosing(_read(response, writing, setup.in_background)) as chunks:
                     async for chunk in chunks:
                         for new in rest.of(chunk) if state is not None else (chunk,):
                             began = True
@@ -166,6 +197,9 @@ async def _attempt(
     if not ended(whole):
         return
     if broken := broken_off(whole.finish_reason, asked):
+        for chunk in writing.close():
+            for new in rest.of(chunk) if state is not None else (chunk,):
+                yield new
         raise broken
     if whole.finish_reason == "length" and not whole.parts:
         raise out_of_room(asked)
@@ -193,20 +227,22 @@ def _question(
     return told, settings, ModelRequestParameters(function_tools=tools, allow_text_output=True)
 
 
-async def _read(response: StreamedResponse, writing: Writing) -> AsyncGenerator[e.Chunk]:
-    """The chunks of a stream; what is open when it breaks off is closed."""
+async def _read(response: StreamedResponse, writing: Writing, in_background: bool) -> AsyncGenerator[e.Chunk]:
+    """The chunks of a stream; what is open when it breaks off is closed, unless it may be gone on with."""
     try:
         async for event in response:
             for chunk in writing.chunks(event):
                 yield chunk
-    except Exception:
-        for chunk in writing.close():
-            yield chunk
+    except Exception as error:
+        if not (in_background and isinstance(error, ModelConnectionError)):
+            for chunk in writing.close():
+                yield chunk
         raise
     finally:
         await _let_go(response)
-    for chunk in writing.close():
-        yield chunk
+    if not in_background:
+        for chunk in writing.close():
+            yield chunk
 
 
 async def _let_go(response: StreamedResponse) -> None:

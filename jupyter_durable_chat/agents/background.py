@@ -47,6 +47,41 @@ def suspended(model: Model, state: Mapping[str, Any]) -> list[ModelMessage]:
     return [ModelRequest([UserPromptPart("")]), response]
 
 
+class Heard:
+    """What was said of a step, as `Rest` wants it: `parts`, and how to go on with it (`state`) until it is over."""
+
+    def __init__(self, state: Mapping[str, Any] | None = None, said: Sequence[Part] = ()) -> None:
+        self.parts = [dict(part) for part in said]
+        self.state = state
+
+    def note(self, chunk: e.Chunk) -> None:
+        match chunk:
+            case e.MessageMetadata(message_metadata={"resume": state}):
+                self.state = state
+            case e.TextStart(id=part_id) | e.ReasoningStart(id=part_id):
+                kind = "text" if isinstance(chunk, e.TextStart) else "reasoning"
+                self.parts.append({"type": kind, "id": part_id, "text": "", "state": "streaming"})
+            case e.TextDelta(id=part_id, delta=delta) | e.ReasoningDelta(id=part_id, delta=delta):
+                self._part("id", part_id)["text"] += delta
+            case e.TextEnd(id=part_id) | e.ReasoningEnd(id=part_id):
+                self._part("id", part_id)["state"] = "done"
+            case e.ToolInputStart(tool_call_id=call_id):
+                self.parts.append({"type": "dynamic-tool", "toolCallId": call_id, "state": "input-streaming"})
+            case e.ToolInputAvailable(tool_call_id=call_id) | e.ToolInputError(tool_call_id=call_id):
+                self._part("toolCallId", call_id)["state"] = "input-available"
+            case e.SourceUrl(url=url) | e.File(url=url):
+                self.parts.append({"type": _kind(chunk), "url": url})
+
+    def close(self) -> Iterator[e.Chunk]:
+        """End what is open, because no more comes."""
+        for part in self.parts:
+            if part.get("state") == "streaming":
+                yield e.TextEnd(id=part["id"]) if part["type"] == "text" else e.ReasoningEnd(id=part["id"])
+
+    def _part(self, name: str, value: str) -> Part:
+        return next(part for part in reversed(self.parts) if part.get(name) == value)
+
+
 class Rest:
     """Of a step that is told from its beginning, what was not `said` yet."""
 

@@ -172,7 +172,7 @@ class Writing:
             case TextPart():
                 self._text_metadata = self._text_metadata or metadata
                 yield from self._cited(part)
-                if following != "text":
+                if following not in ("text", None):  # the last one is closed when it is known that no more comes
                     yield from self._end_text()
             case ThinkingPart():
                 part_id = self._open.pop(index, None)

@@ -14,7 +14,7 @@ from tornado.testing import bind_unused_port
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request, ToolSpec
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
-from tests.agents.asking import KEY, finish, folded, reasoning, text, user
+from tests.agents.asking import KEY, ask, at_once, finish, folded, reasoning, text, user
 from tests.agents.raw import named
 
 MODEL = "openai-responses:mock"
@@ -86,6 +86,7 @@ class Responses:
         self.changed = asyncio.Event()
         self.resumed = asyncio.Event()
         self.kept = True
+        self.cuts: list[int] = []
 
     async def __aenter__(self) -> Self:
         app = tornado.web.Application(
@@ -125,7 +126,11 @@ class Handler(tornado.web.RequestHandler):
         await asyncio.wait({sending})
 
     async def _send(self, after: int) -> None:
+        cut = self.of.cuts.pop(0) if self.of.cuts else None
         async for event in self.of.events(after):
+            if f'"sequence_number": {cut}}}' in event:
+                self.request.connection.stream.close()  # type: ignore[attr-defined]
+                return
             self.write(event)
             await self.flush()
 
@@ -160,6 +165,7 @@ def agent_of(provider: Responses) -> PydanticAgent:
     return PydanticAgent(
         default_model=MODEL,
         options={"openai_background": True},
+        sleep=at_once,
         api_keys={"openai-responses": KEY},
         base_urls={"openai-responses": provider.url},
     )
@@ -265,3 +271,26 @@ async def test_what_nobody_wants_is_cancelled_at_the_provider() -> None:
         assert provider.asked[-1][0] == "cancel resp_1"
         provider.server.stop()
         await agent_of(provider).discard({"model": "nobody:x", "response_id": "resp_1"})
+
+
+@pytest.mark.parametrize("number", range(2, len(EVENTS)))
+async def test_a_connection_that_breaks_is_mended_while_the_provider_goes_on(number: int) -> None:
+    async with Responses() as provider:
+        provider.cuts = [number, (number + len(EVENTS)) // 2]
+        chunks = await ask(agent_of(provider), QUESTION, tools=[LOOK])
+
+        assert [name for name, _ in provider.asked] == ["create", "get resp_1", "get resp_1"]
+        assert (reasoning(chunks), text(chunks)) == (THOUGHT, ANSWER)
+        assert finish(chunks)
+        parts = folded(chunks)["parts"]
+        assert [part["type"] for part in parts] == ["step-start", "reasoning", "text", "dynamic-tool"]
+
+
+async def test_a_connection_that_breaks_again_and_again_is_given_up() -> None:
+    async with Responses() as provider:
+        provider.cuts = [20] * 9
+        chunks = await ask(agent_of(provider), QUESTION, tools=[LOOK])
+
+        assert len(provider.asked) == 3
+        assert not finish(chunks) and ANSWER.startswith(text(chunks))
+        assert isinstance(chunks[-1], e.TextEnd)
