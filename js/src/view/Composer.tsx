@@ -21,6 +21,7 @@ interface Props {
   returned: Returned | null
   attachments: Attachments
   chosen: Chosen & { mode: Mode | null }
+  usual: string | null
   choose(choice: Choice): void
   send(text: string, parts: FilePart[]): void
   stop(): void
@@ -33,7 +34,7 @@ export interface Returned {
 }
 
 export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attachments, chosen, choose, send, stop, resume } = props
+  const { turn, placeholder, wait, returned, attachments, chosen, usual, choose, send, stop, resume } = props
   const [text, setText] = useState('')
   const [hint, setHint] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
@@ -45,7 +46,7 @@ export function Composer(props: Props) {
     input.current?.focus()
   }, [returned])
 
-  const picker = usePicker({ chosen, choose })
+  const picker = usePicker({ chosen, usual, choose })
   const { items, busy } = attachments
   useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && !items.some(({ part }) => part)

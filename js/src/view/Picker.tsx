@@ -14,11 +14,13 @@ export interface Chosen {
 
 interface PickerProps {
   chosen: Chosen
+  /** Who answered last, which is who answers where nobody is chosen. */
+  usual: string | null
   choose(choice: Choice): void
 }
 
 /** In a line: who answers. Opened: who else could. */
-export function usePicker({ chosen, choose }: PickerProps) {
+export function usePicker({ chosen, usual, choose }: PickerProps) {
   const [open, setOpen] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
   const { agent, model, effort } = chosen
@@ -26,7 +28,7 @@ export function usePicker({ chosen, choose }: PickerProps) {
     setOpen(false)
     button.current?.focus()
   }
-  const label = [model ?? agent ?? 'Agent', effort].filter(Boolean).join(' · ')
+  const label = [model ?? agent ?? usual ?? 'Agent', effort].filter(Boolean).join(' · ')
   return {
     button: (
       <button

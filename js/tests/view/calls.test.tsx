@@ -462,6 +462,13 @@ describe('who answers, and how', () => {
     expect(did.at(-1)).toBe('choose {"agent":"analyst","model":"b:2"}')
   })
 
+  test('where nobody is chosen, who answered last is who answers', async () => {
+    await draw({ transcript: transcript([]) })
+    expect(find('.jdc-pick')?.textContent).toBe('Agent')
+    await draw({ transcript: transcript([question('Why?'), answer(['So.'], { model: 'a:1' })]) })
+    expect(find('.jdc-pick')?.textContent).toBe('a:1')
+  })
+
   test('the mode', async () => {
     await draw({ transcript: transcript([]) })
     const mode = find<HTMLSelectElement>('select.jdc-mode') as HTMLSelectElement
