@@ -165,7 +165,8 @@ class Steps:
         self._tools: dict[str, Tool] = {}
         self._first = 0
         self._steps = 0
-        self._announced: list[str] = []
+        self._announced: dict[str, bool] = {}
+        """The calls of the last step, and whether their arguments came."""
 
     async def run(self) -> AsyncGenerator[e.Chunk]:
         """The chunks of the answer, its `finish` last. Raises `AgentError`, and `Stopped`."""
@@ -267,7 +268,7 @@ class Steps:
         """One request, or the rest of one that the provider went on with (`Agent.resume`)."""
         self._tools = await self._offered()
         specs = [tool.spec for name, tool in self._tools.items() if not self._rests(name)]
-        self._announced = []
+        self._announced = {}
         request = Request(self._messages(), self._whom.model, specs, self._whom.effort, self._stage)
         held: e.FinishStep | None = None
         agent = self._whom.agent
@@ -285,7 +286,7 @@ class Steps:
                     held = chunk
                 else:
                     if isinstance(chunk, e.ToolInputStart | e.ToolInputAvailable):
-                        self._announced.append(chunk.tool_call_id)
+                        self._announced[chunk.tool_call_id] = isinstance(chunk, e.ToolInputAvailable)
                     yield self._stamped(chunk)
         if held:
             yield self._stamped(held)
@@ -323,9 +324,11 @@ class Steps:
             raise Stopped(e.Error("budget", why))
 
     def _asked(self, transcript: Transcript) -> list[JSON] | None:
-        """The calls without a result, once all that were announced are stored."""
-        if not all(transcript.call(call_id) for call_id in self._announced):
-            return None
+        """The calls without a result, once all that were announced are stored with their arguments."""
+        for call_id, complete in self._announced.items():
+            call = transcript.call(call_id)
+            if call is None or (complete and call["state"] == "input-streaming"):
+                return None
         return [part for part in self._calls() if not _ended(part) and not part.get("providerExecuted")]
 
     async def _call(self, call_id: str, running: "_Running") -> None:
