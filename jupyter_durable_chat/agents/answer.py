@@ -8,7 +8,7 @@ provider's socket whatever the SDK keeps, and nothing is left to be closed later
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, cast
 
@@ -107,13 +107,14 @@ async def _mended(
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:
-                    heard.note(chunk)
+                    if setup.in_background:
+                        heard.note(chunk)
                     yield chunk
         except Failed as failed:
             if pause(failed.cause, BACKOFF) is None:
                 raise failed.told from None
         if heard.state is None:
-            return
+            break
     for chunk in heard.close():
         yield chunk
 
@@ -164,7 +165,7 @@ async def _attempt(
     asked = setup.asked
     ours = {part["toolCallId"] for part in said if "toolCallId" in part}
     writing = Writing(call_id for call_id in ids_of_calls(request.messages) if call_id not in ours)
-    rest = Rest(said)
+    new = _all if state is None else Rest(said).of
     began = False
     try:
         model = await asyncio.to_thread(open_model, setup)
@@ -184,9 +185,9 @@ async def _attempt(
                     yield e.MessageMetadata(message_metadata={"resume": {"model": setup.model} | found})
                 async with aclosing(_read(response, writing, setup.in_background)) as chunks:
                     async for chunk in chunks:
-                        for new in rest.of(chunk) if state is not None else (chunk,):
+                        for told_now in new(chunk):
                             began = True
-                            yield new
+                            yield told_now
                 whole = response.get()
     except ModelConnectionError as error:
         if began:
@@ -198,19 +199,23 @@ async def _attempt(
         return
     if broken := broken_off(whole.finish_reason, asked):
         for chunk in writing.close():
-            for new in rest.of(chunk) if state is not None else (chunk,):
-                yield new
+            for told_now in new(chunk):
+                yield told_now
         raise broken
     if whole.finish_reason == "length" and not whole.parts:
         raise out_of_room(asked)
     for chunk in writing.finish(whole):
-        for new in rest.of(chunk) if state is not None else (chunk,):
-            yield new
+        for told_now in new(chunk):
+            yield told_now
     if setup.in_background:
         yield e.MessageMetadata(message_metadata={"resume": None})
     yield e.FinishStep()
     reason = "tool-calls" if writing.wants_tools() else FINISH_REASONS.get(whole.finish_reason, "other")
     yield e.Finish(finish_reason=reason, message_metadata=metadata(whole, model.context_window))
+
+
+def _all(chunk: e.Chunk) -> Iterable[e.Chunk]:
+    return (chunk,)
 
 
 def _question(

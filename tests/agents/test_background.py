@@ -14,8 +14,8 @@ from tornado.testing import bind_unused_port
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request, ToolSpec
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
-from tests.agents.asking import KEY, ask, at_once, finish, folded, reasoning, text, user
-from tests.agents.raw import named
+from tests.agents.asking import KEY, agent_at, ask, at_once, finish, folded, kinds, reasoning, text, user
+from tests.agents.raw import DIALECTS, RawProvider, named, says
 
 MODEL = "openai-responses:mock"
 QUESTION = [user("How long is it?")]
@@ -294,3 +294,12 @@ async def test_a_connection_that_breaks_again_and_again_is_given_up() -> None:
         assert len(provider.asked) == 3
         assert not finish(chunks) and ANSWER.startswith(text(chunks))
         assert isinstance(chunks[-1], e.TextEnd)
+
+
+async def test_another_provider_has_no_background() -> None:
+    chat = DIALECTS["chat"]
+    async with RawProvider(says(*chat.hello, end=False)) as provider:
+        chunks = await ask(agent_at(provider.url, options={"openai_background": True}), QUESTION, chat.model)
+        assert len(provider.requests) == 1
+
+    assert kinds(chunks) == [e.StartStep, e.TextStart, e.TextDelta, e.TextEnd]
