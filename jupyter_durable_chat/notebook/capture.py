@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from jupyter_durable_chat.notebook.values import figure_png
+from jupyter_durable_chat.notebook.values import as_seen, figure_png
 
 PRINTED = 100_000
 """Characters that are kept of what one call prints."""
@@ -32,7 +32,7 @@ class Captured:
 
     @property
     def printed(self) -> str:
-        return "".join(self._pieces)
+        return as_seen("".join(self._pieces))
 
     def write(self, text: str, level: str) -> None:
         if not text or not self._left:

@@ -35,6 +35,7 @@ from jupyter_durable_chat.notebook.conversation import kernel_id
 from jupyter_durable_chat.notebook.interrupt import cancelled_by_interrupt, held_back, interruptible
 from jupyter_durable_chat.notebook.result import INTERRUPTED, Result, error_of, result_of
 from jupyter_durable_chat.notebook.tools import KernelTool, ToolContext, unique
+from jupyter_durable_chat.notebook.values import as_seen
 from jupyter_durable_chat.schema import arguments_of
 from jupyter_durable_chat.transcript import JSON, Transcript, nested
 
@@ -633,7 +634,7 @@ class _Delivery:
             call.said[0]["log"] = text[end:]
             if not text[end:]:
                 call.said.popleft()
-            return {"log": text[:end].rstrip("\n"), "level": level}
+            return {"log": as_seen(text[:end]).rstrip("\n"), "level": level}
 
     def _finish(self, call: Call, result: Result) -> bool:
         """Whether the server has the result, or never will."""

@@ -22,6 +22,12 @@ def shortened(text: str, limit: int = TEXT) -> str:
     return text if len(text) <= limit else f"{text[:limit]}\n[cut: {limit} of {len(text)} characters]"
 
 
+def as_seen(printed: str) -> str:
+    r"""What is left of printed lines that were written over with `\r`, as progress bars do."""
+    lines = printed.replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+
+
 def png_of(value: Any) -> bytes | None:
     """A figure (also by what is drawn in it), a PIL image, or whatever else shows itself as a PNG."""
     if isinstance(value, type) or inspect.ismodule(value):
@@ -64,14 +70,17 @@ def bytes_of(shown: Any) -> bytes | None:
 
 def is_table(value: Any) -> bool:
     """A DataFrame or a Series of pandas, or what does the same."""
-    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in ("to_csv", "head"))
+    if isinstance(value, type) or not all(callable(getattr(value, name, None)) for name in ("to_csv", "head")):
+        return False
+    shape = getattr(value, "shape", None)
+    return isinstance(shape, tuple) and bool(shape) and all(isinstance(length, int) for length in shape)
 
 
 def size_of(value: Any) -> str:
     """`3 rows, 2 columns`, `a length of 5`, or nothing."""
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
-        if is_table(value) and shape:
+        if is_table(value):
             rows = f"{shape[0]} row{'' if shape[0] == 1 else 's'}"
             columns = f", {shape[1]} column{'' if shape[1] == 1 else 's'}" if len(shape) > 1 else ""
             return rows + columns

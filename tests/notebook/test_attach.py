@@ -139,8 +139,8 @@ def test_the_magic(jupyter: Jupyter, kernel: Kernel) -> None:
     said = jupyter.transcript(session)["messages"][0]
     assert [part["type"] for part in said["parts"]] == ["text", "data-variable", "data-cell"]
     assert said["metadata"]["mode"] == "ask"
-    (output,) = kernel.run("%%chat --attach nothing\nlook")
-    assert output["text"].startswith("UsageError: 'nothing' cannot be attached")
+    (output,) = kernel.run("%%chat --attach no_such_name\nlook")
+    assert output["text"].startswith("UsageError: 'no_such_name' cannot be attached")
 
 
 def test_modes_and_tools_of_a_question(jupyter: Jupyter, kernel: Kernel) -> None:

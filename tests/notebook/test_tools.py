@@ -158,7 +158,7 @@ def test_what_it_prints_and_shows_is_its_own(jupyter: Jupyter, kernel: Kernel) -
 
 
 def test_of_one_that_only_prints_that_is_the_result(jupyter: Jupyter, kernel: Kernel) -> None:
-    kernel.run("@chat.tool\ndef talk(): print('said')")
+    kernel.run("@chat.tool\ndef talk(): print('10 %', end='\\r'); print('said')")
     kernel.run("@chat.tool\ndef nothing(): pass")
     printed, nothing = outputs(ask(kernel, jupyter, "use talk & use nothing"))
     assert printed == {"content": [{"type": "text", "text": "said\n"}]}
@@ -180,6 +180,28 @@ def test_progress(jupyter: Jupyter, kernel: Kernel) -> None:
     assert call["output"] == call["toolCallId"]
     assert call["progress"] == {"progress": 1, "total": 2, "message": "half"}
     assert call["logs"] == [{"level": "warning", "text": "careful"}]
+
+
+def test_one_that_says_much_is_not_told_of_all_the_time(jupyter: Jupyter, kernel: Kernel) -> None:
+    kernel.run(
+        """
+        from jupyter_durable_chat import ToolContext
+        @chat.tool
+        def fast(context: ToolContext):
+            for n in range(2000):
+                context.progress(n, 2000)
+            for n in range(2000):
+                print(n)
+            print('x' * 200_000)
+        """
+    )
+    kernel.run("turn = chat.send('use fast')")
+    transcript = until(jupyter, kernel.value("chat.session"), is_over)
+    (call,) = calls_of(transcript)
+    assert call["progress"] == {"progress": 1999, "total": 2000}
+    printed = "\n".join(line["text"] for line in call["logs"])
+    assert printed.startswith("0\n1\n2\n") and printed.endswith("[cut: no more is kept]")
+    assert transcript["lsn"] < 60
 
 
 def test_errors(jupyter: Jupyter, kernel: Kernel) -> None:

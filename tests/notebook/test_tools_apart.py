@@ -159,3 +159,20 @@ print([part["output"] for part in chat.messages[1]["parts"] if part["type"] == "
         },
     )
     assert (done.stdout, done.stderr) == ("done \n[False, 'later']\n", "")
+
+
+def test_without_a_server() -> None:
+    """There is a chat, which has its tools for when there is a server."""
+    code = """
+from jupyter_durable_chat import Chat
+def f(): ...
+def g(): ...
+chat = Chat(tools=[f, "run_code"])
+chat.tool(g)
+print(chat.tools)
+"""
+    environment = {"PYTHONPATH": str(Path(jupyter_durable_chat.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, env=environment
+    )
+    assert (done.stdout, done.stderr) == ("['f', 'run_code', 'g']\n", "")
