@@ -6,6 +6,7 @@ an id of its own, whatever the agent names it; what is not over at the end of th
 
 import asyncio
 import difflib
+import json
 import secrets
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
@@ -16,6 +17,14 @@ from jupyter_durable_chat import events as e
 
 LONGEST_DIFF = 2000
 """Lines that are compared; of longer files only the name is told."""
+
+LONGEST_TEXT = 100_000
+
+LARGEST_FILE = 8 * 2**20
+"""Characters of a `data:` URL."""
+
+PAUSE = 0.25
+"""Seconds between two results of a call that are not its last; each one repeats what the others said."""
 
 
 class _Call:
@@ -29,6 +38,8 @@ class _Call:
         """Whether its input was told."""
         self.over = False
         self.output: Any = None
+        self.shown = -PAUSE
+        """When its output was told last, by the event loop's clock."""
 
 
 class Telling:
@@ -150,11 +161,12 @@ class Telling:
             )
         call.title = update.title or call.title
         if update.raw_input is not None:
-            call.input = update.raw_input
+            call.input = _short(update.raw_input)
         if update.locations is not None:
             call.locations = [f"{at.path}:{at.line}" if at.line else at.path for at in update.locations]
         output = _output(update)
-        if output is not None:
+        changed = output is not None and output != call.output
+        if changed:
             call.output = output
         if call.over:
             return
@@ -168,7 +180,8 @@ class Telling:
             case "failed":
                 call.over = True
                 yield self._error(call, _words(call.output) or "It failed and did not say why.")
-            case _ if output is not None and call.told:
+            case _ if changed and call.told and call.shown + PAUSE <= (now := asyncio.get_running_loop().time()):
+                call.shown = now
                 yield self._result(call, preliminary=True)
 
     def _input(self, call: _Call) -> Iterator[e.Chunk]:
@@ -196,8 +209,9 @@ def _output(update: Any) -> Any:
     """What a call has brought so far: text as text, files with it as content, else what the tool itself gave."""
     content = [_content(one) for one in update.content or []]
     if content and all(block["type"] == "text" for block in content):
-        return "\n".join(block["text"] for block in content)
-    return {"content": content} if content else update.raw_output
+        return _cut("\n".join(block["text"] for block in content))
+    content = [block | {"text": _cut(block["text"])} if block["type"] == "text" else block for block in content]
+    return {"content": content} if content else _short(update.raw_output)
 
 
 def _content(content: Any) -> dict[str, Any]:
@@ -232,7 +246,21 @@ def _block(block: Any) -> dict[str, Any]:
 
 
 def _file(media_type: str, data: str) -> dict[str, Any]:
+    if len(data) > LARGEST_FILE:
+        return {"type": "text", "text": f"[{media_type}, too large to be kept]"}
     return {"type": "file", "mediaType": media_type, "url": f"data:{media_type};base64,{data}"}
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - LONGEST_TEXT
+    return text if left_out <= 0 else f"{text[:LONGEST_TEXT]}\n[… {left_out} more characters]"
+
+
+def _short(value: Any) -> Any:
+    """The same JSON, or when it is long the beginning of it, as text."""
+    if value is None or len(text := json.dumps(value, ensure_ascii=False)) <= LONGEST_TEXT:
+        return value
+    return _cut(text)
 
 
 def _words(output: Any) -> str:

@@ -38,6 +38,8 @@ PATIENCE = 10.0
 OPENING = 60.0
 """Seconds that a server may take to start and say what it has."""
 
+NOT_INSTALLED = "MCP is not installed where the Jupyter server runs; pip install 'jupyter-durable-chat[mcp]'"
+
 PAUSES = (1.0, 5.0, 15.0, 60.0)
 """Seconds before the next attempt, after so many that failed."""
 
@@ -103,7 +105,7 @@ class McpServer:
         self._not_before = 0.0
         self._closed = False
         if importlib.util.find_spec("fastmcp") is None:
-            self.why = "MCP is not installed where the Jupyter server runs: pip install 'jupyter-durable-chat[mcp]'"
+            self.why = f"The MCP server {name!r} cannot be reached: {NOT_INSTALLED}."
 
     @property
     def known(self) -> list[Tool]:
@@ -118,14 +120,15 @@ class McpServer:
             opening = self._open()
             patience = 0.0 if self._failed else self._patience - (time.monotonic() - self._began)
             await asyncio.wait({opening}, timeout=max(0.0, patience))
-            if not opening.done():
+            if not opening.done() and not self._failed:
                 self.why = f"The MCP server {self.name!r} is being started."
             if self._connection is None:
                 return []
+        connection = self._connection
         try:
-            await self._refresh()
+            await self._refresh(connection)
         except ConnectionError as error:
-            await self._break(str(error))
+            await self._break(connection, str(error))
             return []
         return self._tools
 
@@ -133,17 +136,18 @@ class McpServer:
         """Raises `ToolError`. A call is sent once, over a connection that answered just before."""
         connection = self._connection
         if connection is not None and not connection.broken and not await connection.answers():
-            await self._break("it no longer answered")
+            await self._break(connection, "it no longer answered")
         if self._connection is None or self._connection.broken:
             if self._closed:
                 raise ToolError(f"The MCP server {self.name!r} is closed.")
             await asyncio.wait({self._open()})
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise ToolError(self.why or f"The MCP server {self.name!r} cannot be reached.")
         try:
-            return await self._connection.call(tool, arguments, context)
+            return await connection.call(tool, arguments, context)
         except ConnectionError:
-            await self._break("it went away during a call")
+            await self._break(connection, "it went away during a call")
             raise ToolError(
                 f"The MCP server {self.name!r} went away during the call; nobody knows what was done of it."
             ) from None
@@ -169,7 +173,7 @@ class McpServer:
     async def _opened(self) -> "Connection":
         """Opens a connection and lists its tools; on failure says why and sets the next attempt."""
         if self._connection is not None:
-            await self._break("it is opened again")
+            await self._break(self._connection, "it is opened again")
         connection = None
         try:
             async with asyncio.timeout(OPENING):
@@ -179,25 +183,32 @@ class McpServer:
         except BaseException as error:
             if connection is not None:
                 await connection.aclose()
-            if isinstance(error, ImportError):
-                reason = "MCP is not installed where the Jupyter server runs: pip install 'jupyter-durable-chat[mcp]'"
-            elif isinstance(error, TimeoutError):
-                reason = f"it did not answer within {OPENING:g} s"
-            else:
-                reason = str(error) if isinstance(error, ConnectionError) else type(error).__name__
-            self.why = f"The MCP server {self.name!r} cannot be reached: {reason}."
-            self._not_before = time.monotonic() + PAUSES[min(self._failed, len(PAUSES) - 1)]
-            self._failed += 1
-            log.warning("%s", self.why)
+            if not isinstance(error, asyncio.CancelledError):
+                self._tell(error)
             raise
         self.why, self._failed, self._not_before = None, 0, 0.0
         self._connection = connection
         return connection
 
-    async def _refresh(self) -> None:
-        connection = self._connection
-        if connection is None:
-            return
+    def _tell(self, error: BaseException) -> None:
+        """Why it could not be opened, and when it is tried again."""
+        match error:
+            case ImportError():
+                reason = NOT_INSTALLED
+            case TimeoutError():
+                reason = f"it did not answer within {OPENING:g} s"
+            case ConnectionError():
+                reason = str(error)
+            case _:
+                reason = type(error).__name__
+        why = f"The MCP server {self.name!r} cannot be reached: {reason}."
+        if not self._failed:
+            log.warning("%s", why)
+        self.why = why
+        self._not_before = time.monotonic() + PAUSES[min(self._failed, len(PAUSES) - 1)]
+        self._failed += 1
+
+    async def _refresh(self, connection: "Connection") -> None:
         old = time.monotonic() - self._listed > FRESH and not connection.tells_of_changes
         if connection.changed or old:
             await self._list(connection)
@@ -209,11 +220,11 @@ class McpServer:
         self._tools = [McpTool(self, tool) for tool in offered if wanted is None or tool["name"] in wanted]
         self._listed = time.monotonic()
 
-    async def _break(self, reason: str) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+    async def _break(self, connection: "Connection", reason: str) -> None:
+        if self._connection is connection:
             log.info("The connection to the MCP server %r is closed: %s.", self.name, reason)
-            await connection.aclose()
+            self._connection = None
+        await connection.aclose()
 
 
 def _retrieve(opening: "asyncio.Task[Connection]") -> None:

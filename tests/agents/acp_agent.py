@@ -105,6 +105,16 @@ class Tested(acp.Agent):
         usage = schema.Usage(total_tokens=30, input_tokens=10, output_tokens=20, thought_tokens=5)
         return acp.PromptResponse(stop_reason="end_turn", usage=usage)
 
+    async def flood(self, session_id: str, _: str) -> None:
+        """One call that says more and more, far too much."""
+        await self._update(
+            session_id, acp.start_tool_call("1", "Log", status="in_progress", raw_input={"x": "y" * 200_000})
+        )
+        for number in range(50):
+            said = [acp.tool_content(acp.text_block("line\n" * 1000 * number))]
+            await self._update(session_id, acp.update_tool_call("1", content=said))
+        await self._update(session_id, acp.update_tool_call("1", status="completed"))
+
     async def leave(self, session_id: str, options: str) -> None:
         """Asks for leave, and says what it was given."""
         kinds: list[Any] = options.split()

@@ -175,6 +175,18 @@ async def test_what_it_says_and_does_are_chunks(notes: Path) -> None:
     ]
 
 
+async def test_a_call_that_says_too_much_is_cut_visibly(notes: Path) -> None:
+    async with tested(notes) as agent:
+        talk = Talk(agent)
+        await talk.ask("flood")
+
+    *before, last = talk.of(e.ToolOutputAvailable)
+    assert last.preliminary is None
+    assert last.output.endswith("[… 145000 more characters]")
+    assert len(before) < 10
+    assert talk.of(e.ToolInputAvailable)[0].input.endswith("more characters]")
+
+
 async def test_a_second_answer_costs_what_it_added(notes: Path) -> None:
     async with tested(notes) as agent:
         talk = Talk(agent)
