@@ -134,7 +134,6 @@ export function ChatView(props: ChatViewProps): VNode {
             returned={returned}
             attachments={attachments}
             chosen={chosenIn(transcript)}
-            usual={answererOf(transcript)}
             choose={(choice) => actions.choose(choice)}
             send={send}
             stop={() => actions.stop()}
@@ -152,11 +151,6 @@ export function ChatView(props: ChatViewProps): VNode {
 function chosenIn(transcript: Transcript | null) {
   const { agent = null, model = null, effort = null, mode = null } = transcript ?? {}
   return { agent, model, effort, mode }
-}
-
-function answererOf(transcript: Transcript | null): string | null {
-  const { model, agent } = transcript?.messages.findLast(({ role }) => role === 'assistant')?.metadata ?? {}
-  return model ?? agent ?? null
 }
 
 function placeholder(transcript: Transcript | null, held: string | null): string {

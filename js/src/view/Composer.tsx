@@ -21,7 +21,6 @@ interface Props {
   returned: Returned | null
   attachments: Attachments
   chosen: Chosen & { mode: Mode | null }
-  usual: string | null
   choose(choice: Choice): void
   send(text: string, parts: FilePart[]): void
   stop(): void
@@ -34,7 +33,7 @@ export interface Returned {
 }
 
 export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attachments, chosen, usual, choose, send, stop, resume } = props
+  const { turn, placeholder, wait, returned, attachments, chosen, choose, send, stop, resume } = props
   const [text, setText] = useState('')
   const [hint, setHint] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
@@ -46,7 +45,7 @@ export function Composer(props: Props) {
     input.current?.focus()
   }, [returned])
 
-  const picker = usePicker({ chosen, usual, choose })
+  const picker = usePicker({ chosen, choose })
   const { items, busy } = attachments
   useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && !items.some(({ part }) => part)
@@ -89,6 +88,7 @@ export function Composer(props: Props) {
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
         onPaste={onPaste}
+        onFocus={picker.look}
       />
       {picker.panel}
       <div class="jdc-composer-foot">

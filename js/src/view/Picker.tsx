@@ -14,13 +14,13 @@ export interface Chosen {
 
 interface PickerProps {
   chosen: Chosen
-  /** Who answered last, which is who answers where nobody is chosen. */
-  usual: string | null
   choose(choice: Choice): void
 }
 
 /** In a line: who answers. Opened: who else could. */
-export function usePicker({ chosen, usual, choose }: PickerProps) {
+export function usePicker({ chosen, choose }: PickerProps) {
+  const actions = useContext(Desk)
+  const [usual, setUsual] = useState<string | null>(null)
   const [open, setOpen] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
   const { agent, model, effort } = chosen
@@ -30,6 +30,14 @@ export function usePicker({ chosen, usual, choose }: PickerProps) {
   }
   const label = [model ?? agent ?? usual ?? 'Agent', effort].filter(Boolean).join(' · ')
   return {
+    /** Somebody is about to write: who answers where nobody is chosen? */
+    look() {
+      if (usual !== null || model !== null || agent !== null) return
+      actions?.agents(false).then(
+        (agents) => setUsual(agents.default),
+        () => undefined, // it is said when the picker is opened
+      )
+    },
     button: (
       <button
         ref={button}

@@ -5,7 +5,7 @@ import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Part, ToolPart, Transcript } from '../../src/transcript'
 import { waitingCalls } from '../../src/view/calls'
-import { actions, all, click, did, draw, find, open, press, taken, type } from './drawn'
+import { actions, all, click, did, draw, find, input, open, press, taken, type } from './drawn'
 import { answer, question, running, transcript, waiting } from './transcripts'
 
 const HASH = 'a'.repeat(64)
@@ -462,11 +462,14 @@ describe('who answers, and how', () => {
     expect(did.at(-1)).toBe('choose {"agent":"analyst","model":"b:2"}')
   })
 
-  test('where nobody is chosen, who answered last is who answers', async () => {
+  test('where nobody is chosen, the one who answers then is named when somebody begins to write', async () => {
     await draw({ transcript: transcript([]) })
     expect(find('.jdc-pick')?.textContent).toBe('Agent')
-    await draw({ transcript: transcript([question('Why?'), answer(['So.'], { model: 'a:1' })]) })
-    expect(find('.jdc-pick')?.textContent).toBe('a:1')
+    await act(async () => input().focus())
+    expect(find('.jdc-pick')?.textContent).toBe('demo')
+    await act(async () => input().blur())
+    await act(async () => input().focus())
+    expect(did).toEqual(['agents'])
   })
 
   test('the mode', async () => {
