@@ -21,14 +21,13 @@ from jupyter_durable_chat.notebook.follower import connect
 from jupyter_durable_chat.notebook.interrupt import interruptible
 from jupyter_durable_chat.notebook.result import Shown
 from jupyter_durable_chat.notebook.tools import KernelTool, ToolContext, kernel_tool
-from jupyter_durable_chat.notebook.values import is_table, repr_of, shortened, size_of
+from jupyter_durable_chat.notebook.values import is_secret, is_table, repr_of, shortened, size_of
 
 VARIABLES = 200
 REPR = 80
 CELLS = 50_000
 """Characters of a whole notebook."""
 
-_SECRET = re.compile(r"key|token|passw|secret|credential|auth|private", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -45,7 +44,7 @@ def _listed(name: str, value: Any) -> dict[str, str]:
     listed = {"name": name, "type": type(value).__name__}
     if not callable(value) and (size := size_of(value)):
         listed["size"] = size
-    if _SECRET.search(name):
+    if is_secret(name):
         listed["value"] = "[not shown: by its name it may be a secret]"
     elif not is_table(value):
         listed["value"] = repr_of(value, REPR)

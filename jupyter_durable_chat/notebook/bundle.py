@@ -50,7 +50,7 @@ def limited(transcript: JSON, turn: str | None, limit: int = SNAPSHOT_BYTES) -> 
     As far as that is larger than `limit`, what is oldest is left out, and of what waits everything.
     """
     kept = list(messages_of(transcript, turn))
-    left = {**transcript, "messages": kept, "others": [], "removed": []}
+    left = {**transcript, "messages": kept, "others": [], "removed": [], "offers": []}
     if turn is not None:
         left |= {name: [m for m in transcript[name] if is_of_turn(m, turn)] for name in ("queue", "removed")}
     size = len(events.to_json(left))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from jupyter_durable_chat.notebook.client import ChatError
+from jupyter_durable_chat.notebook.values import is_secret
 from jupyter_durable_chat.schema import schema_of
 from jupyter_durable_chat.transcript import JSON
 
@@ -67,6 +68,9 @@ def kernel_tool(
         described = schema_of(function, name=name, context=ToolContext)
     except ValueError as error:
         raise ChatError(str(error)) from error
+    for parameter, schema in described.parameters["properties"].items():
+        if is_secret(parameter):  # a default would travel
+            schema.pop("default", None)
     return KernelTool(function, *described, approval=approval, read_only=read_only, idempotent=idempotent)
 
 

@@ -6,6 +6,7 @@ No library of data or pictures is imported here: a value says by what it can do 
 import base64
 import inspect
 import io
+import re
 from typing import Any
 
 import msgspec
@@ -15,6 +16,14 @@ TEXT = 20_000
 
 ROWS = 50
 """Rows of one table."""
+
+
+_SECRET = re.compile(r"key|token|passw|secret|credential|auth|private", re.IGNORECASE)
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has this name may be a secret, so that its value is told to nobody."""
+    return bool(_SECRET.search(name))
 
 
 def shortened(text: str, limit: int = TEXT) -> str:

@@ -53,7 +53,8 @@ def transcript(*texts: str, **more: Any) -> dict[str, Any]:
         }
         for place, text in enumerate(texts)
     ]
-    return {"id": "s_1", "lsn": 9, "messages": messages, "others": [], "queue": [], "held": None, "removed": [], **more}
+    told = {"others": [], "queue": [], "held": None, "removed": [], "offers": []}
+    return {"id": "s_1", "lsn": 9, "messages": messages, **told, **more}
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
