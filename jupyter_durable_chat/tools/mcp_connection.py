@@ -6,7 +6,8 @@ holds no secret, and `ToolError` for a call that failed otherwise.
 A session with a handshake comes first, because only over such a session a server can ask back; a server that knows
 nothing but the newer, sessionless protocol is spoken to in that, and what it asks for comes as results. What a server
 asks for or says is for the call that it belongs to. Over HTTP and in the sessionless protocol that is known. Over
-standard streams it is not said: then it is the only running call, and of several the one that began last.
+standard streams it is not said: then it is the only running call. While there are several, a question waits a little
+for the others to end, then it is the last one's; when that ends without an answer, the question is one of another's.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, Literal, TypeVar, cast
 
@@ -32,12 +33,17 @@ from jupyter_durable_chat.tools.mcp import McpConfig
 log = logging.getLogger(__name__)
 
 PING = 5.0
+UNDECIDED = 2.0
 CLOSING = 10.0
 LARGEST_MESSAGE = 64 * 2**20
 LONGEST_ERROR = 2000
 QUESTIONS_AT_ONCE = 4
 
 T = TypeVar("T")
+
+
+class _Over(ToolError):
+    """The call for which something was asked is over."""
 
 
 class _Call:
@@ -48,7 +54,7 @@ class _Call:
         self._asking: set[asyncio.Future[Any]] = set()
 
     async def ask(self, asking: Coroutine[Any, Any, T]) -> T:
-        """What is answered; `ToolError` when the call is over before."""
+        """What is answered. Raises `_Over` when the call is over before."""
         asked = asyncio.ensure_future(asking)
         self._asking.add(asked)
         asked.add_done_callback(self._asking.discard)
@@ -56,7 +62,7 @@ class _Call:
             return await asked
         except asyncio.CancelledError:
             if asked.cancelled():
-                raise ToolError("The call is over.") from None
+                raise _Over("The call is over.") from None
             raise
 
     def end(self) -> None:
@@ -77,6 +83,7 @@ class Connection:
         self._name = name
         self._config = config
         self._running: list[_Call] = []
+        self._one_ended = asyncio.Event()
         self._closing = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._client: Client[Any] | None = None
@@ -201,6 +208,7 @@ class Connection:
             _calling.reset(token)
             self._running.remove(call)
             call.end()
+            self._one_ended.set()
         if result.is_error:
             said = "\n".join(block.text for block in result.content if isinstance(block, mcp_types.TextContent))
             raise ToolError(self._redacted(said) or "The tool failed and did not say why.")
@@ -215,10 +223,23 @@ class Connection:
 
     def _call(self) -> _Call | None:
         """The call that something belongs to."""
-        call = _calling.get()
-        if call in self._running:
-            return call
+        known = _calling.get()
+        if known is not None:
+            return known if known in self._running else None
         return self._running[-1] if self._running else None
+
+    async def _ask(self, ask: Callable[[Context], Coroutine[Any, Any, T]]) -> T:
+        """What is answered to the call that asks."""
+        if _calling.get() is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UNDECIDED):
+                    while len(self._running) > 1:
+                        self._one_ended.clear()
+                        await self._one_ended.wait()
+        while call := self._call():
+            with suppress(_Over):
+                return await call.ask(ask(call.context))
+        raise ToolError("Nothing can be asked when no call is running.")
 
     async def _told(self, message: Any) -> None:
         if isinstance(getattr(message, "root", message), mcp_types.ToolListChangedNotification):
@@ -232,24 +253,23 @@ class Connection:
     async def _sampled(
         self, messages: list[mcp_types.SamplingMessage], params: mcp_types.CreateMessageRequestParams, _: Any
     ) -> str:
-        call = self._call()
-        if call is None:
-            raise ToolError("Nothing may be asked of the model when no call is running.")
         said = [(message.role, "".join(_texts(message))) for message in messages]
         text = said[0][1] if len(said) == 1 else "\n\n".join(f"{role}: {text}" for role, text in said)
         instructions = params.system_prompt or ""
-        return await call.ask(call.context.sample(text, instructions=instructions, max_tokens=params.max_tokens))
+        return await self._ask(
+            lambda context: context.sample(text, instructions=instructions, max_tokens=params.max_tokens)
+        )
 
     async def _asked(
         self, text: str, _: type[Any] | None, params: mcp_types.ElicitRequestParams, __: Any
     ) -> ElicitResult[Any]:
-        call = self._call()
-        if call is None or not isinstance(params, mcp_types.ElicitRequestFormParams):
+        if not isinstance(params, mcp_types.ElicitRequestFormParams):
             return ElicitResult(action="decline")
         questions = _questions(params.requested_schema)
         answers: dict[str, Any] = {}
         for first in range(0, len(questions), QUESTIONS_AT_ONCE):
-            answer = await call.ask(call.context.ask(questions[first : first + QUESTIONS_AT_ONCE], text))
+            some = questions[first : first + QUESTIONS_AT_ONCE]
+            answer = await self._ask(lambda context, some=some: context.ask(some, text))
             if answer["action"] != "accept":
                 return ElicitResult(action=answer["action"])
             answers |= answer["answers"]

@@ -199,6 +199,15 @@ async def test_calls_side_by_side_over_http_ask_for_themselves(notes: Path) -> N
     assert answers == [f"sampled for c{number}" for number in range(4)]
 
 
+async def test_a_question_over_standard_streams_is_the_calls_that_is_left(notes: Path) -> None:
+    async with over("stdio", notes) as server:
+        asking, other = Recorder({"action": "decline"}), Recorder()
+        answers = await asyncio.gather(call(server, "asks", asking), call(server, "reports", other))
+
+    assert answers == ["decline", "done"]
+    assert (len(asking.asked), len(other.asked)) == (1, 0)
+
+
 async def test_a_stop_is_told_to_the_server(notes: Path) -> None:
     async with over("stdio", notes) as server:
         context = Recorder()
