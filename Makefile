@@ -31,7 +31,8 @@ help: ## this list
 setup: $(SYNCED) $(FRONT_END) $(LINKED) ## fetch and build what everything else needs
 
 demo: setup ## open JupyterLab on the tour, with an agent that needs no key (PORT=8888 to choose the port)
-	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/tour.ipynb \
+	$(BIN)/jupyter lab --config=notebooks/server/jupyter_server_config.py \
+		--ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/tour.ipynb \
 		$(if $(PORT),--ServerApp.port=$(PORT) --ServerApp.port_retries=0) \
 		$(if $(IS_ROOT),--allow-root) $(if $(HAS_DISPLAY),,--no-browser)
 

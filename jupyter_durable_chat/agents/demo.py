@@ -437,7 +437,8 @@ def _calls(asked: Sequence[Wanted], messages: Sequence[dict[str, Any]]) -> Itera
 def _results(messages: Sequence[dict[str, Any]]) -> str:
     """What to say about the calls of the answer so far; empty when there are none."""
     calls = [part for part in _answer(messages) if part.get("type") == "dynamic-tool"]
-    return "\n\n".join(_told(call) for call in calls) + CLOSING if calls else ""
+    # A line of text right above the closing line would be a heading.
+    return "\n\n".join(_told(call) for call in calls) + "\n" + CLOSING if calls else ""
 
 
 def _told(call: dict[str, Any]) -> str:

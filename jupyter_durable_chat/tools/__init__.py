@@ -91,8 +91,11 @@ class Tool(ABC):
         """Raises `ToolError` that quotes what does not fit `parameters`. Quick, no I/O."""
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import best_match
+        from referencing import Registry
 
-        error = best_match(Draft202012Validator(self.parameters).iter_errors(arguments))
+        # An empty registry: a reference to elsewhere is never followed.
+        validator = Draft202012Validator(self.parameters, registry=Registry())
+        error = best_match(validator.iter_errors(arguments))
         if error is not None:
             where = "".join(f"[{step!r}]" for step in error.absolute_path)
             raise ToolError(f"The arguments of {self.name} do not fit: {where or 'they'}: {error.message[:300]}")

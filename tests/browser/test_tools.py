@@ -74,7 +74,7 @@ def test_an_approval_is_answered_in_a_second_browser_after_a_kernel_restart(
         for notebook in (first, second):
             notebook.chat.wait_for_outcome("completed")
             assert_figure(notebook)
-            notebook.chat.assert_exact(jupyter)
+            expect(notebook.chat.root).to_have_attribute("data-gaps", "0")
 
 
 def test_an_approval_waits_while_the_server_is_killed(open_notebook: Open, jupyter: Jupyter) -> None:
