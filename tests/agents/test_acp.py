@@ -17,6 +17,8 @@ from jupyter_durable_chat.agents import AgentError, Host, Request, Verdict
 from jupyter_durable_chat.agents.acp import AcpAgent
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow  # it starts many processes
+
 AGENT = Path(__file__).with_name("acp_agent.py")
 
 SECRET = "sk-planted-secret"

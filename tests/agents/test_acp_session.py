@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents.acp import AcpAgent
 from jupyter_durable_chat.agents.catalog import Agents
@@ -12,6 +14,8 @@ from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.session import Session
 from tests.test_registry import created, outcome
+
+pytestmark = pytest.mark.slow  # it starts many processes
 
 AGENT = Path(__file__).with_name("acp_agent.py")
 

@@ -177,6 +177,7 @@ async def test_changes(api: Api) -> None:
 async def test_deleted_is_gone_and_unknown_never_was(api: Api, agent: Scripted) -> None:
     session = await api.session(notebook="a.ipynb")
     await api.send(session)
+    await agent.started.wait()
     assert (await api("DELETE", f"api/sessions/{session}")).status_code == 204
     assert agent.closed.is_set()
     for method, path in (

@@ -20,6 +20,8 @@ from jupyter_durable_chat.tools.mcp import McpServer
 from tests.tools.recorder import Recorder
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow  # it starts many processes
+
 SERVER = Path(__file__).with_name("mcp_server.py")
 
 SECRET = "sk-planted-secret"

@@ -3,10 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.transcript import JSON, Transcript
 from tests.test_registry import created, outcome
 from tests.test_steps import ADA, Tooled, calls, send, until
+
+pytestmark = pytest.mark.slow  # it starts many processes
 
 SERVER = Path(__file__).with_name("mcp_server.py")
 
