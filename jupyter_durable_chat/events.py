@@ -371,7 +371,7 @@ class ToolStarted(Chunk, frozen=True, tag="tool-started"):
 
 
 class ToolProgress(Chunk, frozen=True, tag="tool-progress"):
-    """How far a call is, or (`log`) a line that it said."""
+    """How far a call is, or (`log`) a line that it said; with neither, that whoever runs it is there."""
 
     tool_call_id: str
     progress: float | None = None

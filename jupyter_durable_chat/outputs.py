@@ -16,7 +16,13 @@ from jupyter_durable_chat.tools import ToolError
 
 CUT = "\n[cut: {} of {} bytes]"
 
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/=\s]*)", re.ASCII)
+MAX_ITEMS = 100
+"""Texts and files of one result."""
+
+MAX_NAME = 200
+
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/=\s]*)", re.ASCII | re.IGNORECASE)
+_ATTACHMENT = re.compile(r"attachment:[0-9a-f]{64}", re.ASCII)
 
 
 async def cut(output: Any, limit: int, keep: Callable[[bytes], Awaitable[str]]) -> Any:
@@ -29,24 +35,38 @@ async def cut(output: Any, limit: int, keep: Callable[[bytes], Awaitable[str]]) 
         plain = msgspec.json.decode(e.to_json(output))
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise ToolError(f"The result, of type {type(output).__name__}, cannot be told: {error}") from None
-    if content := _content(plain):
-        plain["content"] = [await _kept(item, keep) for item in content]
-    size = len(e.to_json(plain))
-    if size <= limit:
-        return plain
-    if isinstance(plain, str):
-        return _shortened(plain, limit, size)
-    if not content:
+    items = _content(plain)
+    if items is None:
+        size = len(e.to_json(plain))
+        if size <= limit:
+            return plain
+        if isinstance(plain, str):
+            return _shortened(plain, limit, size)
         text = _shortened(e.to_json(plain).decode(), limit, size)
         return {"content": [{"type": "text", "text": text}], "cut": {"bytes": size}}
-    left, shown = limit, []
-    for item in content:
-        if item.get("type") == "text":
-            text = item["text"]
-            item = {**item, "text": _shortened(text, left, size) if len(text.encode()) > left else text}
-            left = max(0, left - len(text.encode()))
-        shown.append(item)
-    return {"content": shown, "cut": {"bytes": size}}
+    size = sum(len(item["text"].encode()) for item in items if item["type"] == "text")
+    told = {"content": await _told(items, limit, size, keep)}
+    if "structured" in plain and size + len(e.to_json(plain["structured"])) <= limit:
+        told["structured"] = plain["structured"]
+    return told if size <= limit and len(items) <= MAX_ITEMS else {**told, "cut": {"bytes": size}}
+
+
+async def _told(
+    items: list[dict[str, Any]], limit: int, size: int, keep: Callable[[bytes], Awaitable[str]]
+) -> list[dict[str, Any]]:
+    """The items that there is room for, of what is known of them."""
+    told: list[dict[str, Any]] = []
+    left = limit
+    for item in items[:MAX_ITEMS]:
+        if item["type"] == "file":
+            told.append(await _kept(item, keep))
+        elif left > 0:
+            text: str = item["text"]
+            told.append({"type": "text", "text": _shortened(text, left, size) if len(text.encode()) > left else text})
+            left -= len(text.encode())
+    if len(items) > MAX_ITEMS:
+        told.append({"type": "text", "text": f"[cut: {MAX_ITEMS} of {len(items)} items]"})
+    return told
 
 
 def _content(output: Any) -> list[dict[str, Any]] | None:
@@ -58,14 +78,19 @@ def _content(output: Any) -> list[dict[str, Any]] | None:
 
 def _is_item(item: dict[str, Any]) -> bool:
     match item:
-        case {"type": "text", "text": str()} | {"type": "file", "url": str(), "mediaType": str()}:
+        case {"type": "text", "text": str()}:
             return True
+        case {"type": "file", "url": str(url), "mediaType": str()}:
+            return _ATTACHMENT.fullmatch(url) is not None or url[:5].lower() == "data:"
     return False
 
 
 async def _kept(item: dict[str, Any], keep: Callable[[bytes], Awaitable[str]]) -> dict[str, Any]:
-    if item["type"] != "file" or not item["url"].startswith("data:"):
-        return item
+    about = {"type": "file", "mediaType": item["mediaType"][:MAX_NAME], "url": item["url"]}
+    if isinstance(name := item.get("filename"), str):
+        about["filename"] = name[:MAX_NAME]
+    if _ATTACHMENT.fullmatch(item["url"]):
+        return about
     found = _DATA_URL.fullmatch(item["url"])
     if not found:
         raise ToolError("A file of the result is no proper data: URL.")
@@ -73,7 +98,7 @@ async def _kept(item: dict[str, Any], keep: Callable[[bytes], Awaitable[str]]) -
         data = b64decode(found[2])
     except binascii.Error as error:
         raise ToolError(f"A file of the result cannot be read: {error}") from None
-    return {**item, "url": await keep(data)}
+    return {**about, "url": await keep(data)}
 
 
 def _shortened(text: str, limit: int, size: int) -> str:

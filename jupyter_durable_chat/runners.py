@@ -35,18 +35,26 @@ class Runners:
                 del self._connected[runner]
             self._tell()
 
-    async def gone(self, runner: str, replaced: Callable[[], bool]) -> None:
-        """Return when this runner is gone for good: `replaced()` says that its kernel has another one by now."""
+    async def gone(self, runner: str, replaced: Callable[[], bool], seen: Callable[[], object]) -> None:
+        """Return when this runner is gone for good.
+
+        `replaced()` says that its kernel has another one by now; `seen()` changes when another server, to which it is
+        connected, says that it is there.
+        """
         loop = asyncio.get_running_loop()
         since: float | None = None
+        sign = seen()
         while True:
             changed = self._changed
             if runner in self._connected:
                 since = None
+            elif seen() != sign:
+                since, sign = loop.time(), seen()
             else:
                 since = since if since is not None else loop.time()
                 if replaced() or loop.time() >= since + self._grace:
                     return
+            # Others are looked at from time to time: what they say comes with the log.
             left = 1.0 if since is None else min(1.0, max(0.0, since + self._grace - loop.time()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):

@@ -239,13 +239,33 @@ class Session(Writer):
 
         def decide() -> list[Numbered]:
             call, turn_id = self._waiting_call(call_id, "kernel")
-            if "started" not in call:
-                return [(turn_id, e.ToolStarted(tool_call_id=call_id, runner=runner))]
-            if call["started"].get("runner") != runner:
-                raise AlreadyStarted("Another kernel runs this call.")
-            return []
+            if "started" in call:
+                _must_run(call, runner)
+                return []
+            name = call["toolName"]
+            mine = (offer["tools"] for offer in self.transcript.offers if offer["runner"] == runner)
+            if all(tool["name"] != name for tools in mine for tool in tools):
+                raise NotWaiting(f"This kernel does not offer {name!r} here.")
+            return [(turn_id, e.ToolStarted(tool_call_id=call_id, runner=runner))]
 
         await self._change(decide)
+
+    async def vouch(self, runner: str) -> None:
+        """Tell whoever writes here, in another process, that this runner is there: it is connected to this one."""
+
+        def decide() -> list[Numbered]:
+            turn = self.transcript.turn
+            answer = self._message(turn["message_id"]) if turn else None
+            calls = (
+                (part for part in nested(answer["parts"]) if part.get("started", {}).get("runner") == runner)
+                if answer
+                else ()
+            )
+            open_ones = [part["toolCallId"] for part in calls if part["state"] not in TOOL_ENDS]
+            return [(turn["id"], e.ToolProgress(tool_call_id=call_id)) for call_id in open_ones] if turn else []
+
+        if not self.running:
+            await self._change(decide)
 
     async def report_call(self, call_id: str, runner: str, progress: e.ToolProgress) -> None:
         """How far a call is, from who runs it. Raises what `start_call` raises."""
@@ -265,10 +285,12 @@ class Session(Writer):
         The first one counts, and may be repeated. Raises `UnknownCall`, `NotWaiting`, `AlreadyStarted`,
         `AlreadyAnswered`, `NotAnAnswer`.
         """
-        try:
-            output = await cut(output, self._terms.steps.output_bytes, self.keep_file)
-        except ToolError as problem:
-            raise NotAnAnswer(str(problem)) from None
+        if self._call(call_id).get("waitsFor") != "person":
+            # A person's answer has its own limits, and is what it is.
+            try:
+                output = await cut(output, self._terms.steps.output_bytes, self.keep_file)
+            except ToolError as problem:
+                raise NotAnAnswer(str(problem)) from None
         text = None if error is None else error[: self._terms.steps.output_bytes]
 
         def decide() -> list[Numbered]:
@@ -278,7 +300,7 @@ class Session(Writer):
                 if not given or (call["errorText"] != text if text is not None else call["output"] != output):
                     raise AlreadyAnswered("This call has another result already.")
                 return []
-            call, turn_id = self._waiting_call(call_id, "person" if call["toolName"] in ASKING else "kernel")
+            call, turn_id = self._waiting_call(call_id, call.get("waitsFor", "kernel"))
             if call["waitsFor"] == "kernel":
                 _must_run(call, runner)
             elif text is not None:
@@ -633,7 +655,8 @@ def _must_run(call: JSON, runner: str | None) -> None:
 
 def _check_answer(call: JSON, output: Any) -> None:
     try:
-        ASKING[call["toolName"]].check_answer(call["input"], output)
+        if asking := ASKING.get(call["toolName"]):
+            asking.check_answer(call["input"], output)
     except ToolError as error:
         raise NotAnAnswer(str(error)) from None
 

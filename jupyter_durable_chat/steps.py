@@ -11,12 +11,13 @@ of a call, a tool that fails again and again, the depth of agents within agents,
 """
 
 import asyncio
+import contextlib
 import copy
 import logging
 import math
 import traceback
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, TypeVar
 
@@ -29,8 +30,8 @@ from jupyter_durable_chat.commands import new_id
 from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.tools import Approval, Context, Question, Suspended, Tool, ToolError, TwoPhaseTool
 from jupyter_durable_chat.tools.builtin import ASK_USER, PROPOSE_PLAN, as_arguments
-from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, nested
-from jupyter_durable_chat.turn import Stopped
+from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript
+from jupyter_durable_chat.turn import STOP_SECONDS, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,19 @@ LOST_HERE = "The server was started anew while this ran, so nobody knows how far
 
 FAILED = "The tool failed with {}. The server's log says where."
 
+DISCARD_SECONDS = 5.0
+"""How long a provider may take to hear that nobody wants the rest of an answer."""
+
 PROGRESS_SECONDS = 0.1
 """Between two reports of a call: more of them are left out."""
 
 MAX_LINES = 1000
 MAX_LINE = 2000
-"""Lines that a call may say, and characters of one."""
+MAX_LEVEL = 20
+"""Lines that a call may say, and characters of one, and of its level."""
+
+MAX_KEPT = 1 << 20
+"""Bytes that the first phase of a tool may leave for its last one."""
 
 Seen = TypeVar("Seen")
 
@@ -101,8 +109,8 @@ class Stage(Host):
         """A context in which the answer waits for others, so that it is not late."""
 
     @abstractmethod
-    async def settled(self, runner: str) -> None:
-        """Return when this runner of a kernel is gone for good."""
+    async def gone(self, runner: str, call_id: str) -> None:
+        """Return when this runner of a kernel, which runs this call, is gone for good."""
 
     @abstractmethod
     def spent(self) -> str | None:
@@ -135,6 +143,14 @@ class Whom(Struct, frozen=True):
     only: list[str] | None = None
 
 
+INSIDE = (
+    e.StartStep | e.TextStart | e.TextDelta | e.TextEnd | e.ReasoningStart | e.ReasoningDelta | e.ReasoningEnd
+    | e.ToolInputStart | e.ToolInputDelta | e.ToolInputAvailable | e.ToolInputError | e.ToolApprovalRequest
+    | e.ToolOutputAvailable | e.ToolOutputError | e.ToolOutputDenied
+)  # fmt: skip
+"""What an agent may say inside of a call; all else would be said of the answer around it."""
+
+
 class _Denied(Exception):
     """A person, or the deadline, said no."""
 
@@ -165,13 +181,23 @@ class Steps:
         self._tools: dict[str, Tool] = {}
         self._first = 0
         self._steps = 0
-        self._announced: dict[str, bool] = {}
-        """The calls of the last step, and whether their arguments came."""
+        self._finished = 0
+        """Steps whose end was told, here or by whoever began the answer."""
+        self._ids: dict[str, tuple[str, bool]] = {}
+        """What the agent calls the calls of its step, as they are called here, and whether their arguments came."""
+        self.state: JSON | None = None
+        """How a provider would go on with what an agent inside of a call says."""
+        self._used: set[str] = set()
+        self._own: set[str] = set()
+        """The calls of the step that are ours to run, those that are wrong in themselves among them."""
+        self._open: set[str] = set()
+        """Those without a result."""
 
     async def run(self) -> AsyncGenerator[e.Chunk]:
         """The chunks of the answer, its `finish` last. Raises `AgentError`, and `Stopped`."""
         turn = self._stage.transcript.turn
         self._first = turn["first_part"] if turn and self._parent is None else len(self._parts())
+        self._finished = self._stored_steps(self._stage.transcript)
         if turn and turn["acting"] and self._parent is None:
             # Somebody else has begun it: the steps that it has taken count, and the calls of the last one are due.
             self._steps = sum(part["type"] == "step-start" for part in self._said())
@@ -196,7 +222,8 @@ class Steps:
             state = None
             if finish is None:
                 return
-            if finish.finish_reason != "tool-calls":
+            if self._reason(finish) != "tool-calls":
+                await self._stage.until(lambda transcript: self._is_stored(transcript) or None)
                 yield finish
                 return
             async with aclosing(self._act()) as chunks:
@@ -221,8 +248,9 @@ class Steps:
 
     @property
     def _mode(self) -> e.Mode:
-        """A plan that was approved in this answer is carried out in it."""
-        decided = (part.get("output") for part in self._calls() if part["toolName"] == PROPOSE_PLAN.name)
+        """A plan that was approved in this answer is carried out in it, by whichever of its turns."""
+        calls = (part for part in self._parts() if part.get("toolName") == PROPOSE_PLAN.name)
+        decided = (part.get("output") for part in calls)
         approved = any(isinstance(output, dict) and output.get("decision") == "approve" for output in decided)
         return "act" if approved else self._whom.mode or "act"
 
@@ -266,35 +294,104 @@ class Steps:
 
     async def _step(self, state: JSON | None) -> AsyncGenerator[e.Chunk]:
         """One request, or the rest of one that the provider went on with (`Agent.resume`)."""
+        if self._steps > 1:
+            # What calls came before these is not of one response with them.
+            yield self._stamped(e.StartStep()) if self._parent else e.StartStep()
         self._tools = await self._offered()
         specs = [tool.spec for name, tool in self._tools.items() if not self._rests(name)]
-        self._announced = {}
+        self._ids, self._own, self._open = {}, set(), set()
         request = Request(self._messages(), self._whom.model, specs, self._whom.effort, self._stage)
-        held: e.FinishStep | None = None
         agent = self._whom.agent
-        answer = agent.run(request) if state is None else agent.resume(request, state, _last_step(self._messages()))
-        async with aclosing(answer) as chunks:
+        if state is None:
+            answer = agent.run(request)
+        else:
+            said = _last_step(self._messages())
+            self._ids = {
+                p["toolCallId"]: (p["toolCallId"], p["state"] != "input-streaming") for p in said if "toolCallId" in p
+            }
+            self._own = self._open = {part["toolCallId"] for part in said if _is_open(part)}
+            answer = agent.resume(request, state, said)
+        begun = False
+        held: e.FinishStep | None = None
+        async with aclosing(answer) as said, aclosing(self._in_time(said)) as chunks:
             async for chunk in chunks:
+                if isinstance(chunk, e.StartStep) and not begun and self._steps > 1:
+                    begun = True
+                    continue
+                begun = True
+                if isinstance(chunk, e.Finish):
+                    reason = self._reason(chunk)
+                    if held or reason == "tool-calls":
+                        held = _finished(held or e.FinishStep(), chunk, reason)
                 if held:
-                    if isinstance(chunk, e.Finish):
-                        held = _finished(held, chunk)
-                    yield self._stamped(held)
+                    self._finished += 1
+                    yield self._stamped(held) if self._parent else held
                     held = None
-                elif isinstance(chunk, e.Finish) and chunk.finish_reason == "tool-calls":
-                    yield self._stamped(_finished(e.FinishStep(), chunk))
                 if isinstance(chunk, e.FinishStep):
                     held = chunk
-                else:
-                    if isinstance(chunk, e.ToolInputStart | e.ToolInputAvailable):
-                        self._announced[chunk.tool_call_id] = isinstance(chunk, e.ToolInputAvailable)
-                    yield self._stamped(chunk)
+                elif self._parent is None:
+                    yield self._named(chunk)
+                elif isinstance(chunk, INSIDE | e.Finish):
+                    yield self._stamped(self._named(chunk))
+                elif isinstance(chunk, e.MessageMetadata):
+                    self.state = chunk.message_metadata.get("resume", self.state)
         if held:
-            yield self._stamped(held)
+            self._finished += 1
+            yield self._stamped(held) if self._parent else held
+
+    async def _in_time(self, chunks: AsyncGenerator[e.Chunk]) -> AsyncGenerator[e.Chunk]:
+        """These chunks. Inside of a call nobody else looks whether an agent is late."""
+        seconds = self._limits.tool_seconds if self._parent is not None else 0
+        while True:
+            try:
+                async with asyncio.timeout(seconds or None):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                text = f"The model has not said anything for {seconds:g} seconds."
+                raise AgentError("provider", text, recoverable=True) from None
+            yield chunk
+
+    def _reason(self, finish: e.Finish) -> str | None:
+        """Why the step ended: what the agent says of it, as far as that fits what it did."""
+        reason = finish.finish_reason
+        if reason == "tool-calls" and not self._own:
+            return "stop"
+        return "tool-calls" if self._open and reason in (None, "stop", "other", "unknown") else reason
+
+    def _named(self, chunk: e.Chunk) -> e.Chunk:
+        """The chunk with an id of its call that no other call of the answer has, whatever agents call theirs."""
+        theirs: str | None = getattr(chunk, "tool_call_id", None)
+        if theirs is None:
+            return chunk
+        ours, complete = self._ids.get(theirs, (None, False))
+        match chunk:
+            case e.ToolInputStart():
+                begins, complete = True, False
+            case e.ToolInputAvailable() | e.ToolInputError():
+                begins, complete = ours is None or (complete and not chunk.provider_executed), True
+            case _:
+                begins = False
+        if begins:
+            taken = self._parent or not theirs or theirs in self._used or self._stage.transcript.call(theirs)
+            ours = new_id("call") if taken else theirs
+            self._used.add(ours)
+        ours = theirs if ours is None else ours
+        self._ids[theirs] = ours, complete
+        match chunk:
+            case e.ToolInputStart() | e.ToolInputAvailable() if not chunk.provider_executed:
+                self._own.add(ours)
+                self._open.add(ours)
+            case e.ToolInputError() if not chunk.provider_executed:
+                self._own.add(ours)
+                self._open.discard(ours)
+            case e.ToolInputAvailable() | e.ToolOutputAvailable() | e.ToolOutputError() | e.ToolOutputDenied():
+                self._open.discard(ours)
+        return chunk if ours == theirs else msgspec.structs.replace(chunk, tool_call_id=ours)
 
     def _stamped(self, chunk: e.Chunk) -> e.Chunk:
         """What another agent says inside of a call belongs there, under ids of its own."""
-        if self._parent is None:
-            return chunk
         changes: JSON = {}
         if hasattr(chunk, "parent_tool_call_id"):
             changes["parent_tool_call_id"] = getattr(chunk, "parent_tool_call_id") or self._parent  # noqa: B009
@@ -315,35 +412,43 @@ class Steps:
                 async for chunk in chunks:
                     yield chunk
             await self._stage.until(lambda transcript: all(_ended(transcript.call(call)) for call in calls) or None)
-        if self._limits.denial == "stop" and any(part["state"] == "output-denied" for part in self._calls()):
-            raise Stopped
-        plans = (part.get("output") for part in self._calls() if part["toolName"] == PROPOSE_PLAN.name)
-        if any(isinstance(output, dict) and output.get("decision") == "cancel" for output in plans):
-            raise Stopped
         if why := self._stage.spent():
             raise Stopped(e.Error("budget", why))
 
     def _asked(self, transcript: Transcript) -> list[JSON] | None:
-        """The calls without a result, once all that were announced are stored with their arguments."""
-        for call_id, complete in self._announced.items():
-            call = transcript.call(call_id)
-            if call is None or (complete and call["state"] == "input-streaming"):
-                return None
-        return [part for part in self._calls() if not _ended(part) and not part.get("providerExecuted")]
+        """The calls without a result, once the step that asked for them is stored."""
+        return [part for part in self._calls() if _is_open(part)] if self._is_stored(transcript) else None
+
+    def _is_stored(self, transcript: Transcript) -> bool:
+        return self._stored_steps(transcript) >= self._finished
+
+    def _stored_steps(self, transcript: Transcript) -> int:
+        around = transcript.turn if self._parent is None else transcript.call(self._parent)
+        return around.get("steps", 0) if around else 0
 
     async def _call(self, call_id: str, running: "_Running") -> None:
         """Bring one call to its end, whatever that is."""
         part = self._part(call_id)
         name = part["toolName"]
         try:
+            if "waitsFor" in part:
+                # Whoever was asked for it answers, whatever became of the tool meanwhile.
+                await self._by_others(part, self._tools.get(name), running)
+                return
             tool = self._usable(name)
             arguments = _arguments(part, tool)
             await self._allowed(part, tool, running)
-            output = await self._result(part, tool, arguments, running)
-            if output is not None:
-                running.say(e.ToolOutputAvailable(tool_call_id=call_id, output=output[0]))
+            if tool.runs == "server":
+                output = await self._here(part, tool, arguments, running)
+                running.say(e.ToolOutputAvailable(tool_call_id=call_id, output=output))
+            else:
+                running.say(e.ToolWaiting(tool_call_id=call_id, waits_for=tool.runs))
+                part = await self._stage.until(lambda transcript: _if("waitsFor", transcript.call(call_id)))
+                await self._by_others(part, tool, running)
         except _Denied:
             running.say(e.ToolOutputDenied(tool_call_id=call_id))
+            if self._limits.denial == "stop":
+                raise Stopped from None
         except ToolError as error:
             text = str(error)[: self._limits.output_bytes]
             running.say(e.ToolOutputError(tool_call_id=call_id, error_text=text))
@@ -396,28 +501,18 @@ class Steps:
 
     # Results
 
-    async def _result(self, part: JSON, tool: Tool, arguments: JSON, running: "_Running") -> tuple[Any] | None:
-        """The output of a call in a tuple; `None` when somebody else has stored its result."""
-        match tool.runs:
-            case "kernel":
-                await self._by_kernel(part, tool, running)
-            case "person":
-                await self._by_person(part, running)
-            case "server":
-                return (await self._here(part, tool, arguments, running),)
-        return None
-
-    async def _by_person(self, part: JSON, running: "_Running") -> None:
+    async def _by_others(self, part: JSON, tool: Tool | None, running: "_Running") -> None:
+        """Wait for the result of a kernel, or of a person. Raises `Stopped` for a plan that is cancelled."""
         call_id = part["toolCallId"]
-        if "waitsFor" not in part:
-            running.say(e.ToolWaiting(tool_call_id=call_id, waits_for="person"))
-        await self._stage.until(lambda transcript: _ended(transcript.call(call_id)) or None)
+        if part["waitsFor"] == "kernel":
+            await self._by_kernel(call_id, tool is not None and tool.idempotent)
+        part = await self._stage.until(lambda transcript: _if_ended(transcript.call(call_id)))
+        output = part.get("output")
+        if part["toolName"] == PROPOSE_PLAN.name and isinstance(output, dict) and output.get("decision") == "cancel":
+            raise Stopped
 
-    async def _by_kernel(self, part: JSON, tool: Tool, running: "_Running") -> None:
+    async def _by_kernel(self, call_id: str, idempotent: bool) -> None:
         """Wait until a kernel has run it: for ever until one has begun, and then for as long as that one lives."""
-        call_id = part["toolCallId"]
-        if "waitsFor" not in part:
-            running.say(e.ToolWaiting(tool_call_id=call_id, waits_for="kernel"))
 
         def taken(transcript: Transcript) -> JSON | None:
             call = transcript.call(call_id)
@@ -432,7 +527,7 @@ class Steps:
                 call = transcript.call(call_id)
                 if call is None or _ended(call) or call.get("started", {}).get("runner") != runner:
                     return []
-                if tool.idempotent:
+                if idempotent:
                     return [e.ToolWaiting(tool_call_id=call_id, waits_for="kernel")]
                 return [e.ToolOutputError(tool_call_id=call_id, error_text=LOST)]
 
@@ -442,7 +537,7 @@ class Steps:
         """Whether the call has its result before its runner is gone."""
         going = {
             asyncio.create_task(self._stage.until(lambda transcript: _ended(transcript.call(call_id)) or None)),
-            asyncio.create_task(self._stage.settled(runner)),
+            asyncio.create_task(self._stage.gone(runner, call_id)),
         }
         try:
             await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
@@ -460,28 +555,41 @@ class Steps:
                 raise ToolError(LOST_HERE)
             running.say(e.ToolStarted(tool_call_id=call_id))
             await self._stage.until(lambda transcript: _if("started", transcript.call(call_id)))
-            output = await self._timed(tool, tool.call(arguments, context))
+            output = await self._timed(tool, tool.call(arguments, context), context)
             if not isinstance(output, Suspended):
                 return await self._kept(output)
-            kept = await self._kept(output.kept)
+            if (size := len(e.to_json(output.kept))) > MAX_KEPT:
+                raise ToolError(f"The first phase of {tool.name} left {size} bytes; {MAX_KEPT} are the most.")
+            kept = output.kept
             asked = self._nest(call_id, output.tool_name, output.arguments, running)
             running.say(e.ToolSuspended(tool_call_id=call_id, kept=kept, asked=asked))
             part = await self._stage.until(lambda transcript: _if("suspended", transcript.call(call_id)))
-        assert isinstance(tool, TwoPhaseTool)
+        if not isinstance(tool, TwoPhaseTool):
+            raise ToolError(f"{tool.name} had two phases when this began, and has one now.")
         suspended = part["suspended"]
         answer = await self._answered(suspended["asked"], running)
-        return await self._kept(await self._timed(tool, tool.finish(arguments, suspended["kept"], answer, context)))
+        finishing = tool.finish(arguments, suspended["kept"], answer, context)
+        return await self._kept(await self._timed(tool, finishing, context))
 
-    async def _timed(self, tool: Tool, result: Any) -> Any:
+    async def _timed(self, tool: Tool, result: Any, context: "_CallContext") -> Any:
+        """The result, unless it takes too long. While it waits for somebody else, no time passes."""
         seconds = tool.timeout or self._limits.tool_seconds
-        limit = asyncio.timeout(seconds or None)
+        limit = context.limit = asyncio.timeout(seconds or None)
+        running = asyncio.ensure_future(result)
+        # One that is left behind tells nobody what it raised.
+        running.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             async with limit:
-                return await result
+                await asyncio.wait({running})
         except TimeoutError:
-            if limit.expired():
-                raise ToolError(f"{tool.name} took longer than {seconds:g} seconds.") from None
-            raise
+            raise ToolError(f"{tool.name} took longer than {seconds:g} seconds.") from None
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait({running}, timeout=STOP_SECONDS)
+                if not running.done():
+                    logger.warning("Tool %s ignored its cancellation; it is left behind.", tool.name)
+        return running.result()
 
     async def _kept(self, output: Any) -> Any:
         """The output as it is stored: what is large is cut, and its files are kept beside the log."""
@@ -491,10 +599,7 @@ class Steps:
 
     def _nest(self, call_id: str, name: str, arguments: JSON, running: "_Running") -> str:
         """Put a call into another one; its id."""
-        inside = nested(self._part(call_id).get("parts", []))
-        running.nested += 1
-        place = 1 + sum("toolCallId" in part for part in inside) + running.nested
-        asked = f"{call_id}.{place}"
+        asked = new_id("call")
         running.say(
             e.ToolInputAvailable(
                 tool_call_id=asked, tool_name=name, input=arguments, dynamic=True, parent_tool_call_id=call_id
@@ -508,10 +613,11 @@ class Steps:
         if not _ended(part):
             name = part["toolName"]
             tool = ASK_USER if name == ASK_USER.name else (await self._stage.tools()).get(name)
-            if tool is None or tool.runs == "server":
+            if "waitsFor" not in part and (tool is None or tool.runs == "server"):
                 raise ToolError(f"No kernel offers the tool {name!r}.")
-            # Whether or not the model may use this tool, this one uses it.
-            self._tools.setdefault(name, tool)
+            if tool is not None:
+                # Whether or not the model may use this tool, this one uses it.
+                self._tools.setdefault(name, tool)
             await self._call(call_id, running)
             part = await self._stage.until(lambda transcript: _if_ended(transcript.call(call_id)))
         match part["state"]:
@@ -522,13 +628,22 @@ class Steps:
         raise ToolError(part["errorText"])
 
     def _nested_tokens(self) -> int:
+        """What the calls of this turn have used of models that they asked."""
         turn = self._stage.transcript.turn
-        return msgspec.convert(turn.get("usage", {}), e.Usage).tokens if turn else 0
+        return turn.get("nested_tokens", 0) if turn else 0
+
+    def _must_have_tokens(self) -> None:
+        if why := self._stage.spent():
+            raise Stopped(e.Error("budget", why))
+        if self._nested_tokens() >= self._limits.nested_tokens:
+            most = f"the {self._limits.nested_tokens:,} tokens that they are allowed"
+            raise ToolError(f"The calls of this answer have used {most}.")
 
     async def _inside(self, call_id: str, whom: Whom, question: str, running: "_Running", tokens: int) -> str:
         """What another agent, or this one's model, says to a question inside of a call."""
         if self._depth >= self._limits.depth:
             raise ToolError(f"Agents are {self._depth} deep already, which is all that is allowed.")
+        self._must_have_tokens()
         before = self._nested_tokens()
         steps = Steps(
             self._stage,
@@ -558,20 +673,32 @@ class Steps:
                     raise ToolError("The answer ended before it was complete.")
         except AgentError as error:
             raise ToolError(error.text) from None
+        finally:
+            if steps.state:
+                await discard(whom.agent, steps.state)
+        self._must_have_tokens()
         return "".join(said)
+
+
+async def discard(agent: Agent, state: JSON) -> None:
+    """Have a provider stop, too, soon or not at all."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            await agent.discard(state)
 
 
 async def verdict_on(stage: Stage, approval_id: str) -> Verdict:
     """What a person answers to a request that is on its way into the log, or what is answered when nobody does."""
 
-    def asked(transcript: Transcript) -> JSON | None:
-        return transcript.asking(approval_id)
-
     def answered(transcript: Transcript) -> JSON | None:
-        part = asked(transcript)
-        return part if part and (_ended(part) or "approved" in part["approval"]) else None
+        part = transcript.call(call_id)
+        is_open = (
+            part and not _ended(part) and part["approval"]["id"] == approval_id and "approved" not in part["approval"]
+        )
+        return None if is_open else part
 
-    part = await stage.until(asked)
+    part = await stage.until(lambda transcript: transcript.asking(approval_id))
+    call_id = part["toolCallId"]
     deadline = part["approval"].get("deadline")
     limit = asyncio.timeout(stage.seconds_to(deadline) if deadline else None)
     try:
@@ -580,13 +707,14 @@ async def verdict_on(stage: Stage, approval_id: str) -> Verdict:
     except TimeoutError:
         if not limit.expired():
             raise
-        call_id = part["toolCallId"]
         expired = e.ApprovalAnswered(
             approval_id=approval_id, tool_call_id=call_id, approved=False, reason=NOBODY_ANSWERED
         )
         await stage.add(lambda transcript: [] if answered(transcript) else [expired])
         part = await stage.until(answered)
     approval = part["approval"]
+    if approval["id"] != approval_id:
+        return Verdict(False, "It was asked for anew.")
     return Verdict(approval.get("approved", False), approval.get("reason"))
 
 
@@ -594,26 +722,28 @@ class _Running:
     """The calls of one step while they run, and what they say meanwhile, in one order."""
 
     def __init__(self) -> None:
-        self.nested = 0
         self._said: asyncio.Queue[e.Chunk | None] = asyncio.Queue()
 
     def say(self, chunk: e.Chunk) -> None:
         self._said.put_nowait(chunk)
 
     async def run(self, calls: Sequence[Any]) -> AsyncGenerator[e.Chunk]:
-        """Run these, and yield what they say. Raises what one of them raises, when all the others have ended."""
+        """Run these, and yield what they say. What one of them raises ends the others, and is raised."""
+        if not calls:
+            return
         tasks = [asyncio.create_task(call) for call in calls]
-        over = asyncio.gather(*tasks, return_exceptions=True)
+        over = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
         over.add_done_callback(lambda _: self._said.put_nowait(None))
         try:
             while (chunk := await self._said.get()) is not None:
                 yield chunk
         finally:
-            for task in tasks:
+            for task in (over, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(over, *tasks, return_exceptions=True)
         for task in tasks:
-            task.result()
+            if not task.cancelled():
+                task.result()
 
 
 class _CallContext(Context):
@@ -623,38 +753,68 @@ class _CallContext(Context):
         self._steps = steps
         self._running = running
         self._told = -math.inf
+        self._complete = False
         self._lines = 0
+        self._waiting = 0
+        self._left: float | None = None
+        self.limit: asyncio.Timeout | None = None
+        """When the time of the call is up."""
 
     def progress(self, progress: float | None = None, total: float | None = None, message: str | None = None) -> None:
+        done, most = (None if number is None else float(number) for number in (progress, total))
+        if message is not None and not isinstance(message, str):
+            raise TypeError(f"message takes a string, and not a {type(message).__name__}")
         now = asyncio.get_running_loop().time()
-        if now - self._told < PROGRESS_SECONDS and (progress is None or progress != total):
+        complete = done is not None and done == most and not self._complete
+        if now - self._told < PROGRESS_SECONDS and not complete:
             return
-        self._told = now
-        self._running.say(e.ToolProgress(tool_call_id=self.call_id, progress=progress, total=total, message=message))
+        self._told, self._complete = now, self._complete or complete
+        message = None if message is None else message[:MAX_LINE]
+        self._running.say(e.ToolProgress(tool_call_id=self.call_id, progress=done, total=most, message=message))
 
     def log(self, text: str, level: str = "info") -> None:
         self._lines += 1
         if self._lines > MAX_LINES:
             return
-        text = text[:MAX_LINE]
-        self._running.say(e.ToolProgress(tool_call_id=self.call_id, log=text, level=level))
+        self._running.say(
+            e.ToolProgress(tool_call_id=self.call_id, log=str(text)[:MAX_LINE], level=str(level)[:MAX_LEVEL])
+        )
+
+    @contextlib.contextmanager
+    def _rests(self) -> Iterator[None]:
+        """The call waits for somebody else in here, so its own time stands still."""
+        loop = asyncio.get_running_loop()
+        if self._waiting == 0 and self.limit and (when := self.limit.when()) is not None:
+            self._left = when - loop.time()
+            self.limit.reschedule(None)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0 and self._left is not None and self.limit:
+                self.limit.reschedule(loop.time() + self._left)
+                self._left = None
 
     async def ask(self, questions: Sequence[Question], text: str = "") -> dict[str, Any]:
         arguments = as_arguments(questions, text)
         asked = self._steps._nest(self.call_id, ASK_USER.name, arguments, self._running)
-        return await self._steps._answered(asked, self._running)
+        with self._rests():
+            return await self._steps._answered(asked, self._running)
 
     async def sample(self, text: str, *, instructions: str = "", max_tokens: int | None = None) -> str:
         whom = self._steps._whom
         silent = Whom(whom.agent, whom.model, whom.effort, "ask")
         question = f"{instructions}\n\n{text}" if instructions else text
         tokens = min(max_tokens or self._steps._limits.nested_tokens, self._steps._limits.nested_tokens)
-        return await self._steps._inside(self.call_id, silent, question, self._running, tokens)
+        with self._rests():
+            return await self._steps._inside(self.call_id, silent, question, self._running, tokens)
 
     async def run_agent(self, name: str, text: str) -> str:
         agent, model = self._steps._stage.agent(name)
         whom = Whom(agent, model, None, self._steps._mode)
-        return await self._steps._inside(self.call_id, whom, text, self._running, self._steps._limits.nested_tokens)
+        with self._rests():
+            return await self._steps._inside(self.call_id, whom, text, self._running, self._steps._limits.nested_tokens)
 
 
 def _last_step(messages: Sequence[JSON]) -> list[JSON]:
@@ -664,8 +824,8 @@ def _last_step(messages: Sequence[JSON]) -> list[JSON]:
     return parts[begun[-1] + 1 :] if begun else parts
 
 
-def _finished(step: e.FinishStep, finish: e.Finish) -> e.FinishStep:
-    """The end of a step with what the agent says of it."""
+def _finished(step: e.FinishStep, finish: e.Finish, reason: str | None) -> e.FinishStep:
+    """The end of a step for this reason, with what the agent says of it."""
     about = finish.message_metadata or {}
     try:
         usage = msgspec.convert(about["usage"], e.Usage) if about.get("usage") else None
@@ -673,7 +833,7 @@ def _finished(step: e.FinishStep, finish: e.Finish) -> e.FinishStep:
     except msgspec.ValidationError as error:
         logger.warning("An agent counts its tokens in a way that nobody understands: %s", error)
         usage = context = None
-    return msgspec.structs.replace(step, finish_reason=finish.finish_reason, usage=usage, context=context)
+    return msgspec.structs.replace(step, finish_reason=reason, usage=usage, context=context)
 
 
 def _arguments(part: JSON, tool: Tool) -> JSON:
@@ -688,6 +848,11 @@ def _arguments(part: JSON, tool: Tool) -> JSON:
 
 def _ended(part: JSON | None) -> bool:
     return part is not None and part["state"] in TOOL_ENDS and not part.get("preliminary")
+
+
+def _is_open(part: JSON) -> bool:
+    """Whether this is a call of ours that has no result."""
+    return part["type"] == "dynamic-tool" and not _ended(part) and not part.get("providerExecuted")
 
 
 def _if_ended(part: JSON | None) -> JSON | None:

@@ -31,6 +31,11 @@ TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
 _LATER = ("queue", "held", "removed", "effort", "mode", "budget", "offers", "allowed")
 """What transcripts of earlier versions do not have."""
 
+OVER = "The call around this one is over."
+
+MAX_OFFERS = 16
+"""Offers that are kept; the oldest ones go first: nobody tells of a kernel that died."""
+
 MAX_LOGS = 100
 """Lines that are kept of what a call says; the oldest ones go first."""
 
@@ -303,7 +308,9 @@ class Transcript:
             "continues": answer is not None,
             "first_part": len(answer["parts"]) if answer else 0,
             "acting": False,
+            "steps": 0,
             "usage": {},
+            "nested_tokens": 0,
         }
         self.status = "streaming"
 
@@ -321,6 +328,7 @@ class Transcript:
         if event.tools:
             tools = msgspec.to_builtins(event.tools)
             self.offers.append({"runner": event.runner, "kernel": event.kernel, "tools": tools})
+            self.offers = self.offers[-MAX_OFFERS:]
 
     def _approval_answered(self, event: events.ApprovalAnswered) -> None:
         if self.turn is None or event.turn != self.turn["id"]:
@@ -340,12 +348,7 @@ class Transcript:
         if self.turn is None or event.turn != self.turn["id"]:
             return
         answer = self._answer()
-        for part in nested(answer["parts"]):
-            if part["type"] in ("text", "reasoning"):
-                _close(part)
-            elif part["type"] == "dynamic-tool" and part["state"] not in TOOL_ENDS:
-                part["state"] = "output-error"
-                part["errorText"] = event.outcome
+        _end_all(answer["parts"], event.outcome)
         metadata = answer["metadata"]
         metadata["outcome"] = event.outcome
         metadata["finished_at"] = event.at
@@ -390,12 +393,18 @@ class Transcript:
 
     def _finish_step(self, event: events.FinishStep) -> None:
         assert self.turn is not None
-        if event.parent_tool_call_id is None:
-            self.turn["acting"] = event.finish_reason == "tool-calls"
         if event.usage is not None:
             used = msgspec.convert(self.turn.get("usage", {}), Usage) + event.usage
             self.turn["usage"] = msgspec.to_builtins(used)
-        if event.context is not None and event.parent_tool_call_id is None:
+        if event.parent_tool_call_id is not None:
+            if event.usage is not None:
+                self.turn["nested_tokens"] = self.turn.get("nested_tokens", 0) + event.usage.tokens
+            if call := self._tool(event.parent_tool_call_id):
+                call["steps"] = call.get("steps", 0) + 1
+            return
+        self.turn["acting"] = event.finish_reason == "tool-calls"
+        self.turn["steps"] = self.turn.get("steps", 0) + 1
+        if event.context is not None:
             self._answer()["metadata"]["context"] = msgspec.to_builtins(event.context)
 
     def _part_start(self, event: events.TextStart | events.ReasoningStart) -> None:
@@ -480,6 +489,7 @@ class Transcript:
         part["state"] = "output-error"
         part["rawInput"] = event.input
         part.pop("preliminary", None)
+        _end(part, event)
         self._deltas.pop(id(part), None)
         part["errorText"] = event.error_text
         _keep_provider_metadata(part, event, "callProviderMetadata")
@@ -499,6 +509,7 @@ class Transcript:
 
     def _tool_started(self, event: events.ToolStarted) -> None:
         if part := self._tool(event.tool_call_id):
+            _end_all(part.get("parts", []), OVER)
             part["started"] = {"at": event.at} | ({} if event.runner is None else {"runner": event.runner})
 
     def _tool_progress(self, event: events.ToolProgress) -> None:
@@ -506,7 +517,10 @@ class Transcript:
         if part is None:
             return
         said = {name: getattr(event, name) for name in ("progress", "total", "message")}
-        if any(value is not None for value in said.values()):
+        if event.log is None and all(value is None for value in said.values()):
+            if "started" in part:
+                part["started"]["seen"] = event.lsn
+        elif any(value is not None for value in said.values()):
             part["progress"] = {name: value for name, value in said.items() if value is not None}
         if event.log is not None:
             line = {"level": event.level or "info", "text": event.log}
@@ -537,6 +551,7 @@ class Transcript:
         if part := self._tool(event.tool_call_id):
             part["state"] = "output-denied"
             part.pop("preliminary", None)
+            _end(part, event)
 
     def _source_or_file(self, event: events.SourceUrl | events.SourceDocument | events.File) -> None:
         self._answer()["parts"].append(_as_part(event))
@@ -608,9 +623,20 @@ def _close(part: JSON) -> None:
 
 
 def _end(part: JSON, event: events.Chunk) -> None:
-    """A call that was started has its end, and so a duration."""
+    """A call that was started has its end, and so a duration; what is open in it ends with it."""
     if "started" in part:
         part["finishedAt"] = event.at
+    _end_all(part.get("parts", []), OVER)
+
+
+def _end_all(parts: list[JSON], why: str) -> None:
+    """Nothing of these stays open."""
+    for part in nested(parts):
+        if part["type"] in ("text", "reasoning"):
+            _close(part)
+        elif part["type"] == "dynamic-tool" and part["state"] not in TOOL_ENDS:
+            part["state"] = "output-error"
+            part["errorText"] = why
 
 
 def _keep_provider_metadata(part: JSON, event: Any, name: str = "providerMetadata") -> None:

@@ -37,8 +37,9 @@ from jupyter_durable_chat.log import (
 )
 from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
 from jupyter_durable_chat.runners import Runners
-from jupyter_durable_chat.steps import Seen, Stage, StepLimits, Steps, Whom, verdict_on
+from jupyter_durable_chat.steps import Seen, Stage, StepLimits, Steps, Whom, discard, verdict_on
 from jupyter_durable_chat.tools import Approval, Tool, Toolbox, ToolError
+from jupyter_durable_chat.tools.builtin import ASKING
 from jupyter_durable_chat.tools.kernel import KernelTool
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits, Turn
@@ -52,9 +53,6 @@ LOOK_INTERVAL = 0.25
 """Seconds between two looks at what others appended while a turn runs here."""
 
 NO_FILES = "This server keeps no files."
-
-DISCARD_SECONDS = 5.0
-"""How long a provider may take to hear that nobody wants the rest of an answer."""
 
 TITLE_SECONDS = 20.0
 """How long an agent may think about a title; then it is made from the text."""
@@ -254,6 +252,9 @@ class Writer(Replica, ABC):
         async def append(events: Sequence[e.Event]) -> None:
             nonlocal room
             records = [self.encode(event, start.turn_id) for event in events]
+            for record in records:
+                # What nobody could read is never stored, whatever an agent or a tool says.
+                e.decode(record)
             await self._log.append(self.id, records, epoch=epoch)
             room -= sum(map(len, records))
             if room < 0:
@@ -275,7 +276,7 @@ class Writer(Replica, ABC):
             unwanted = self._resume_of(start.whom.agent) if _outcome(ending) == "stopped" else None
             title = await self._close_turn(start.turn_id, epoch, ending)
             if unwanted:
-                await _discard(start.whom.agent, unwanted)
+                await discard(start.whom.agent, unwanted)
             if title and not self._closing and self._titling is None:
                 titling = self._title(start.whom.agent, start.whom.model, title)
                 self._titling = asyncio.create_task(titling, name=f"title of {self.id}")
@@ -436,6 +437,9 @@ class Writer(Replica, ABC):
             self._titling = None
 
 
+STRICTNESS: list[Approval] = ["never", "once", "always"]
+
+
 class _Stage(Stage):
     """A session while a turn of it runs."""
 
@@ -466,11 +470,14 @@ class _Stage(Stage):
 
     async def tools(self) -> dict[str, Tool]:
         found = dict(await self._writer._terms.tools.all())
-        for offer in self.transcript.offers:
-            for offered in offer["tools"]:
-                tool = KernelTool(msgspec.convert(offered, e.OfferedTool))
-                found.setdefault(tool.name, tool)
-        return found
+        offered: dict[str, KernelTool] = {}
+        for offer in reversed(self.transcript.offers):
+            for about in offer["tools"]:
+                tool = KernelTool(msgspec.convert(about, e.OfferedTool))
+                newest = offered.setdefault(tool.name, tool)
+                # Whoever of them runs it, its owner was asked as that one wants it.
+                newest.approval = max(newest.approval, tool.approval, key=STRICTNESS.index)
+        return {**{name: tool for name, tool in offered.items() if name not in ASKING}, **found}
 
     def policy(self, tool: Tool) -> Approval:
         return self._writer._terms.tools.approval(tool)
@@ -479,11 +486,15 @@ class _Stage(Stage):
         assert self._writer._turn is not None
         return self._writer._turn.resting()
 
-    async def settled(self, runner: str) -> None:
+    async def gone(self, runner: str, call_id: str) -> None:
         def replaced() -> bool:
             return all(offer["runner"] != runner for offer in self.transcript.offers)
 
-        await self._writer._terms.runners.gone(runner, replaced)
+        def seen() -> object:
+            call = self.transcript.call(call_id)
+            return call["started"].get("seen") if call and "started" in call else None
+
+        await self._writer._terms.runners.gone(runner, replaced, seen)
 
     def spent(self) -> str | None:
         return self._writer.spent()
@@ -524,13 +535,6 @@ class _Stage(Stage):
 def _outcome(ending: Sequence[e.Event]) -> e.Outcome:
     assert isinstance(ending[-1], e.TurnStopped)
     return ending[-1].outcome
-
-
-async def _discard(agent: Agent, state: JSON) -> None:
-    """Have the provider stop, too, soon or not at all."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            await agent.discard(state)
 
 
 def full(limits: Limits) -> str:

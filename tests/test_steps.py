@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from jupyter_durable_chat.commands import (
     UnknownCall,
     UnknownEffort,
 )
+from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
@@ -601,6 +603,9 @@ class TestInAKernel:
                 await until(session, lambda t: "waitsFor" in (t.call("c1") or {}))
                 await session.start_call("c1", "r1")
                 await until(session, lambda t: "started" not in t.call("c1"))
+                with pytest.raises(NotWaiting, match="does not offer"):
+                    await session.start_call("c1", "r2")
+                await session.offer(offer("r2", AGAIN))
                 with runners.connected("r2"):
                     await session.start_call("c1", "r2")
                     await session.answer_call("c1", output=2, runner="r2", by=ADA)
@@ -889,3 +894,221 @@ class TestAProviderThatGoesOn:
                 assert await session.stop(turn, ADA)
                 await eventually(lambda: not session.busy)
         assert agent.discarded == [{"response_id": "r"}]
+
+
+class TestWhatIsHostile:
+    """Found by somebody who tried to break it."""
+
+    async def test_ill_typed_progress_fails_the_call_and_not_the_log(self, world: Tooled) -> None:
+        async def work(context: Context) -> str:
+            context.log("a line", 30)  # type: ignore[arg-type]
+            context.progress("half")  # type: ignore[arg-type]
+            return "done"
+
+        world.tools.append(FunctionTool(work))
+        world.agent.calls(("c1", "work", {}))
+        world.agent.answers()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            [call] = await calls(registry, session_id)
+        assert "ValueError" in call["errorText"] and call["logs"][0]["level"] == "30"
+
+    async def test_an_ill_typed_chunk_is_never_stored(self, world: Tooled) -> None:
+        world.agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta=7))  # type: ignore[arg-type]
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "failed"
+        async with world.server() as registry:
+            assert (await transcript(registry, session_id)).status == "failed", "and it can be read"
+
+    @pytest.mark.parametrize("ids", [("c1", "c1"), ("", "")])
+    async def test_two_calls_of_one_id_are_two_calls(self, world: Tooled, ids: tuple[str, str]) -> None:
+        world.tool()
+        world.agent.calls((ids[0], "count", {"n": 1}), (ids[1], "count", {"n": 5}))
+        world.agent.calls((ids[0], "count", {"n": 9}))
+        world.agent.answers()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            assert [call["output"] for call in await calls(registry, session_id)] == [2, 6, 10]
+        assert sorted(world.ran) == [1, 5, 9]
+
+    async def test_calls_inside_have_ids_of_their_own(self, world: Tooled) -> None:
+        async def research(context: Context) -> str:
+            return await context.run_agent("other", "x")
+
+        world.tool()
+        world.tools.append(FunctionTool(research))
+        world.agent.calls(("call_0", "research", {}))
+        world.agent.answers()
+        world.other.calls(("call_0", "count", {"n": 5}))
+        world.other.answers("Six.")
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            [call] = await calls(registry, session_id)
+        assert call["output"] == "Six." and world.ran == [5]
+
+    async def test_a_step_is_what_it_did_and_not_what_it_says(self, world: Tooled) -> None:
+        world.tool()
+        world.agent.say(e.ToolInputAvailable(tool_call_id="c1", tool_name="count", input={}))
+        world.agent.say(e.Finish(finish_reason="stop"), None)
+        world.agent.say(e.StartStep(), e.Finish(finish_reason="tool-calls"), None)
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            [call] = await calls(registry, session_id)
+        assert call["output"] == 2 and len(world.agent.requests) == 2
+
+    async def test_a_denial_that_stops_does_not_wait_for_the_others(self, world: Tooled) -> None:
+        world.tool(approval="always")
+        world.agent.calls(("c1", "count", {}), ("c2", "count", {}))
+        async with world.server(steps=StepLimits(denial="stop")) as registry:
+            session_id = await created(registry)
+            turn = await send(registry, session_id)
+            async with registry.acquire(session_id) as session:
+                asked = await until(session, lambda t: t.approvals if len(t.approvals) == 2 else None)
+                await session.answer_approval(asked[0]["id"], False, None, ADA)
+            assert await outcome(registry, session_id, turn) == "stopped"
+        assert not world.ran
+
+    async def test_the_time_of_a_tool_stands_still_while_it_asks(self, world: Tooled) -> None:
+        async def choose(context: Context) -> Any:
+            return (await context.ask([Question("name", "What name?")]))["action"]
+
+        world.tools.append(FunctionTool(choose, timeout=0.05))
+        world.agent.calls(("c1", "choose", {}))
+        world.agent.answers()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            turn = await send(registry, session_id)
+            async with registry.acquire(session_id) as session:
+                asked = await until(session, lambda t: (t.call("c1") or {}).get("parts"))
+                assert not await session.turn_ended(turn, 0.2)
+                await session.answer_call(asked[0]["toolCallId"], output={"action": "decline"}, runner=None, by=ADA)
+            assert await outcome(registry, session_id, turn) == "completed"
+            [call] = await calls(registry, session_id)
+        assert call["output"] == "decline"
+
+    async def test_a_tool_that_ignores_its_time_is_left_behind(self, world: Tooled) -> None:
+        ends = asyncio.Event()
+
+        async def stubborn() -> str:
+            while not ends.is_set():
+                with suppress(asyncio.CancelledError):
+                    await ends.wait()
+            return "late"
+
+        world.tools.append(FunctionTool(stubborn, timeout=0.01))
+        world.agent.calls(("c1", "stubborn", {}))
+        world.agent.answers()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            [call] = await calls(registry, session_id)
+            ends.set()
+        assert "longer than 0.01" in call["errorText"]
+
+    async def test_the_newest_offer_counts_with_the_strictest_approval(self, world: Tooled) -> None:
+        new = e.OfferedTool("plot", "New.", {"type": "object"}, approval="always")
+        world.agent.calls(("c1", "plot", {}))
+        async with world.server() as registry:
+            session_id = await created(registry)
+            async with registry.acquire(session_id) as session:
+                await session.offer(e.ToolsOffered(runner="r1", kernel="k1", tools=[PLOT]))
+                await session.offer(e.ToolsOffered(runner="r2", kernel="k2", tools=[new]))
+                await send(registry, session_id)
+                await until(session, lambda t: t.approvals)
+        assert world.agent.requests[0].tools[0].description == "New."
+
+    async def test_what_waits_for_a_kernel_waits_though_nobody_offers_it_now(self, world: Tooled) -> None:
+        world.agent.calls(("c1", "plot", {}))
+        async with world.server() as registry:
+            session_id = await created(registry)
+            async with registry.acquire(session_id) as session:
+                await session.offer(offer("r1", PLOT))
+                turn = await send(registry, session_id)
+                await until(session, lambda t: "waitsFor" in (t.call("c1") or {}))
+                await session.offer(offer("r1"))
+        world.agent.answers()
+        runners = Runners()
+        async with after_a_death(world, runners=runners) as registry, registry.acquire(session_id) as session:
+            assert not await session.turn_ended(turn, 0.1)
+            await session.offer(offer("r2", PLOT))
+            with runners.connected("r2"):
+                await session.start_call("c1", "r2")
+                await session.answer_call("c1", output=1, runner="r2", by=ADA)
+            assert await outcome(registry, session_id, turn) == "completed"
+
+    async def test_a_kernel_of_another_server_is_there(self, world: Tooled) -> None:
+        world.agent.calls(("c1", "plot", {}))
+        world.agent.answers()
+        async with world.server(runners=Runners(grace=0.5)) as here, world.server() as there:
+            session_id = await created(here)
+            async with there.acquire(session_id) as session:
+                await session.offer(offer("r1", PLOT))
+                turn = await send(here, session_id)
+                await until(session, lambda t: "waitsFor" in (t.call("c1") or {}))
+                await session.start_call("c1", "r1")
+                for _ in range(8):
+                    assert not await session.turn_ended(turn, 0.2)
+                    await session.vouch("r1")
+                await session.answer_call("c1", output=1, runner="r1", by=ADA)
+            assert await outcome(here, session_id, turn) == "completed"
+            [call] = await calls(here, session_id)
+        assert call["output"] == 1
+
+    async def test_nobody_answers_what_its_call_no_longer_asks(self, world: Tooled) -> None:
+        async def asks(context: Context) -> Any:
+            asking = asyncio.create_task(context.ask([Question("name", "What name?")]))
+            await asyncio.sleep(0)
+            raise ToolError(f"Given up: {asking.cancel()}")
+
+        world.tools.append(FunctionTool(asks))
+        world.agent.calls(("c1", "asks", {}))
+        world.agent.answers()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            [call] = await calls(registry, session_id)
+        assert states(call["parts"]) == ["output-error"] and "is over" in call["parts"][0]["errorText"]
+
+    async def test_continue_after_an_approved_plan_acts(self, world: Tooled) -> None:
+        world.tool("change")
+        world.agent.calls(("p1", "propose_plan", {"plan": "1."}))
+        async with world.server(steps=StepLimits(steps=1)) as registry:
+            session_id = await created(registry)
+            turn = await send(registry, session_id, mode="plan")
+            async with registry.acquire(session_id) as session:
+                await until(session, lambda t: "waitsFor" in (t.call("p1") or {}))
+                await session.answer_call("p1", output={"decision": "approve"}, runner=None, by=ADA)
+                assert await outcome(registry, session_id, turn) == "failed"
+                world.agent.answers()
+                turn = (await session.go_on(None, None, ADA)).turn_id
+            assert await outcome(registry, session_id, turn) == "completed"
+        assert "change" in [spec.name for spec in world.agent.requests[1].tools]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"content": [{"type": "text", "text": "a", "extra": "x" * 1000}]},
+        {"content": [{"type": "text", "text": ""}] * 1000},
+        {"content": [{"type": "file", "mediaType": "image/png", "url": "https://" + "x" * 1000}]},
+        {"content": [{"type": "file", "mediaType": "image/png", "url": "DATA:image/png;base64," + "AAAA" * 1000}]},
+        {
+            "content": [
+                {"type": "file", "mediaType": "x" * 1000, "url": "attachment:" + "0" * 64, "filename": "x" * 1000}
+            ]
+        },
+        {"content": [{"type": "text", "text": "a"}], "structured": ["x" * 1000]},
+        ["x" * 1000],
+    ],
+)
+async def test_every_result_is_cut(output: Any) -> None:
+    async def keep(data: bytes) -> str:
+        return "attachment:" + "0" * 64
+
+    kept = await cut(output, 100, keep)
+    assert len(e.to_json(kept)) < 5000 if isinstance(output, dict) and len(output["content"]) > 100 else 700

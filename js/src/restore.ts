@@ -53,7 +53,7 @@ export function withDefaults(transcript: Transcript): Transcript {
   }
 }
 
-const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, first_part: 0, acting: false, usage: {} }
+const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, first_part: 0, acting: false, steps: 0, usage: {}, nested_tokens: 0 }
 
 const isMode = isOneOf('ask', 'plan', 'act', null)
 const isUsage = (value: unknown) => isRecord(value) && Object.values(value).every(Number.isFinite)
@@ -92,6 +92,8 @@ const TURN: Record<keyof Turn, Check> = {
   first_part: optionally(isNumber),
   acting: optionally(isFlag),
   usage: optionally(isUsage),
+  steps: optionally(isNumber),
+  nested_tokens: optionally(isNumber),
 }
 
 const METADATA: Checks<Metadata> = {

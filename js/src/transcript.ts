@@ -55,10 +55,12 @@ export interface ToolPart {
   title?: string
   providerExecuted?: boolean
   preliminary?: boolean
+  /** Steps of a model that ended inside of it. */
+  steps?: number
   approval?: ToolApproval
   /** Who runs it, if that is not the server: a kernel that offers it, or a person, who answers it. */
   waitsFor?: 'kernel' | 'person'
-  started?: { at: string; runner?: string }
+  started?: { at: string; runner?: string; seen?: number }
   finishedAt?: string
   progress?: { progress?: number; total?: number; message?: string }
   logs?: { level: string; text: string }[]
@@ -171,8 +173,11 @@ export interface Turn {
   first_part: number
   /** A step has ended with calls, and no other has begun. */
   acting: boolean
+  steps: number
   /** Of the steps so far. */
   usage: Usage
+  /** What models have used that its calls asked. */
+  nested_tokens: number
 }
 
 /** A call that waits for a person's yes or no. */
@@ -299,6 +304,11 @@ const OURS = new Set([
 ])
 
 const TOOL_ENDS = new Set(['output-available', 'output-error', 'output-denied'])
+
+const OVER = 'The call around this one is over.'
+
+/** Offers that are kept; the oldest ones go first: nobody tells of a kernel that died. */
+const MAX_OFFERS = 16
 
 /** Lines that are kept of what a call says; the oldest ones go first. */
 const MAX_LOGS = 100
@@ -486,7 +496,8 @@ class Draft {
     }
     const asks = { user_message_id, message_id, agent, model, effort, mode, tools }
     const first_part = continues ? (this.#all().get(message_id)?.parts.length ?? 0) : 0
-    const begins = { started_at: at, stopping: false, continues, first_part, acting: false, usage: {} }
+    const counts = { steps: 0, usage: {}, nested_tokens: 0 }
+    const begins = { started_at: at, stopping: false, continues, first_part, acting: false, ...counts }
     this.#transcript.turn = { id: turn, ...asks, ...begins }
     this.#transcript.status = 'streaming'
   }
@@ -495,7 +506,7 @@ class Draft {
   #offered({ runner, kernel = null, tools = [] }: EventOf<'tools-offered'>): void {
     const isSame = (offer: Offer) => offer.runner === runner || (kernel !== null && offer.kernel === kernel)
     const others = this.#transcript.offers.filter((offer) => !isSame(offer))
-    this.#transcript.offers = tools.length > 0 ? [...others, { runner, kernel, tools }] : others
+    this.#transcript.offers = tools.length > 0 ? [...others, { runner, kernel, tools }].slice(-MAX_OFFERS) : others
   }
 
   #approvalAnswered(event: EventOf<'approval-answered'>): void {
@@ -574,6 +585,7 @@ class Draft {
           state: 'output-error',
           rawInput: event.input,
           errorText: event.errorText,
+          ...end(part, event),
         }))
       case 'tool-approval-request':
         return this.#changeTool(event.toolCallId, (part) => ({
@@ -586,6 +598,7 @@ class Draft {
       case 'tool-started':
         return this.#changeTool(event.toolCallId, (part) => ({
           ...part,
+          ...over(part),
           started: { at: event.at, ...said({ runner: event.runner }) },
         }))
       case 'tool-progress':
@@ -610,7 +623,11 @@ class Draft {
           ...end(part, event),
         }))
       case 'tool-output-denied':
-        return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({ ...part, state: 'output-denied' }))
+        return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({
+          ...part,
+          state: 'output-denied',
+          ...end(part, event),
+        }))
       case 'source-url':
       case 'source-document':
       case 'file': {
@@ -653,9 +670,14 @@ class Draft {
   }
 
   #stepFinished({ finishReason, usage, context, parentToolCallId }: EventOf<'finish-step'>): void {
-    if (usage != null) this.#turn({ usage: sum(this.#transcript.turn?.usage ?? {}, usage) })
-    if (parentToolCallId != null) return
-    this.#turn({ acting: finishReason === 'tool-calls' })
+    const { steps = 0, usage: used = {}, nested_tokens = 0 } = this.#transcript.turn ?? {}
+    if (usage != null) this.#turn({ usage: sum(used, usage) })
+    if (parentToolCallId != null) {
+      const { input_tokens = 0, output_tokens = 0 } = usage ?? {}
+      if (usage != null) this.#turn({ nested_tokens: nested_tokens + input_tokens + output_tokens })
+      return this.#changeTool(parentToolCallId, (part) => ({ ...part, steps: (part.steps ?? 0) + 1 }))
+    }
+    this.#turn({ acting: finishReason === 'tool-calls', steps: steps + 1 })
     if (context == null) return
     this.#changeAnswer((answer) => {
       answer.metadata = { ...answer.metadata, context }
@@ -865,13 +887,21 @@ function toolPart({ toolName, toolCallId, title, providerExecuted }: Called): To
 }
 
 /** A call that was started has its end, and so a duration. */
-function end({ started }: Partial<ToolPart>, { at }: Envelope): { finishedAt?: string } {
-  return started ? { finishedAt: at } : {}
+function end(part: Partial<ToolPart>, { at }: Envelope): Pick<ToolPart, 'finishedAt' | 'parts'> {
+  return { ...(part.started ? { finishedAt: at } : {}), ...over(part) }
+}
+
+/** What was open inside of a call ends with it. */
+function over({ parts }: Partial<ToolPart>): Pick<ToolPart, 'parts'> {
+  return parts ? { parts: parts.map((part) => ended(part, OVER)) } : {}
 }
 
 /** What changes with a report of a call: how far it is, what it said. */
-function progressOf({ logs = [] }: ToolPart, event: EventOf<'tool-progress'>): Partial<ToolPart> {
+function progressOf({ logs = [], started }: ToolPart, event: Envelope & EventOf<'tool-progress'>): Partial<ToolPart> {
   const progress = said({ progress: event.progress, total: event.total, message: event.message })
+  if (event.log == null && Object.keys(progress).length === 0) {
+    return started ? { started: { ...started, seen: event.lsn } } : {}
+  }
   const change: Partial<ToolPart> = Object.keys(progress).length > 0 ? { progress } : {}
   if (event.log != null) change.logs = [...logs, { level: event.level || 'info', text: event.log }].slice(-MAX_LOGS)
   return change
@@ -882,7 +912,7 @@ function closed({ id: _, ...part }: TextPart): TextPart {
 }
 
 /** A part of an answer that has ended: nothing stays open. A part that was complete stays the object that it was. */
-function ended(part: Part, outcome: Outcome): Part {
+function ended(part: Part, outcome: string): Part {
   if (part.type === 'text' || part.type === 'reasoning') return part.state === 'done' ? part : closed(part)
   if (part.type !== 'dynamic-tool') return part
   let call = part

@@ -350,7 +350,22 @@ def compose(messages: Sequence[dict[str, Any]], rate: float) -> tuple[str, str]:
     topic = _topic(questions)
     values = _statistics(questions[-1]) | _pace(rate)
     answer = re.sub(r"«(\w+)»", lambda name: values[name[1]], topic.answer)
-    return topic.thought, f"> {_quoted(questions[-1])}\n{answer}{CLOSING}"
+    return topic.thought, f"> {_quoted(questions[-1])}\n{_attached(messages)}{answer}{CLOSING}"
+
+
+def _attached(messages: Sequence[dict[str, Any]]) -> str:
+    """What came with the last question, by name."""
+    asked = next(message for message in reversed(messages) if message["role"] == "user")
+    names = [name for part in asked["parts"] if (name := _name_of(part))]
+    return f"\nWith it came {', '.join(f'*{_quoted(name)}*' for name in names)}.\n" if names else ""
+
+
+def _name_of(part: dict[str, Any]) -> str:
+    if part.get("type") == "file":
+        return str(part.get("filename") or part.get("mediaType") or "a file")
+    if part.get("type") in ("data-cell", "data-variable") and isinstance(part.get("data"), dict):
+        return str(part["data"].get("label") or "a value")
+    return ""
 
 
 def _begun(messages: Sequence[dict[str, Any]]) -> str:
@@ -378,14 +393,14 @@ def wanted(messages: Sequence[dict[str, Any]], tools: Sequence[ToolSpec]) -> lis
     question = next((_text(message) for message in reversed(messages) if message["role"] == "user"), "")
     rounds: list[list[Wanted]] = []
     for then, name, arguments in USE.findall(question):
-        if name in names:
-            if then or not rounds:
-                rounds.append([])
-            rounds[-1].append(Wanted(name, arguments.strip() or "{}"))
+        if then or not rounds:
+            rounds.append([])
+        rounds[-1].append(Wanted(name, arguments.strip() or "{}"))
     if not rounds:
         rounds = [[call] for spec in tools if (call := _by_its_words(question, spec))][:1]
     made = _rounds(_answer(messages))
-    return rounds[made] if made < len(rounds) else []
+    # Which tools there are may change between two steps: a plan that is approved brings others.
+    return [call for call in rounds[made] if call.name in names] if made < len(rounds) else []
 
 
 def _rounds(parts: Sequence[dict[str, Any]]) -> int:

@@ -3,8 +3,10 @@
 Shapes of bodies and answers: `docs/architecture.md`.
 """
 
+import asyncio
 import contextlib
 import re
+from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import msgspec
@@ -15,7 +17,7 @@ from tornado import web
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import Edit, Message, new_id
-from jupyter_durable_chat.log import Compacted, LogUnavailable
+from jupyter_durable_chat.log import Compacted, LogError, LogUnavailable
 from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.attachments import ATTACHMENTS
@@ -29,6 +31,9 @@ MAX_PAGE = 1000
 
 MAX_FOLLOWED = 64
 """Sessions on one shared stream."""
+
+VOUCH_SECONDS = 5.0
+"""Between two signs that a kernel is there, for other servers; they wait `runners.GRACE_SECONDS` for the next."""
 
 MAX_WORDS = 32
 """Words of one search."""
@@ -351,8 +356,29 @@ class SharedEvents(EventStream):
             text = f"after names {len(positions)} sessions; one stream follows at most {MAX_FOLLOWED}."
             raise ApiError(400, "too-many", text)
         runner = self.get_query_argument("runner", None)
-        with self.chat.runners.connected(runner) if runner else contextlib.nullcontext():
+        async with self._runs(runner, list(positions)) if runner else contextlib.nullcontext():
             await self.stream(positions, shared=True)
+
+    @contextlib.asynccontextmanager
+    async def _runs(self, runner: str, sessions: list[str]) -> AsyncIterator[None]:
+        """A kernel is there, also for servers that it is not connected to."""
+        vouching = asyncio.create_task(self._vouch(runner, sessions))
+        try:
+            with self.chat.runners.connected(runner):
+                yield
+        finally:
+            vouching.cancel()
+            await asyncio.wait({vouching})
+
+    async def _vouch(self, runner: str, sessions: list[str]) -> None:
+        while True:
+            await asyncio.sleep(VOUCH_SECONDS)
+            for session_id in sessions:
+                try:
+                    async with self.registry.acquire(session_id) as session:
+                        await session.vouch(runner)
+                except LogError as error:
+                    self.log.debug("Nobody hears of a kernel of session %s: %s", session_id, error)
 
     def _position(self, text: str, name: str) -> dict[str, int]:
         session_id, colon, position = text.rpartition(":")

@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.tools.builtin import ASKING
 
 MAX_TOOLS = 128
 """Tools in one offer: a model is told of all of them in every request."""
@@ -57,6 +58,8 @@ class Offers(ChatHandler):
             if not _NAME.fullmatch(tool.name):
                 text = f"tools[{index}].name takes 1 to 64 letters, digits, _ and -, and not {tool.name[:80]!r}."
                 raise ApiError(400, "malformed", text)
+            if tool.name in ASKING:
+                raise ApiError(400, "malformed", f"tools[{index}].name: {tool.name!r} is the chat's own.")
         if twice := _twice([tool.name for tool in body.tools]):
             raise ApiError(400, "malformed", f"tools has {twice!r} twice.")
         offered = e.ToolsOffered(runner=body.runner, kernel=body.kernel, tools=body.tools, by=self.author)

@@ -7,6 +7,7 @@ and what becomes of its result is decided by whoever runs the turn (`steps.py`).
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -21,6 +22,20 @@ Approval = Literal["never", "always", "once"]
 
 class ToolError(Exception):
     """A call failed. Its text is for the model and for the person: it holds no secret and says what to do."""
+
+
+MAX_ERRORS = 20
+"""Errors of which the most telling one is told."""
+
+
+def _quick(schema: Any) -> Any:
+    """The schema without patterns: the model chooses the text, and some patterns take for ever to say no."""
+    if isinstance(schema, list):
+        return [_quick(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    slow = {name for name in ("pattern", "format") if isinstance(schema.get(name), str)} | {"patternProperties"}
+    return {name: _quick(value) for name, value in schema.items() if name not in slow}
 
 
 class Context(ABC):
@@ -94,8 +109,8 @@ class Tool(ABC):
         from referencing import Registry
 
         # An empty registry: a reference to elsewhere is never followed.
-        validator = Draft202012Validator(self.parameters, registry=Registry())
-        error = best_match(validator.iter_errors(arguments))
+        validator = Draft202012Validator(_quick(self.parameters), registry=Registry())
+        error = best_match(islice(validator.iter_errors(arguments), MAX_ERRORS))
         if error is not None:
             where = "".join(f"[{step!r}]" for step in error.absolute_path)
             raise ToolError(f"The arguments of {self.name} do not fit: {where or 'they'}: {error.message[:300]}")

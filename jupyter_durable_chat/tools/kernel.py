@@ -18,8 +18,5 @@ class KernelTool(Tool):
         self.read_only = offered.read_only
         self.idempotent = offered.idempotent
 
-    def check(self, arguments: Any) -> None:
-        """The kernel does: its schema is a stranger's, and it has to look in any case."""
-
     async def call(self, arguments: dict[str, Any], context: Context) -> Any:
         raise ToolError(f"{self.name} is run by a kernel.")

@@ -35,6 +35,8 @@ class Parrot(acp.Agent):
             answer = await self._client.request_permission(session_id=session_id, tool_call=call, options=options)
             if getattr(answer.outcome, "option_id", "no") == "yes":
                 text = text.upper()
+                done = acp.update_tool_call("shout", status="completed")
+                await self._client.session_update(session_id, done)
         for word in text.split():
             await self._client.session_update(session_id, acp.update_agent_message_text(word + " "))
             await asyncio.sleep(0.1)

@@ -744,6 +744,8 @@ class Machine(RuleBasedStateMachine):
                             )
                         for call in waiting(session.transcript, "kernel"):
                             if "started" not in call:
+                                offered = [e.OfferedTool(name, "", {}) for name in ("plot", "ask_plot")]
+                                await session.offer(e.ToolsOffered(runner="k9", tools=offered))
                                 await session.start_call(call["toolCallId"], "k9")
                                 await session.answer_call(call["toolCallId"], output="late", runner="k9", by=None)
         left = [(chat.id, chat.whole.turn, chat.whole.held, len(chat.whole.queue)) for chat in open_chats]

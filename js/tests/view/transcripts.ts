@@ -48,6 +48,8 @@ export function running(text: string, stopping = false): Transcript {
       continues: false,
       first_part: 0,
       acting: false,
+      steps: 0,
+      nested_tokens: 0,
       usage: {},
     },
   })
