@@ -6,12 +6,13 @@ import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
 import { useAttachments } from './Attach'
-import { waitingCalls, waitingWords } from './calls'
+import { waitingCalls, waitingWords, waits } from './calls'
 import { Composer, type Returned, StopButton } from './Composer'
 import { Desk } from './desk'
 import { onPress } from './dress'
 import { Message, type MessageActions, type Step } from './Message'
 import { OutgoingMessage } from './Outgoing'
+import { PartView } from './Parts'
 import { Queue } from './Queue'
 import { Icon } from './Icon'
 import { Scroller } from './Scroller'
@@ -35,7 +36,9 @@ export function ChatView(props: ChatViewProps): VNode {
   const edits = outbox.filter((item) => item.edits !== null && shown.has(item.edits))
   const fresh = whole ? outbox.filter((item) => !edits.includes(item)) : []
 
-  const waiting = state === 'static' || state === 'gone' ? [] : waitingCalls(transcript, turn)
+  const isSaved = state === 'static' || state === 'gone'
+  const waiting = isSaved ? [] : waitingCalls(transcript, turn)
+  const first = isSaved || whole || queue.length === 0 ? [] : waitingCalls(transcript, null)
   const attachments = useAttachments(whole ? actions : null)
   const [dropping, setDropping] = useState(false)
 
@@ -125,6 +128,7 @@ export function ChatView(props: ChatViewProps): VNode {
         </Scroller>
         <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
         {whole && actions && <WaitingFor calls={waiting} />}
+        <First calls={first} />
         <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
         {whole && actions && (
           <Composer
@@ -319,6 +323,23 @@ function WaitingFor({ calls }: { calls: ToolPart[] }) {
       <button type="button" class="jdc-link" onClick={(event) => show(event.currentTarget)}>
         Show
       </button>
+    </div>
+  )
+}
+
+/** What the running turn waits for, where only one that comes later is shown: there may be no other place to answer. */
+function First({ calls }: { calls: ToolPart[] }) {
+  const [call] = calls
+  if (!call) return null
+  return (
+    <div class="jdc-first">
+      <div class="jdc-waits" role="status">
+        <Icon name="pause" />
+        <span>This waits for {waits(call) === 'kernel' ? 'the kernel' : 'your answer'} first</span>
+      </div>
+      {calls.map((call) => (
+        <PartView key={call.toolCallId} part={call} running />
+      ))}
     </div>
   )
 }

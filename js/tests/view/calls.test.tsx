@@ -404,6 +404,48 @@ describe('what waits for somebody', () => {
     expect(document.activeElement?.classList.contains('jdc-approve')).toBe(true)
   })
 
+  describe('in a view of a turn that comes later', () => {
+    const asks = (part: ToolPart): Transcript => ({ ...during(part), queue: [waiting('q', 'Then?')] })
+
+    test('an approval is asked for there too', async () => {
+      const inner = call({ toolCallId: 'c2', state: 'approval-requested', approval: { id: 'a1' } })
+      await draw({ transcript: asks(call({ parts: [inner] })), turn: 't_q' })
+      expect(find('.jdc-first .jdc-waits')?.textContent).toBe('This waits for your answer first')
+      expect(all('.jdc-tool').map(({ dataset }) => dataset['callId'])).toEqual(['c2'])
+      expect(find('.jdc-first')?.nextElementSibling?.classList.contains('jdc-queue')).toBe(true)
+      await click('.jdc-first .jdc-approve')
+      expect(did).toEqual(['approve a1 true'])
+    })
+
+    test('so are a question and a plan', async () => {
+      await draw({ transcript: asks(call({ toolName: 'ask_user', waitsFor: 'person', input: { questions: [{ question: 'Why?' }] } })), turn: 't_q' })
+      expect(find('.jdc-first .jdc-question-text')?.textContent).toBe('Why?')
+      await draw({ transcript: asks(call({ toolName: 'propose_plan', waitsFor: 'person', input: { plan: 'So.' } })), turn: 't_q' })
+      await click('.jdc-first .jdc-plan-approve')
+      expect(did).toEqual(['answer c1 {"decision":"approve"}'])
+    })
+
+    test('a kernel is named', async () => {
+      await draw({ transcript: asks(call({ waitsFor: 'kernel' })), turn: 't_q' })
+      expect(find('.jdc-first .jdc-waits')?.textContent).toBe('This waits for the kernel first')
+      expect(find('.jdc-first .jdc-tool-note')?.textContent).toContain('run the cell that offers plot again')
+    })
+
+    test('it is gone once nothing waits, and when the turn runs', async () => {
+      await draw({ transcript: asks(call({ waitsFor: 'kernel', started: { at: '2026-11-21T10:00:00.000Z' } })), turn: 't_q' })
+      expect(find('.jdc-first')).toBeNull()
+      await draw({ transcript: during(call({ waitsFor: 'kernel' })), turn: 't_1' })
+      expect(find('.jdc-first')).toBeNull()
+    })
+
+    test('in the whole chat, and in a saved copy, it is not there', async () => {
+      await draw({ transcript: asks(call({ waitsFor: 'kernel' })) })
+      expect(find('.jdc-first')).toBeNull()
+      await draw({ transcript: asks(call({ waitsFor: 'kernel' })), turn: 't_q', state: 'static', actions: null })
+      expect(find('.jdc-first')).toBeNull()
+    })
+  })
+
   test('is of the turn that is shown, and runs', () => {
     const asking = call({ state: 'approval-requested', approval: { id: 'a1' } })
     const waits = (...args: Parameters<typeof waitingCalls>) => waitingCalls(...args).length
