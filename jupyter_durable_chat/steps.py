@@ -151,6 +151,10 @@ INSIDE = (
 """What an agent may say inside of a call; all else would be said of the answer around it."""
 
 
+AROUND = e.TextDelta | e.TextEnd | e.ReasoningDelta | e.ReasoningEnd | e.Start | e.MessageMetadata
+"""What begins no part, so that a step may still begin after it."""
+
+
 class _Denied(Exception):
     """A person, or the deadline, said no."""
 
@@ -318,7 +322,7 @@ class Steps:
                 if isinstance(chunk, e.StartStep) and not begun and self._steps > 1:
                     begun = True
                     continue
-                begun = True
+                begun = begun or not isinstance(chunk, AROUND)
                 if isinstance(chunk, e.Finish):
                     reason = self._reason(chunk)
                     if held or reason == "tool-calls":
