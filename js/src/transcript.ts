@@ -305,7 +305,7 @@ const OURS = new Set([
 
 const TOOL_ENDS = new Set(['output-available', 'output-error', 'output-denied'])
 
-const OVER = 'The call around this one is over.'
+export const OVER = 'The call around this one is over.'
 
 /** Offers that are kept; the oldest ones go first: nobody tells of a kernel that died. */
 const MAX_OFFERS = 16

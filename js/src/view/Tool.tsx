@@ -4,7 +4,7 @@ import { useContext } from 'preact/hooks'
 import { isOver, type ToolPart } from '../transcript'
 import { questionsOf } from './answers'
 import { ApprovalForm, approvalWords } from './Approval'
-import { gist, nameOf, needsPerson, split, waits } from './calls'
+import { gist, isNotRun, nameOf, needsPerson, split, waits } from './calls'
 import { Card, CardLine } from './Card'
 import { Code, Json } from './Code'
 import { Desk } from './desk'
@@ -63,7 +63,7 @@ function Call({ part, running }: Props) {
       {active && <Going part={part} />}
       {active && state === 'approval-requested' && approval && <ApprovalForm part={part} approval={approval} />}
       {files.length > 0 && <Files files={files} />}
-      {errorText && <div class="jdc-tool-error">{errorText}</div>}
+      {errorText && !isNotRun(part) && <div class="jdc-tool-error">{errorText}</div>}
       {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{approval.reason}</div>}
     </Card>
   )

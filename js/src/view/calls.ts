@@ -1,6 +1,6 @@
 /** What a call waits for, and what is said of it: words only, nothing is drawn here. */
 
-import { isOver, isOfTurn, nested, type ToolPart, type Transcript } from '../transcript'
+import { isOver, isOfTurn, nested, OVER, type ToolPart, type Transcript } from '../transcript'
 
 /** `approval`: a yes or no; `person`: an answer to what it asks; `kernel`: one that offers the tool. */
 export type Waits = 'approval' | 'person' | 'kernel'
@@ -26,6 +26,17 @@ export function needsPerson(part: ToolPart): boolean {
   return calls.some((call) => call.type === 'dynamic-tool' && ['approval', 'person'].includes(waits(call) ?? ''))
 }
 
+/** What the fold says of a call that was open when its turn, or the call around it, ended. */
+const CLOSED = new Set(['stopped', 'interrupted', 'failed', 'truncated', OVER])
+
+/** Whether a call was closed before anything had run it. What an agent runs by itself is not known to have begun. */
+export function isNotRun(part: ToolPart): boolean {
+  const { state, errorText, providerExecuted, approval, started, progress, logs, parts, suspended } = part
+  if (state !== 'output-error' || !CLOSED.has(errorText ?? '')) return false
+  if (started || progress || logs || parts || suspended) return false
+  return !providerExecuted || (approval !== undefined && approval.approved === undefined)
+}
+
 export function nameOf({ title, toolName }: ToolPart): string {
   return title || toolName
 }
@@ -47,6 +58,7 @@ export function waitingWords(part: ToolPart): string {
 export function stateWords(part: ToolPart, running: boolean): string {
   const { state, approval } = part
   if (state === 'output-denied') return approval?.by ? `denied by ${personName(approval.by)}` : 'denied'
+  if (isNotRun(part)) return 'not run'
   if (isOver(part)) return [state === 'output-error' ? 'failed' : 'done', ...duration(part)].join(' · ')
   if (!running) return 'no result'
   if (state === 'input-streaming') return 'writing arguments…'

@@ -51,6 +51,21 @@ describe('how a call goes', () => {
     expect([callId, toolName, shown]).toEqual(['c1', 'plot', more.state ?? 'input-available'])
   })
 
+  test.each<[string, Partial<ToolPart>, string]>([
+    ['it was stopped before its approval', { errorText: 'stopped', approval: { id: 'a1' } }, 'not run'],
+    ['it waited for a kernel when the server went away', { errorText: 'interrupted', waitsFor: 'kernel' }, 'not run'],
+    ['the call around it was over', { errorText: 'The call around this one is over.' }, 'not run'],
+    ['an agent of its own asked for it', { errorText: 'stopped', providerExecuted: true, approval: { id: 'a1' } }, 'not run'],
+    ['an agent of its own may have begun', { errorText: 'stopped', providerExecuted: true }, 'failedstopped'],
+    ['it had begun', { errorText: 'stopped', started }, 'failedstopped'],
+    ['it has said something', { errorText: 'stopped', logs: [{ level: 'info', text: 'one' }] }, 'failedstopped'],
+    ['it never could', { errorText: 'x is missing' }, 'failedx is missing'],
+  ])('its turn ended: %s', async (_, more, shown) => {
+    await draw({ transcript: after(call({ state: 'output-error', ...more })) })
+    expect(find('.jdc-tool')?.textContent).toBe(`plotx: 1${shown}`)
+    expect(find('.jdc-icon-cross') === null).toBe(shown === 'not run')
+  })
+
   test('one that was not over when its turn was saved has no result', async () => {
     await draw({ transcript: after(call({ state: 'approval-requested', approval: { id: 'a1' } })) })
     expect(words()).toEqual(['no result'])
