@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact'
 import { isOver, type ToolPart } from '../transcript'
-import { isNotRun, stateWords, waits } from './calls'
+import { isNotRun, needsPerson, stateWords, waits } from './calls'
 import { Icon, type IconName } from './Icon'
 
 export function Card({ part, class: name = '', children }: { part: ToolPart; class?: string; children: ComponentChildren }) {
@@ -30,7 +30,7 @@ interface LineProps {
 export function CardLine({ part, running, icon, children }: LineProps) {
   const { state } = part
   const over = isOver(part)
-  const waiting = running ? waits(part) : null
+  const waiting = running ? (needsPerson(part) ?? waits(part)) : null
   return (
     <>
       <Icon name={icon} />

@@ -35,7 +35,7 @@ function Call({ part, running }: Props) {
     <Card part={part}>
       <Fold
         class="jdc-tool-fold"
-        open={active && (parts.length > 0 || needsPerson(part))}
+        open={active && (parts.length > 0 || needsPerson(part) !== null)}
         summary={
           <CardLine part={part} running={running} icon="tool">
             <span class={title ? 'jdc-tool-title' : 'jdc-tool-name'}>{nameOf(part)}</span>

@@ -20,10 +20,12 @@ export function waitingCalls(transcript: Transcript | null, turn: string | null)
   return (['approval', 'person', 'kernel'] as const).flatMap((kind) => calls.filter((call) => waits(call) === kind))
 }
 
-/** Whether something inside of the call, or itself, waits for the person. */
-export function needsPerson(part: ToolPart): boolean {
+/** What the person is to do before the call goes on, for it or for something inside of it; a yes or no comes first. */
+export function needsPerson(part: ToolPart): 'approval' | 'person' | null {
+  if (isOver(part)) return null
   const calls = [part, ...nested(part.parts ?? [])]
-  return calls.some((call) => call.type === 'dynamic-tool' && ['approval', 'person'].includes(waits(call) ?? ''))
+  const kinds = calls.map((call) => (call.type === 'dynamic-tool' ? waits(call) : null))
+  return (['approval', 'person'] as const).find((kind) => kinds.includes(kind)) ?? null
 }
 
 /** What the fold says of a call that was open when its turn, or the call around it, ended. */
@@ -62,9 +64,14 @@ export function stateWords(part: ToolPart, running: boolean): string {
   if (isOver(part)) return [state === 'output-error' ? 'failed' : 'done', ...duration(part)].join(' · ')
   if (!running) return 'no result'
   if (state === 'input-streaming') return 'writing arguments…'
-  const waiting = waits(part)
-  if (waiting === 'approval') return 'waits for your approval'
-  return waiting === null ? 'running…' : waiting === 'kernel' ? 'waits for the kernel' : 'waits for you'
+  return WAITING[needsPerson(part) ?? waits(part) ?? 'nothing']
+}
+
+const WAITING = {
+  approval: 'waits for your approval',
+  person: 'waits for your answer',
+  kernel: 'waits for the kernel',
+  nothing: 'running…',
 }
 
 function duration({ started, finishedAt }: ToolPart): string[] {

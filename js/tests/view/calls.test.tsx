@@ -97,6 +97,19 @@ describe('how a call goes', () => {
     expect(find('.jdc-nested .jdc-nested .jdc-text')?.textContent).toContain('two')
   })
 
+  test.each<[string, Partial<ToolPart>, string]>([
+    ['a question', { toolName: 'ask_user', waitsFor: 'person', input: { questions: [{ question: 'Why?' }] } }, 'waits for your answer'],
+    ['an approval', { state: 'approval-requested', approval: { id: 'a1' } }, 'waits for your approval'],
+  ])('a call that waits for %s inside of it says so, and is open', async (_, more, shown) => {
+    const parts = [call({ toolCallId: 'c2', parts: [call({ toolCallId: 'c3', ...more })] })]
+    await draw({ transcript: during(call({ started, parts })) })
+    expect(words().slice(0, 2)).toEqual([shown, shown])
+    expect(find('.jdc-tool-state')?.dataset['waits']).not.toBe('')
+    expect(all('.jdc-shimmer')).toEqual([])
+    expect(isOpen()).toBe(true)
+    expect(find('.jdc-nested .jdc-nested :is(.jdc-questions, .jdc-approval)')).not.toBeNull()
+  })
+
   test('what happens inside of a call is open while it goes on, and folded when it is over', async () => {
     const parts = [call({ toolCallId: 'c2' })]
     await draw({ transcript: during(call({ parts })) })
@@ -361,7 +374,7 @@ describe('questions', () => {
 
   test('that are none are a call like any other', async () => {
     await draw({ transcript: during(call({ toolName: 'ask_user', waitsFor: 'person', input: { questions: [{}, null, 3] } })) })
-    expect(words()).toEqual(['waits for you'])
+    expect(words()).toEqual(['waits for your answer'])
   })
 })
 
