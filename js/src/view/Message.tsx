@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { canContinue, isOver, type Metadata, type Part, type UIMessage } from '../transcript'
-import { inSeconds, waits } from './calls'
+import { hasWaited, inSeconds, waits } from './calls'
 import { copyText } from './clipboard'
 import { Editor, useEditing } from './Editor'
 import { Icon } from './Icon'
@@ -276,8 +276,9 @@ function Facts({ message: { parts, metadata }, children }: { message: UIMessage;
   const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const { model, agent, mode, effort, usage = {}, context, at, finished_at: end } = metadata
   const { cost_usd: cost, ...tokens } = usage
-  // One that was gone on with took its time more than once.
-  const seconds = at && end && !metadata.continued ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
+  // One that was gone on with took its time more than once; that of a person, or of a kernel, is not the answer's.
+  const isTimed = at && end && !metadata.continued && !hasWaited(parts)
+  const seconds = isTimed ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
   const full = context?.window ? Math.ceil((100 * context.tokens) / context.window) : 0
   const facts = [
     [model ?? agent ?? '', effort].filter(Boolean).join(', '),

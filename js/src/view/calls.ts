@@ -1,6 +1,6 @@
 /** What a call waits for, and what is said of it: words only, nothing is drawn here. */
 
-import { isOver, isOfTurn, nested, OVER, type ToolPart, type Transcript } from '../transcript'
+import { isOver, isOfTurn, nested, OVER, type Part, type ToolPart, type Transcript } from '../transcript'
 
 /** `approval`: a yes or no; `person`: an answer to what it asks; `kernel`: one that offers the tool. */
 export type Waits = 'approval' | 'person' | 'kernel'
@@ -18,6 +18,11 @@ export function waitingCalls(transcript: Transcript | null, turn: string | null)
   if (!answer || (turn !== null && !isOfTurn(answer, turn))) return []
   const calls = [...nested(answer.parts)].filter((part) => part.type === 'dynamic-tool')
   return (['approval', 'person', 'kernel'] as const).flatMap((kind) => calls.filter((call) => waits(call) === kind))
+}
+
+/** Whether somebody was waited for in it: for how long, nothing says. */
+export function hasWaited(parts: Part[]): boolean {
+  return [...nested(parts)].some((part) => part.type === 'dynamic-tool' && (part.approval ?? part.waitsFor) !== undefined)
 }
 
 /** What the person is to do before the call goes on, for it or for something inside of it; a yes or no comes first. */

@@ -678,6 +678,18 @@ describe('what an answer cost', () => {
     expect(find('.jdc-facts')?.textContent).toBe(`demo · ${shown}`)
   })
 
+  test.each<[string, ToolPart, string]>([
+    ['a call', call(), 'demo · 3.5 s'],
+    ['a call in a kernel', call({ waitsFor: 'kernel' }), 'demo'],
+    ['an approval inside of a call', call({ parts: [call({ toolCallId: 'c2', approval: { id: 'a1', approved: true } })] }), 'demo'],
+    ['a question', call({ toolName: 'ask_user', waitsFor: 'person' }), 'demo'],
+  ])('the time of a person or a kernel is not that of the answer: %s', async (_, part, shown) => {
+    const facts = { at: '2026-11-21T10:00:01.000Z', finished_at: '2026-11-21T10:00:04.500Z' }
+    const done = { ...part, state: 'output-available', output: 1 } as const
+    await draw({ transcript: transcript([question('Why?'), answer([done], facts)]) })
+    expect(find('.jdc-facts')?.textContent).toBe(shown)
+  })
+
   test('how full the context is, the mode, and the effort', async () => {
     const facts = { context: { tokens: 23_100, window: 200_000 }, mode: 'plan', effort: 'high' } as const
     await draw({ transcript: transcript([question('Why?'), answer(['So.'], facts)]) })
