@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact'
 import { isOver, type ToolPart } from '../transcript'
-import { isNotRun, needsPerson, stateWords, waits } from './calls'
+import { needsPerson, openEnd, stateWords, waits } from './calls'
 import { Icon, type IconName } from './Icon'
 
 export function Card({ part, class: name = '', children }: { part: ToolPart; class?: string; children: ComponentChildren }) {
@@ -38,7 +38,7 @@ export function CardLine({ part, running, icon, children }: LineProps) {
       <span class={`jdc-tool-state ${running && !over && !waiting ? 'jdc-shimmer' : ''}`} data-waits={waiting ?? ''}>
         {stateWords(part, running)}
         {state === 'output-available' && over && <Icon name="check" />}
-        {(state === 'output-error' || state === 'output-denied') && !isNotRun(part) && <Icon name="cross" />}
+        {(state === 'output-error' || state === 'output-denied') && !openEnd(part) && <Icon name="cross" />}
       </span>
     </>
   )

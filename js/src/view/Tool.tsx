@@ -4,7 +4,7 @@ import { useContext } from 'preact/hooks'
 import { isOver, type ToolPart } from '../transcript'
 import { questionsOf } from './answers'
 import { ApprovalForm, approvalWords } from './Approval'
-import { gist, isNotRun, nameOf, needsPerson, split, waits } from './calls'
+import { argumentsOf, gist, nameOf, needsPerson, openEnd, split, waits } from './calls'
 import { Card, CardLine } from './Card'
 import { Code, Json } from './Code'
 import { Desk } from './desk'
@@ -31,6 +31,7 @@ function Call({ part, running }: Props) {
   const { state, toolName, title, errorText, approval, parts = [] } = part
   const active = running && !isOver(part)
   const files = filesOf(part.output)
+  const end = openEnd(part)
   return (
     <Card part={part}>
       <Fold
@@ -40,7 +41,7 @@ function Call({ part, running }: Props) {
           <CardLine part={part} running={running} icon="tool">
             <span class={title ? 'jdc-tool-title' : 'jdc-tool-name'}>{nameOf(part)}</span>
             {title && title !== toolName && <span class="jdc-tool-name jdc-tool-kind">{toolName}</span>}
-            <span class="jdc-tool-gist">{gist(part.input)}</span>
+            <span class="jdc-tool-gist">{gist(argumentsOf(part))}</span>
           </CardLine>
         }
       >
@@ -63,14 +64,15 @@ function Call({ part, running }: Props) {
       {active && <Going part={part} />}
       {active && state === 'approval-requested' && approval && <ApprovalForm part={part} approval={approval} />}
       {files.length > 0 && <Files files={files} />}
-      {errorText && !isNotRun(part) && <div class="jdc-tool-error">{errorText}</div>}
+      {errorText && end === 'no result' && <p class="jdc-tool-note">{errorText}</p>}
+      {errorText && end === null && <div class="jdc-tool-error">{errorText}</div>}
       {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{approval.reason}</div>}
     </Card>
   )
 }
 
-function Arguments({ part: { input, rawInput } }: { part: ToolPart }) {
-  const { code, rest } = split(input ?? rawInput)
+function Arguments({ part }: { part: ToolPart }) {
+  const { code, rest } = split(argumentsOf(part))
   const isEmpty = typeof rest === 'object' && rest !== null && Object.keys(rest).length === 0
   return (
     <>

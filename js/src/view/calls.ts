@@ -36,12 +36,21 @@ export function needsPerson(part: ToolPart): 'approval' | 'person' | null {
 /** What the fold says of a call that was open when its turn, or the call around it, ended. */
 const CLOSED = new Set(['stopped', 'interrupted', 'failed', 'truncated', OVER])
 
-/** Whether a call was closed before anything had run it. What an agent runs by itself is not known to have begun. */
-export function isNotRun(part: ToolPart): boolean {
-  const { state, errorText, providerExecuted, approval, started, progress, logs, parts, suspended } = part
-  if (state !== 'output-error' || !CLOSED.has(errorText ?? '')) return false
-  if (started || progress || logs || parts || suspended) return false
-  return !providerExecuted || (approval !== undefined && approval.approved === undefined)
+/** What the server says of a call that an agent of its own began, and was silent about when its answer was complete. */
+const UNREPORTED = 'Its end was not reported.'
+
+/** How a call ended without having failed, as far as anybody knows; `null`: it failed, has a result, or goes on. */
+export function openEnd(part: ToolPart): 'not run' | 'no result' | null {
+  const { state, errorText = '', providerExecuted } = part
+  if (state !== 'output-error') return null
+  if (providerExecuted && errorText === UNREPORTED) return 'no result'
+  return CLOSED.has(errorText) && !hasBegun(part) ? 'not run' : null
+}
+
+/** What an agent runs by itself is not known to have begun: only that it could not, as long as it was not allowed. */
+function hasBegun({ started, progress, logs, parts, suspended, providerExecuted, approval }: ToolPart): boolean {
+  if (providerExecuted && (!approval || approval.approved)) return true
+  return [started, progress, logs, parts, suspended].some((sign) => sign !== undefined)
 }
 
 export function nameOf({ title, toolName }: ToolPart): string {
@@ -65,7 +74,8 @@ export function waitingWords(part: ToolPart): string {
 export function stateWords(part: ToolPart, running: boolean): string {
   const { state, approval } = part
   if (state === 'output-denied') return approval?.by ? `denied by ${personName(approval.by)}` : 'denied'
-  if (isNotRun(part)) return 'not run'
+  const open = openEnd(part)
+  if (open) return open
   if (isOver(part)) return [state === 'output-error' ? 'failed' : 'done', ...duration(part)].join(' · ')
   if (!running) return 'no result'
   if (state === 'input-streaming') return 'writing arguments…'
@@ -98,6 +108,14 @@ export function clock(at: string, now = new Date()): string {
   if (Number.isNaN(date.getTime())) return at
   const time = date.toLocaleTimeString(undefined, { timeStyle: 'short' })
   return date.toDateString() === now.toDateString() ? time : `${date.toLocaleDateString()}, ${time}`
+}
+
+/** The arguments; agents of their own name also what they leave empty. */
+export function argumentsOf({ input, rawInput, providerExecuted }: ToolPart): unknown {
+  const given = input ?? rawInput
+  if (!providerExecuted || typeof given !== 'object' || given === null || Array.isArray(given)) return given
+  const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && Object.keys(value).length === 0
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value)))
 }
 
 /** Arguments in a line; nothing where there are none. */

@@ -57,6 +57,8 @@ describe('how a call goes', () => {
     ['the call around it was over', { errorText: 'The call around this one is over.' }, 'not run'],
     ['an agent of its own asked for it', { errorText: 'stopped', providerExecuted: true, approval: { id: 'a1' } }, 'not run'],
     ['an agent of its own may have begun', { errorText: 'stopped', providerExecuted: true }, 'failedstopped'],
+    ['an agent of its own was refused', { errorText: 'stopped', providerExecuted: true, approval: { id: 'a1', approved: false } }, 'not run'],
+    ['an agent of its own was allowed', { errorText: 'stopped', providerExecuted: true, approval: { id: 'a1', approved: true } }, 'failedstopped'],
     ['it had begun', { errorText: 'stopped', started }, 'failedstopped'],
     ['it has said something', { errorText: 'stopped', logs: [{ level: 'info', text: 'one' }] }, 'failedstopped'],
     ['it never could', { errorText: 'x is missing' }, 'failedx is missing'],
@@ -150,6 +152,24 @@ describe('arguments and results', () => {
   test('a change of a file, as agents write it', async () => {
     await opened({ output: '```diff\n-<b>one</b>\n+two\n```' })
     expect(find('.jdc-folded .jdc-markdown pre')?.textContent).toBe('-<b>one</b>\n+two')
+  })
+
+  test('what an agent of its own leaves empty is left out', async () => {
+    const input = { locations: [], meta: {}, count: 0, words: '' }
+    await opened({ input, providerExecuted: true })
+    expect(find('.jdc-tool-gist')?.textContent).toBe('count: 0, words: ')
+    expect(pres()).toEqual(['{\n  "count": 0,\n  "words": ""\n}', 'null'])
+    await opened({ input: { locations: [] }, providerExecuted: true })
+    expect(pres()).toEqual(['null'])
+    await opened({ input: { locations: [] } })
+    expect(pres()).toEqual(['{\n  "locations": []\n}', 'null'])
+  })
+
+  test('an end that an agent of its own did not report is no failure', async () => {
+    await draw({ transcript: after(call({ state: 'output-error', errorText: 'Its end was not reported.', providerExecuted: true })) })
+    expect(words()).toEqual(['no result'])
+    expect(find('.jdc-tool-note')?.textContent).toBe('Its end was not reported.')
+    expect(all('.jdc-tool-error, .jdc-icon-cross')).toEqual([])
   })
 
   test('text, data, pictures, files, and what was cut', async () => {
