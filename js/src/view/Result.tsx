@@ -1,6 +1,6 @@
 /** What a call gave: text, data, files. It is whatever the tool says, so it is shown as text and never as markup. */
 
-import type { FilePart } from '../transcript'
+import type { FilePart, ToolPart } from '../transcript'
 import { Json } from './Code'
 import { File } from './File'
 import { Text } from './Text'
@@ -37,6 +37,13 @@ function isFile(item: Record<string, unknown>): item is Record<string, unknown> 
 /** The files of a result. They are there also while the rest is folded: a figure is what was asked for. */
 export function filesOf(output: unknown): FilePart[] {
   return contentOf(output)?.files ?? []
+}
+
+/** Whether a piece of the result is, or ends with, what the call said while it ran: of that the last lines are kept. */
+export function repeats(output: unknown, logs: NonNullable<ToolPart['logs']>): boolean {
+  const said = logs.map(({ text }) => text).join('\n').trimEnd()
+  const pieces = typeof output === 'string' ? [output] : (contentOf(output)?.texts ?? [])
+  return said !== '' && pieces.some((piece) => `\n${piece.trimEnd()}`.endsWith(`\n${said}`))
 }
 
 export function Files({ files }: { files: FilePart[] }) {

@@ -12,7 +12,7 @@ import { Fold } from './Fold'
 import { PartView } from './Parts'
 import { PlanCard, planOf } from './Plan'
 import { QuestionsCard } from './Questions'
-import { filesOf, Files, Result } from './Result'
+import { filesOf, Files, repeats, Result } from './Result'
 
 interface Props {
   part: ToolPart
@@ -48,7 +48,8 @@ function Call({ part, running }: Props) {
         {() => (
           <>
             <Arguments part={part} />
-            {part.logs && <Logs logs={part.logs} />}
+            {approval && state !== 'approval-requested' && <p class="jdc-tool-note">{approvalWords(approval)}</p>}
+            {part.logs && <Logs logs={part.logs} folded={repeats(part.output, part.logs)} />}
             {parts.length > 0 && (
               <div class="jdc-nested">
                 {parts.map((inner, index) => (
@@ -57,7 +58,6 @@ function Call({ part, running }: Props) {
               </div>
             )}
             <Result output={part.output} />
-            {approval && state !== 'approval-requested' && <p class="jdc-tool-note">{approvalWords(approval)}</p>}
           </>
         )}
       </Fold>
@@ -87,19 +87,30 @@ function Arguments({ part }: { part: ToolPart }) {
   )
 }
 
-function Logs({ logs }: { logs: NonNullable<ToolPart['logs']> }) {
+function Logs({ logs, folded }: { logs: NonNullable<ToolPart['logs']>; folded: boolean }) {
+  const lines = () => (
+    <pre class="jdc-logs" dir="auto">
+      {logs.map(({ level, text }, index) => (
+        <span key={index} data-level={level}>
+          {level === 'info' ? '' : `${level}: `}
+          {text}
+          {'\n'}
+        </span>
+      ))}
+    </pre>
+  )
+  const label = <span>Log</span>
+  if (folded) {
+    return (
+      <Fold class="jdc-json" summary={label}>
+        {lines}
+      </Fold>
+    )
+  }
   return (
     <div class="jdc-json">
-      <span>Log</span>
-      <pre class="jdc-logs" dir="auto">
-        {logs.map(({ level, text }, index) => (
-          <span key={index} data-level={level}>
-            {level === 'info' ? '' : `${level}: `}
-            {text}
-            {'\n'}
-          </span>
-        ))}
-      </pre>
+      {label}
+      {lines()}
     </div>
   )
 }

@@ -172,6 +172,19 @@ describe('arguments and results', () => {
     expect(all('.jdc-tool-error, .jdc-icon-cross')).toEqual([])
   })
 
+  test.each<[string, unknown, boolean]>([
+    ['a text', 'one\ntwo\n', true],
+    ['a piece', { content: [{ type: 'text', text: 'one\ntwo\n' }, { type: 'text', text: 'So.' }] }, true],
+    ['the end of more than is kept of a log', 'zero\none\ntwo', true],
+    ['something else', 'twenty-one\ntwo', false],
+    ['data', 3, false],
+  ])('what a call said is folded away where its result says it again: %s', async (_, output, folded) => {
+    await opened({ output, logs: [{ level: 'info', text: 'one' }, { level: 'warning', text: 'two' }] })
+    expect(find('.jdc-logs') === null).toBe(folded)
+    if (folded) await open('details.jdc-json')
+    expect(find('.jdc-logs')?.textContent).toBe('one\nwarning: two\n')
+  })
+
   test('text, data, pictures, files, and what was cut', async () => {
     const content = [
       { type: 'text', text: 'one' },
@@ -279,6 +292,13 @@ describe('an approval', () => {
     expect(find('.jdc-tool-note')?.textContent).toBe('Allowed for this chat by Ada')
     await draw({ transcript: after(call({ state: 'output-denied', approval: { id: 'a1', approved: false, reason: 'too dear' } })) })
     expect(find('.jdc-tool-error')?.textContent).toBe('too dear')
+  })
+
+  test('afterwards: what came of it is below', async () => {
+    const approval = { id: 'a1', approved: true } as const
+    await draw({ transcript: after(call({ state: 'output-available', output: 'So.', approval })) })
+    await open('.jdc-tool details')
+    expect(find('.jdc-folded')?.textContent).toBe('Arguments{\n  "x": 1\n}AllowedResultSo.')
   })
 
   test('inside of a call opens what it is in', async () => {
