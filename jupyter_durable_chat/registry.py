@@ -354,6 +354,8 @@ class Registry:
                 leases = {lease.stream: lease for lease in await self._log.leases()}
                 self._leases = {stream: seen for stream, seen in self._leases.items() if stream in leases}
         for lease in leases.values():
+            if lease.holder != self._holder and (mine := self._sessions.get(lease.stream)):
+                mine.lose()
             with self._by_itself(f"Recovering session {lease.stream}"):
                 if self._is_abandoned(lease):
                     async with self.acquire(lease.stream) as session:

@@ -17,7 +17,7 @@ import logging
 import math
 import traceback
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, TypeVar
 
@@ -27,6 +27,7 @@ from msgspec import Struct
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, AgentError, Host, Request, Verdict
 from jupyter_durable_chat.commands import new_id
+from jupyter_durable_chat.log import LogError
 from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.tools import Approval, Context, Question, Suspended, Tool, ToolError, TwoPhaseTool
 from jupyter_durable_chat.tools.builtin import ASK_USER, PROPOSE_PLAN, as_arguments
@@ -325,7 +326,7 @@ class Steps:
                 begun = begun or not isinstance(chunk, AROUND)
                 if isinstance(chunk, e.Finish):
                     reason = self._reason(chunk)
-                    if held or reason == "tool-calls":
+                    if held or reason == "tool-calls" or self._steps > 1:
                         held = _finished(held or e.FinishStep(), chunk, reason)
                 if held:
                     self._finished += 1
@@ -456,7 +457,7 @@ class Steps:
         except ToolError as error:
             text = str(error)[: self._limits.output_bytes]
             running.say(e.ToolOutputError(tool_call_id=call_id, error_text=text))
-        except (Stopped, AgentError):
+        except (Stopped, AgentError, LogError):
             raise
         except Exception as error:
             # The text of a foreign exception may hold a key.
@@ -552,13 +553,23 @@ class Steps:
         return _ended(self._part(call_id))
 
     async def _here(self, part: JSON, tool: Tool, arguments: JSON, running: "_Running") -> Any:
+        context = _CallContext(self, part["toolCallId"], running)
+        try:
+            return await self._phases(part, tool, arguments, context, running)
+        finally:
+            context.closed = True
+
+    async def _phases(
+        self, part: JSON, tool: Tool, arguments: JSON, context: "_CallContext", running: "_Running"
+    ) -> Any:
         call_id = part["toolCallId"]
-        context = _CallContext(self, call_id, running)
         if "suspended" not in part:
             if "started" in part and not tool.idempotent:
                 raise ToolError(LOST_HERE)
-            running.say(e.ToolStarted(tool_call_id=call_id))
-            await self._stage.until(lambda transcript: _if("started", transcript.call(call_id)))
+            # Only on the strength of its own start: another server may believe that this answer is its.
+            start = new_id("r")
+            running.say(e.ToolStarted(tool_call_id=call_id, runner=start))
+            await self._stage.until(lambda transcript: _if_started_by(start, transcript.call(call_id)))
             output = await self._timed(tool, tool.call(arguments, context), context)
             if not isinstance(output, Suspended):
                 return await self._kept(output)
@@ -579,7 +590,7 @@ class Steps:
         """The result, unless it takes too long. While it waits for somebody else, no time passes."""
         seconds = tool.timeout or self._limits.tool_seconds
         limit = context.limit = asyncio.timeout(seconds or None)
-        running = asyncio.ensure_future(result)
+        running = asyncio.create_task(_contained(tool.name, result))
         # One that is left behind tells nobody what it raised.
         running.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
@@ -593,6 +604,8 @@ class Steps:
                 await asyncio.wait({running}, timeout=STOP_SECONDS)
                 if not running.done():
                     logger.warning("Tool %s ignored its cancellation; it is left behind.", tool.name)
+        if running.cancelled():
+            raise ToolError(f"{tool.name} was cancelled.")
         return running.result()
 
     async def _kept(self, output: Any) -> Any:
@@ -643,18 +656,22 @@ class Steps:
             most = f"the {self._limits.nested_tokens:,} tokens that they are allowed"
             raise ToolError(f"The calls of this answer have used {most}.")
 
-    async def _inside(self, call_id: str, whom: Whom, question: str, running: "_Running", tokens: int) -> str:
-        """What another agent, or this one's model, says to a question inside of a call."""
+    async def _inside(
+        self, call_id: str, name: str, whom: Whom, question: str, running: "_Running", tokens: int
+    ) -> str:
+        """What another agent, or this one's model, says to a question: a call of its own inside of the call."""
         if self._depth >= self._limits.depth:
             raise ToolError(f"Agents are {self._depth} deep already, which is all that is allowed.")
         self._must_have_tokens()
         before = self._nested_tokens()
+        asked = self._nest(call_id, name, {"question": question}, running)
+        await self._stage.until(lambda transcript: transcript.call(asked))
         steps = Steps(
             self._stage,
             whom,
             self._limits,
             self._message_id,
-            parent=call_id,
+            parent=asked,
             question=question,
             depth=self._depth + 1,
         )
@@ -665,7 +682,7 @@ class Steps:
                 async for chunk in chunks:
                     if isinstance(chunk, e.Finish):
                         break
-                    if isinstance(chunk, e.StartStep | e.TextStart) and chunk.parent_tool_call_id == call_id:
+                    if isinstance(chunk, e.StartStep | e.TextStart) and chunk.parent_tool_call_id == asked:
                         # What it says last is its answer, and not what others say to it.
                         text, said = getattr(chunk, "id", None), [] if isinstance(chunk, e.StartStep) else said
                     elif isinstance(chunk, e.TextDelta) and chunk.id == text:
@@ -676,12 +693,26 @@ class Steps:
                 else:
                     raise ToolError("The answer ended before it was complete.")
         except AgentError as error:
+            running.say(e.ToolOutputError(tool_call_id=asked, error_text=error.text))
             raise ToolError(error.text) from None
+        except ToolError as error:
+            running.say(e.ToolOutputError(tool_call_id=asked, error_text=str(error)))
+            raise
         finally:
             if steps.state:
                 await discard(whom.agent, steps.state)
+        answer = "".join(said)
+        running.say(e.ToolOutputAvailable(tool_call_id=asked, output=await self._kept(answer)))
         self._must_have_tokens()
-        return "".join(said)
+        return answer
+
+
+async def _contained(name: str, result: Awaitable[Any]) -> Any:
+    """The result. Who ends a program ends his call, and not the server."""
+    try:
+        return await result
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ToolError(f"{name} ended with {type(error).__name__}.") from None
 
 
 async def discard(agent: Agent, state: JSON) -> None:
@@ -758,6 +789,8 @@ class _CallContext(Context):
         self._running = running
         self._told = -math.inf
         self._complete = False
+        self.closed = False
+        """Whether the call is over: a thread that goes on says nothing any more."""
         self._lines = 0
         self._waiting = 0
         self._left: float | None = None
@@ -768,6 +801,8 @@ class _CallContext(Context):
         done, most = (None if number is None else float(number) for number in (progress, total))
         if message is not None and not isinstance(message, str):
             raise TypeError(f"message takes a string, and not a {type(message).__name__}")
+        if self.closed:
+            return
         now = asyncio.get_running_loop().time()
         complete = done is not None and done == most and not self._complete
         if now - self._told < PROGRESS_SECONDS and not complete:
@@ -778,7 +813,7 @@ class _CallContext(Context):
 
     def log(self, text: str, level: str = "info") -> None:
         self._lines += 1
-        if self._lines > MAX_LINES:
+        if self._lines > MAX_LINES or self.closed:
             return
         self._running.say(
             e.ToolProgress(tool_call_id=self.call_id, log=str(text)[:MAX_LINE], level=str(level)[:MAX_LEVEL])
@@ -812,13 +847,15 @@ class _CallContext(Context):
         question = f"{instructions}\n\n{text}" if instructions else text
         tokens = min(max_tokens or self._steps._limits.nested_tokens, self._steps._limits.nested_tokens)
         with self._rests():
-            return await self._steps._inside(self.call_id, silent, question, self._running, tokens)
+            return await self._steps._inside(self.call_id, "sample", silent, question, self._running, tokens)
 
     async def run_agent(self, name: str, text: str) -> str:
         agent, model = self._steps._stage.agent(name)
-        whom = Whom(agent, model, None, self._steps._mode)
+        whom = Whom(agent, model, None, self._steps._mode, self._steps._whom.only)
         with self._rests():
-            return await self._steps._inside(self.call_id, whom, text, self._running, self._steps._limits.nested_tokens)
+            return await self._steps._inside(
+                self.call_id, name, whom, text, self._running, self._steps._limits.nested_tokens
+            )
 
 
 def _last_step(messages: Sequence[JSON]) -> list[JSON]:
@@ -861,6 +898,10 @@ def _is_open(part: JSON) -> bool:
 
 def _if_ended(part: JSON | None) -> JSON | None:
     return part if _ended(part) else None
+
+
+def _if_started_by(runner: str, part: JSON | None) -> JSON | None:
+    return part if part and part.get("started", {}).get("runner") == runner else None
 
 
 def _if(name: str, part: JSON | None) -> JSON | None:

@@ -478,7 +478,8 @@ class Transcript:
 
     def _tool_input_available(self, event: events.ToolInputAvailable) -> None:
         part = self._tool(event.tool_call_id) or self._new_tool(event, "input-available")
-        part["state"] = "input-available"
+        if part["state"] != "approval-requested":
+            part["state"] = "input-available"
         part["input"] = event.input
         part.pop("rawInput", None)
         self._deltas.pop(id(part), None)
@@ -531,7 +532,10 @@ class Transcript:
             part["suspended"] = {"kept": event.kept, "asked": event.asked}
 
     def _tool_output_available(self, event: events.ToolOutputAvailable) -> None:
-        if part := self._tool(event.tool_call_id):
+        part = self._tool(event.tool_call_id)
+        if part and event.preliminary and part["state"] == "approval-requested":
+            part["output"] = event.output
+        elif part:
             part["state"] = "output-available"
             part["output"] = event.output
             if event.preliminary:

@@ -114,6 +114,11 @@ class Writer(Replica, ABC):
         """Whether this process runs a turn of this session."""
         return self._running is not None
 
+    def lose(self) -> None:
+        """Another process has the lease of the turn that runs here: let go of it."""
+        if self._turn:
+            self._turn.interrupt()
+
     @abstractmethod
     def drain(self) -> None:
         """A turn is over: start what waits."""
@@ -464,9 +469,13 @@ class _Stage(Stage):
                 await asyncio.sleep(LOOK_INTERVAL)
 
     async def add(self, decide: Callable[[Transcript], Sequence[e.Event]]) -> None:
-        await self._writer.decide(
-            lambda: [(self._turn_id, event) for event in decide(self.transcript)], self._writer.add
-        )
+        while True:
+            try:
+                return await self._writer.decide(
+                    lambda: [(self._turn_id, event) for event in decide(self.transcript)], self._writer.add
+                )
+            except LogUnavailable:
+                await asyncio.sleep(LOOK_INTERVAL)
 
     async def tools(self) -> dict[str, Tool]:
         found = dict(await self._writer._terms.tools.all())

@@ -127,7 +127,7 @@ class TestInTheServer:
             turn = await send(registry, session_id)
             assert await outcome(registry, session_id, turn) == "completed"
             [call] = await calls(registry, session_id)
-            assert (call["state"], call["output"], "runner" in call["started"]) == ("output-available", 4, False)
+            assert (call["state"], call["output"]) == ("output-available", 4)
             assert "finishedAt" in call
             shown = await transcript(registry, session_id)
             assert shown.usage == e.Usage(5, 7)
@@ -699,9 +699,9 @@ class TestInside:
             [call] = await calls(registry, session_id)
             answer = (await transcript(registry, session_id)).messages[-1]
         assert call["output"] == "short"
-        assert [part["type"] for part in call["parts"]] == ["step-start", "text"] and call["parts"][1][
-            "text"
-        ] == "short"
+        [inside] = call["parts"]
+        assert (inside["toolName"], inside["output"]) == ("sample", "short")
+        assert [part.get("text") for part in inside["parts"]] == [None, "short"]
         assert [part["text"] for part in answer["parts"] if part["type"] == "text"] == ["It is short."]
         asked = world.agent.requests[1]
         assert asked.tools == [] and "Shorten:\n\nthe text" in asked.messages[0]["parts"][0]["text"]
@@ -721,9 +721,11 @@ class TestInside:
             assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
             [call] = await calls(registry, session_id)
             used = (await transcript(registry, session_id)).usage
-        kinds = [part["type"] for part in call["parts"]]
-        assert kinds == ["step-start", "dynamic-tool", "step-start", "text"] and call["output"] == "Six bees."
-        assert call["parts"][1]["output"] == 6 and world.ran == [5] and used == e.Usage(10, 20)
+        [inside] = call["parts"]
+        kinds = [part["type"] for part in inside["parts"]]
+        assert kinds == ["step-start", "dynamic-tool", "step-start", "text"]
+        assert call["output"] == inside["output"] == "Six bees." and inside["toolName"] == "other"
+        assert inside["parts"][1]["output"] == 6 and world.ran == [5] and used == e.Usage(10, 20)
         again = world.other.requests[1].messages
         assert [message["role"] for message in again] == ["user", "assistant"]
         assert again[1]["parts"][1]["output"] == 6
@@ -743,7 +745,7 @@ class TestInside:
             session_id = await created(registry)
             assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
             [call] = await calls(registry, session_id)
-        deepest = call["parts"][1]["parts"][1]
+        deepest = call["parts"][0]["parts"][1]["parts"][0]["parts"][1]
         assert deepest["state"] == "output-error" and "2 deep" in deepest["errorText"]
         assert call["output"] == "top"
 
@@ -960,6 +962,52 @@ class TestWhatIsHostile:
             assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
             [call] = await calls(registry, session_id)
         assert call["output"] == 2 and len(world.agent.requests) == 2
+
+    @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+    async def test_a_tool_that_ends_everything_ends_its_call(self, world: Tooled, error: type[BaseException]) -> None:
+        async def ends() -> None:
+            raise error
+
+        world.tools.append(FunctionTool(ends))
+        world.agent.calls(("c1", "ends", {}))
+        world.agent.answers()
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            assert states(await calls(registry, session_id)) == ["output-error"]
+
+    async def test_two_agents_at_once_in_one_call_keep_apart(self, world: Tooled) -> None:
+        async def research(context: Context) -> list[str]:
+            return await asyncio.gather(context.run_agent("other", "1"), context.run_agent("other", "2"))
+
+        world.tool()
+        world.tools.append(FunctionTool(research))
+        world.agent.calls(("c1", "research", {}))
+        world.agent.answers()
+        world.other.calls(("n", "count", {"n": 1}))
+        world.other.calls(("n", "count", {"n": 2}))
+        world.other.answers("one")
+        world.other.answers("two")
+        async with world.server() as registry:
+            session_id = await created(registry)
+            assert await outcome(registry, session_id, await send(registry, session_id)) == "completed"
+            [call] = await calls(registry, session_id)
+        assert sorted(world.ran) == [1, 2] and sorted(call["output"]) == ["one", "two"]
+
+    async def test_an_agent_inside_has_no_more_tools_than_the_message(self, world: Tooled) -> None:
+        async def research(context: Context) -> str:
+            return await context.run_agent("other", "x")
+
+        world.tool()
+        world.tools.append(FunctionTool(research))
+        world.agent.calls(("c1", "research", {}))
+        world.agent.answers()
+        world.other.answers("none")
+        async with world.server() as registry:
+            session_id = await created(registry)
+            turn = await send(registry, session_id, tools=["research"])
+            assert await outcome(registry, session_id, turn) == "completed"
+        assert [spec.name for spec in world.other.requests[0].tools] == ["research"]
 
     async def test_a_denial_that_stops_does_not_wait_for_the_others(self, world: Tooled) -> None:
         world.tool(approval="always")

@@ -576,7 +576,8 @@ class Draft {
       case 'tool-input-available':
         return this.#changeOrMakeTool(event, ({ rawInput: _, ...part }) => ({
           ...part,
-          state: 'input-available',
+          // An update does not answer the question whether it may be run.
+          state: part.state === 'approval-requested' ? part.state : 'input-available',
           input: event.input,
         }))
       case 'tool-input-error':
@@ -609,12 +610,16 @@ class Draft {
           suspended: { kept: event.kept, asked: event.asked },
         }))
       case 'tool-output-available':
-        return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({
-          ...part,
-          state: 'output-available',
-          output: event.output,
-          ...(event.preliminary ? { preliminary: true } : end(part, event)),
-        }))
+        return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) =>
+          event.preliminary && part.state === 'approval-requested'
+            ? { ...part, output: event.output }
+            : {
+                ...part,
+                state: 'output-available',
+                output: event.output,
+                ...(event.preliminary ? { preliminary: true } : end(part, event)),
+              },
+        )
       case 'tool-output-error':
         return this.#changeTool(event.toolCallId, ({ preliminary: _, ...part }) => ({
           ...part,

@@ -43,14 +43,12 @@ from jupyter_durable_chat.commands import (
     UnknownMessage,
 )
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.outputs import MAX_DEPTH, nests
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.transcript import Transcript
 
 if TYPE_CHECKING:
     from jupyter_durable_chat.server.extension import DurableChat
-
-MAX_DEPTH = 64
-"""How deeply the JSON of a request may nest; what is stored is read by programs that each have a limit of their own."""
 
 Handler = TypeVar("Handler", bound="ChatHandler")
 P = ParamSpec("P")
@@ -181,7 +179,7 @@ class ChatHandler(APIHandler):
             raise ApiError(400, "malformed", f"The request's body is not what this route takes: {error}.") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(400, "malformed", f"The request's body is not JSON: {error}.") from error
-        if not _nests(msgspec.structs.asdict(body), MAX_DEPTH):
+        if not nests(msgspec.structs.asdict(body), MAX_DEPTH):
             raise _too_deep()
         return body
 
@@ -208,15 +206,6 @@ class ChatHandler(APIHandler):
 
 def _too_deep() -> ApiError:
     return ApiError(400, "malformed", f"The request's body nests deeper than the {MAX_DEPTH} levels that are allowed.")
-
-
-def _nests(value: object, levels: int) -> bool:
-    """Whether arrays and objects nest in this one at most so deeply."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return True
-    return levels > 0 and all(_nests(inside, levels - 1) for inside in value)
 
 
 _CODES = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}

@@ -48,7 +48,7 @@ class Referee:
             kind, message_id = due
             named = event.get("user_message_id", event.get("message_id"))
             assert (event["type"], named) == (kind, message_id), f"{due} must come here, not {event}"
-        if event.get("toolCallId", "").startswith("call"):
+        if event.get("toolCallId", "").startswith("call-"):
             self._of_call(event)
         fact = getattr(self, "_" + event["type"].replace("-", "_"), None)
         if fact:

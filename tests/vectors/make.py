@@ -243,6 +243,8 @@ VECTORS |= {
         acting("t_1", usage=e.Usage(5, 7, cost_usd=0.25), context=e.Context(12, 1000)),
         ("t_1", e.ToolApprovalRequest(approval_id="a1", tool_call_id="c1", scope="session")),
         ("t_1", e.ToolApprovalRequest(approval_id="a2", tool_call_id="c2")),
+        called("t_1", "c2", "plot", {"x": 22}),
+        ("t_1", e.ToolOutputAvailable(tool_call_id="c2", output="so far", preliminary=True)),
         ("t_1", e.ToolApprovalRequest(approval_id="a4", tool_call_id="c4", deadline="2026-09-21T13:46:53.000Z")),
         ("t_1", e.ToolStarted(tool_call_id="c3")),
         ("t_1", e.ToolProgress(tool_call_id="c3", progress=1, total=2, message="half")),
