@@ -16,7 +16,7 @@ from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.follower import Reader
 from jupyter_durable_chat.notebook.render import text_of
 from jupyter_durable_chat.notebook.runner import Offer, runner_of
-from jupyter_durable_chat.notebook.tools import Approval, KernelTool, kernel_tool, kernel_tools
+from jupyter_durable_chat.notebook.tools import Approval, KernelTool, kernel_tool, kernel_tools, mark, marks_of
 from jupyter_durable_chat.notebook.turn import Turn
 from jupyter_durable_chat.notebook.view import ChatView
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
@@ -131,11 +131,14 @@ class Chat(ChatView):
 
         What the model is told comes from its signature and docstring. `approval` says when you are asked before it
         runs: `never`, `always`, or `once` in a conversation. One that is `read_only` may be used to make a plan. A call
-        of one that is `idempotent` is run again when the kernel died in it; any other one then fails.
+        of one that is `idempotent` is run again when the kernel died in it; any other one then fails. What is said here
+        goes with the function when it is given to another `Chat`.
         """
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
-            self._offer_tool(kernel_tool(function, **options))
+            chosen = {**marks_of(function), **options}
+            self._offer_tool(kernel_tool(function, **chosen))
+            mark(function, chosen)
             return function
 
         return add if function is None else add(function)

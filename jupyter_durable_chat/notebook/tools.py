@@ -5,7 +5,8 @@ is asked before it runs. `runner.py` runs it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -17,6 +18,9 @@ from jupyter_durable_chat.transcript import JSON
 
 Approval = Literal["never", "always", "once"]
 """When a person is asked before a tool is run: not at all, for every call, for the first call in a session."""
+
+
+MARK = "__durable_chat_kernel_tool__"
 
 
 class ToolContext(ABC):
@@ -92,8 +96,20 @@ def kernel_tools(things: str | Iterable[Any]) -> list[KernelTool]:
                 raise ChatError(f"There is no tool {thing!r}. Built in are {', '.join(map(repr, BUILT_IN))}, or 'all'.")
             tools.append(BUILT_IN[thing])
         else:
-            tools.append(kernel_tool(thing))
+            # What was said of a function goes with it: who is asked before it runs, above all.
+            tools.append(kernel_tool(thing, **marks_of(thing)))
     return unique(tools)
+
+
+def marks_of(function: object) -> dict[str, Any]:
+    """How a function was made a tool before."""
+    return getattr(function, MARK, {})
+
+
+def mark(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Keep with a function how it is a tool, if it can keep anything."""
+    with suppress(AttributeError, TypeError):
+        setattr(function, MARK, dict(options))
 
 
 def unique(tools: Sequence[KernelTool]) -> list[KernelTool]:

@@ -407,3 +407,10 @@ def test_the_bundle_shows_calls(kernel: Kernel) -> None:
     (output,) = kernel.run("chat")
     assert "tool f: done" in output["data"]["text/plain"]
     assert output["data"][MIME_TYPE]["snapshot"]["offers"] == [], "which are for live pages"
+
+
+def test_an_approval_goes_with_the_function(kernel: Kernel, jupyter: Jupyter) -> None:
+    kernel.run("@chat.tool(approval='always')\ndef drop(): pass")
+    kernel.run("other = Chat('other', tools=[drop])")
+    (offer,) = jupyter.transcript(kernel.value("other.session"))["offers"]
+    assert offer["tools"][0]["approval"] == "always"
