@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings themselves: `python scripts/settings.py`. A test says when it is out of date."""
+"""Writes docs/settings.md from the settings: `python scripts/settings.py`. A test says when it is out of date."""
 
 from pathlib import Path
 
