@@ -89,8 +89,8 @@ const WAITING = {
   nothing: 'running…',
 }
 
-function duration({ started, finishedAt }: ToolPart): string[] {
-  const seconds = started && finishedAt ? (Date.parse(finishedAt) - Date.parse(started.at)) / 1000 : Number.NaN
+function duration({ started, finishedAt, parts = [] }: ToolPart): string[] {
+  const seconds = started && finishedAt && !hasWaited(parts) ? (Date.parse(finishedAt) - Date.parse(started.at)) / 1000 : Number.NaN
   return seconds >= 0 ? [inSeconds(seconds)] : []
 }
 
