@@ -314,7 +314,8 @@ class Steps:
             self._ids = {
                 p["toolCallId"]: (p["toolCallId"], p["state"] != "input-streaming") for p in said if "toolCallId" in p
             }
-            self._own = self._open = {part["toolCallId"] for part in said if _is_open(part)}
+            self._open = {part["toolCallId"] for part in said if _is_open(part)}
+            self._own = set(self._open)
             answer = agent.resume(request, state, said)
         begun = False
         held: e.FinishStep | None = None

@@ -977,7 +977,7 @@ class TestWhatIsHostile:
             assert states(await calls(registry, session_id)) == ["output-error"]
 
     async def test_two_agents_at_once_in_one_call_keep_apart(self, world: Tooled) -> None:
-        async def research(context: Context) -> list[str]:
+        async def research(context: Context) -> Any:
             return await asyncio.gather(context.run_agent("other", "1"), context.run_agent("other", "2"))
 
         world.tool()
