@@ -18,5 +18,6 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.{ts,tsx}'],
     testTimeout: 10_000,
+    setupFiles: ['tests/setup.ts'],
   },
 })
