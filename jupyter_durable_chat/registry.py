@@ -45,7 +45,7 @@ from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.replica import KEPT, summary, text_of
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
-from jupyter_durable_chat.steps import StepLimits
+from jupyter_durable_chat.stage import StepLimits
 from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits

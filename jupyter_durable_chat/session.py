@@ -44,7 +44,7 @@ from jupyter_durable_chat.commands import (
 from jupyter_durable_chat.log import Log, LogError, LogUnavailable
 from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.replica import Numbered, text_of
-from jupyter_durable_chat.steps import Whom
+from jupyter_durable_chat.stage import Whom
 from jupyter_durable_chat.tools import ToolError
 from jupyter_durable_chat.tools.builtin import ASKING, PROPOSE_PLAN
 from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, nested, requests

@@ -37,7 +37,8 @@ from jupyter_durable_chat.log import (
 )
 from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
 from jupyter_durable_chat.runners import Runners
-from jupyter_durable_chat.steps import Seen, Stage, StepLimits, Steps, Whom, discard, verdict_on
+from jupyter_durable_chat.stage import Seen, Stage, StepLimits, Whom, verdict_on
+from jupyter_durable_chat.steps import Steps, discard
 from jupyter_durable_chat.tools import Approval, Tool, Toolbox, ToolError
 from jupyter_durable_chat.tools.builtin import ASKING
 from jupyter_durable_chat.tools.kernel import KernelTool

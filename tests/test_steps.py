@@ -26,7 +26,7 @@ from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
-from jupyter_durable_chat.steps import NOBODY_ANSWERED, StepLimits
+from jupyter_durable_chat.stage import NOBODY_ANSWERED, StepLimits
 from jupyter_durable_chat.tools import Context, Question, Suspended, Tool, Toolbox, ToolError
 from jupyter_durable_chat.tools.function import FunctionTool, TwoPhaseFunction
 from jupyter_durable_chat.transcript import JSON, Transcript

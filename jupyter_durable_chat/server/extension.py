@@ -33,7 +33,7 @@ from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
-from jupyter_durable_chat.steps import Denial, StepLimits
+from jupyter_durable_chat.stage import Denial, StepLimits
 from jupyter_durable_chat.tools import Approval
 from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.turn import Limits

@@ -22,7 +22,7 @@ from jupyter_durable_chat.log.worker import Work as Transaction
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.stream import Snapshots
-from jupyter_durable_chat.steps import StepLimits
+from jupyter_durable_chat.stage import StepLimits
 from jupyter_durable_chat.tools import Approval, Context, Tool, Toolbox
 
 LEASE_SECONDS = 10.0
