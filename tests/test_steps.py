@@ -348,6 +348,7 @@ class TestApprovals:
                 await until(session, lambda t: t.approvals)
         assert not world.ran
 
+    @pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
     async def test_an_approval_outlives_the_server(self, world: Tooled) -> None:
         world.tool(approval="always")
         world.agent.calls(("c1", "count", {"n": 1}))
@@ -496,6 +497,7 @@ class TestQuestions:
             [call] = await calls(registry, session_id)
         assert call["output"] == answer and call["parts"][0]["output"] == answer
 
+    @pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
     async def test_a_question_outlives_the_server(self, world: Tooled) -> None:
         world.tool()
         world.agent.calls(("q1", "ask_user", {"questions": [{"question": "Which?"}]}), ("c1", "count", {"n": 1}))
@@ -550,6 +552,7 @@ class TestInAKernel:
             [call] = await calls(registry, session_id)
         assert call["output"] == 1 and call["progress"] == {"message": "half"}
 
+    @pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
     async def test_a_turn_waits_for_a_kernel_that_is_away_and_outlives_the_server(self, world: Tooled) -> None:
         world.agent.calls(("c1", "plot", {}))
         async with world.server() as registry:
@@ -646,6 +649,7 @@ class TestTwoPhases:
         world.tools.append(tool)
         return tool
 
+    @pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
     async def test_the_first_phase_runs_once_also_when_the_server_dies_between(self, world: Tooled) -> None:
         self.tool(world)
         world.agent.calls(("c1", "load", {"path": "a"}))
@@ -782,6 +786,7 @@ class TestBudget:
             assert await outcome(registry, session_id, await send(registry, session_id, "again")) == "completed"
 
 
+@pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
 async def test_a_call_that_ran_when_the_server_died_is_an_error_for_the_model(world: Tooled) -> None:
     begun = asyncio.Event()
 
@@ -804,6 +809,7 @@ async def test_a_call_that_ran_when_the_server_died_is_an_error_for_the_model(wo
     assert call["state"] == "output-error" and "started anew" in call["errorText"]
 
 
+@pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
 async def test_an_agent_that_is_no_longer_there_cannot_go_on(world: Tooled) -> None:
     world.tool(approval="always")
     world.agent.calls(("c1", "count", {}))
@@ -867,6 +873,7 @@ class Backgrounded(Stepping):
 
 
 class TestAProviderThatGoesOn:
+    @pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
     async def test_its_step_is_resumed_by_the_next_server(self, world: Tooled) -> None:
         world.agent = agent = Backgrounded()
         agent.begins()
@@ -1070,6 +1077,7 @@ class TestWhatIsHostile:
                 await until(session, lambda t: t.approvals)
         assert world.agent.requests[0].tools[0].description == "New."
 
+    @pytest.mark.slow  # the next server waits until the lease of the last one is unrenewed
     async def test_what_waits_for_a_kernel_waits_though_nobody_offers_it_now(self, world: Tooled) -> None:
         world.agent.calls(("c1", "plot", {}))
         async with world.server() as registry:

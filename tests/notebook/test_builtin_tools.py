@@ -9,6 +9,8 @@ from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel
 from tests.notebook.test_tools import JSON, calls_of, is_over, until
 
+pytestmark = pytest.mark.slow  # kernels are started, restarted and killed
+
 
 @pytest.fixture
 def offering(kernel: Kernel) -> Kernel:

@@ -15,6 +15,8 @@ from jupyter_durable_chat.transcript import JSON, nested
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import CellError, Kernel
 
+pytestmark = pytest.mark.slow  # kernels are started, restarted and killed
+
 SECONDS = 30
 
 

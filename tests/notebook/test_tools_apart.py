@@ -18,6 +18,8 @@ from tests.browser.jupyter import Jupyter
 from tests.notebook.proxy import Proxy, proxy_to
 from tests.notebook.test_tools import calls_of, is_over, outputs, until
 
+pytestmark = pytest.mark.slow  # kernels are started, restarted and killed
+
 SECONDS = 30
 
 
