@@ -51,8 +51,7 @@ types: $(SYNCED) $(PACKAGES)
 	cd js && npm run check
 
 unit: setup
-	cd js && npm test
-	$(BIN)/pytest -m "not browser and not slow"
+	(cd js && npm test) & properties=$$!; $(BIN)/pytest -m "not browser and not slow" && wait $$properties
 
 browser: $(SYNCED)
 	scripts/install-chromium
