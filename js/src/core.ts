@@ -10,6 +10,7 @@ import { h, render } from 'preact'
 
 import { type ChatBundle, isOutdated, output, restoreBundle } from './bundle'
 import { Connection, type Handle } from './connection/connection'
+import { findNotebook } from './host'
 import type { Transcript } from './transcript'
 import { ChatView, css } from './view'
 import { waitingCalls, waits } from './view/calls'
@@ -125,7 +126,8 @@ class Chat implements Mounted {
   #props(): ChatViewProps {
     const { snapshot, turn, notice } = this.#bundle
     const session = this.#handle?.session
-    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null }
+    const notebook = findNotebook()
+    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook }
     return {
       transcript: session.transcript ?? snapshot,
       turn,
@@ -134,6 +136,7 @@ class Chat implements Mounted {
       notice: session.notice,
       outbox: session.outbox,
       actions: session,
+      notebook,
     }
   }
 }

@@ -1,6 +1,7 @@
 /** The Jupyter that this page belongs to. */
 
 import type { MountOptions, Mounted } from './core'
+import type { Notebook } from './view/types'
 
 export interface Core {
   mount(root: HTMLElement, options: MountOptions): Mounted
@@ -22,4 +23,17 @@ export function findHost(): { baseUrl: string } | null {
 /** The core from the server: one module, and so one connection, for all who import it on this page. */
 export function importCore({ baseUrl }: { baseUrl: string }): Promise<Core> {
   return import(/* webpackIgnore: true */ `${baseUrl}static/durable_chat/${CORE}`) as Promise<Core>
+}
+
+const NOTEBOOK = Symbol.for('jupyter-durable-chat:notebook')
+
+const page = globalThis as { [NOTEBOOK]?: Notebook }
+
+/** The page's notebooks, for all chats on it. Said by the application's plugin, which loads no core before it is needed. */
+export function offerNotebook(notebook: Notebook): void {
+  page[NOTEBOOK] = notebook
+}
+
+export function findNotebook(): Notebook | null {
+  return page[NOTEBOOK] ?? null
 }

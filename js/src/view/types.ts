@@ -94,6 +94,32 @@ export interface Actions {
   reconnect(): void
 }
 
+/**
+ * What the notebook around a chat lets it do: JupyterLab's and Notebook 7's plugin (`lab/`) offers it to every chat of the page.
+ * `from` is any element of the chat: it says which cell, of which notebook, is meant. What does not work rejects with the reason,
+ * in words for a person.
+ */
+export interface Notebook {
+  /** Puts code into a new cell below the chat's, and shows that. */
+  insertBelow(code: string, from: Element): Promise<void>
+  /** Puts code into the cell above the chat's, in place of what is there. */
+  replace(code: string, from: Element): Promise<void>
+  /** Puts code into a new cell below the chat's, and runs it. */
+  run(code: string, from: Element): Promise<void>
+  /** What can be named: variables of the kernel, cells, files beside the notebook. Those that fit `query` best come first. */
+  mentions(query: string, from: Element, signal: AbortSignal): Promise<Mention[]>
+  /** What a message carries of it as it is now: a part, or a file to be stored beside the session. */
+  mentioned(mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File>
+}
+
+export interface Mention {
+  kind: 'variable' | 'cell' | 'file'
+  /** What is written behind the `@`, and unique among its kind. */
+  name: string
+  /** What it is, in a few words. */
+  detail: string
+}
+
 export interface ChatViewProps {
   /** `null` until there is anything to draw. */
   transcript: Transcript | null
@@ -107,4 +133,6 @@ export interface ChatViewProps {
   outbox: readonly Outgoing[]
   /** `null`: nothing can be asked (`static`). */
   actions: Actions | null
+  /** `null`: the host has no notebook that a chat can reach. */
+  notebook: Notebook | null
 }
