@@ -2,14 +2,16 @@
 
 import { useContext, useId, useState } from 'preact/hooks'
 import type { ToolApproval, ToolPart } from '../transcript'
-import { clock, nameOf, personName } from './calls'
+import { words } from '../words'
+import { clock } from '../words/numbers'
+import { nameOf, personName } from './calls'
 import { Desk } from './desk'
 import { Icon } from './Icon'
 import { keepFocus } from './focus'
 
 export function ApprovalForm({ part, approval }: { part: ToolPart; approval: ToolApproval }) {
   const actions = useContext(Desk)
-  const words = useId()
+  const asked = useId()
   const [reason, setReason] = useState('')
   const [said, setSaid] = useState(false)
   const { id, scope, deadline } = approval
@@ -21,39 +23,39 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
     if (!(await actions.approve(id, approved, approved ? undefined : reason.trim()))) setSaid(false)
   }
   return (
-    <div class="jdc-approval" data-approval-id={id} role="group" aria-label={`Approval of ${name}`}>
-      <div id={words} class="jdc-approval-words">
-        <b>Allow {name}?</b>
-        {scope === 'session' && <span> Then it may run again in this chat without being asked for.</span>}
-        {deadline && <span> Without an answer by {clock(deadline)}, it is denied.</span>}
+    <div class="jdc-approval" data-approval-id={id} role="group" aria-label={words.approvalOf(name)}>
+      <div id={asked} class="jdc-approval-words">
+        <b>{words.allowQuestion(name)}</b>
+        {scope === 'session' && <span> {words.allowsSession}</span>}
+        {deadline && <span> {words.deniedAt(clock(deadline))}</span>}
       </div>
       {actions && (
         <div class="jdc-approval-actions">
           <button
             type="button"
             class="jdc-approve jdc-button jdc-primary"
-            aria-describedby={words}
+            aria-describedby={asked}
             disabled={said}
             onClick={(event) => void say(true, event.currentTarget)}
           >
-            <Icon name="check" /> {scope === 'session' ? 'Allow for this chat' : 'Allow'}
+            <Icon name="check" /> {scope === 'session' ? words.allowSession : words.allow}
           </button>
           <button
             type="button"
             class="jdc-deny jdc-button"
-            aria-describedby={words}
+            aria-describedby={asked}
             disabled={said}
             onClick={(event) => void say(false, event.currentTarget)}
           >
-            <Icon name="cross" /> Deny
+            <Icon name="cross" /> {words.deny}
           </button>
           <input
             class="jdc-reason jdc-field"
             type="text"
             value={reason}
             maxLength={1000}
-            placeholder="Why not (optional)"
-            aria-label={`Why ${name} is denied (optional)`}
+            placeholder={words.whyNot}
+            aria-label={words.whyDenied(name)}
             disabled={said}
             onInput={(event) => setReason(event.currentTarget.value)}
             onKeyDown={(event) => {
@@ -71,6 +73,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
 /** What was said, and by whom. */
 export function approvalWords({ approved, scope, reason, by }: ToolApproval): string {
   if (approved === undefined) return ''
-  const what = approved ? (scope === 'session' ? 'Allowed for this chat' : 'Allowed') : 'Denied'
-  return `${what}${by ? ` by ${personName(by)}` : ''}${reason ? `: ${reason}` : ''}`
+  const who = by ? personName(by) : ''
+  const what = approved ? (scope === 'session' ? words.allowedSession(who) : words.allowed(who)) : words.denied(who)
+  return reason ? `${what}: ${reason}` : what
 }

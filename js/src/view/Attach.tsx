@@ -5,6 +5,8 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { FilePart } from '../transcript'
+import { words } from '../words'
+import { bytes } from '../words/numbers'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
 import type { Actions } from './types'
@@ -78,15 +80,15 @@ function drop({ preview, closing }: Attached): void {
 export function AttachedFiles({ items, remove }: Pick<Attachments, 'items' | 'remove'>) {
   if (items.length === 0) return null
   return (
-    <ul class="jdc-attached" aria-label="Attached">
+    <ul class="jdc-attached" aria-label={words.attached}>
       {items.map(({ key, file, preview, part, problem }) => (
         <li key={key} class="jdc-attachment" data-state={problem ? 'failed' : part ? 'ready' : 'uploading'}>
           {preview ? <img src={preview} alt="" /> : <Icon name="file" />}
           <span class="jdc-attachment-name">{file.name}</span>
           <span class="jdc-attachment-size" role="status">
-            {problem ?? (part ? size(file.size) : 'uploading…')}
+            {problem ?? (part ? bytes(file.size) : words.uploading)}
           </span>
-          <IconButton icon="cross" class="jdc-detach" label={`Remove ${file.name}`} onClick={() => remove(key)} />
+          <IconButton icon="cross" class="jdc-detach" label={words.remove(file.name)} onClick={() => remove(key)} />
         </li>
       ))}
     </ul>
@@ -98,7 +100,7 @@ export function AttachButton({ add }: Pick<Attachments, 'add'>) {
   const input = useRef<HTMLInputElement>(null)
   return (
     <>
-      <IconButton icon="clip" class="jdc-attach" label="Attach files" onClick={() => input.current?.click()} />
+      <IconButton icon="clip" class="jdc-attach" label={words.attachFiles} onClick={() => input.current?.click()} />
       <input
         ref={input}
         type="file"
@@ -119,9 +121,4 @@ export function AttachButton({ add }: Pick<Attachments, 'add'>) {
 /** The files of what is pasted; none when it is text, of which some programs give a picture, too. */
 export function pastedFiles(data: DataTransfer | null): File[] {
   return data && !data.types.includes('text/plain') ? [...data.files] : []
-}
-
-function size(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`
-  return bytes < 1_000_000 ? `${(bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 }

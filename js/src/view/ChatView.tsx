@@ -5,6 +5,8 @@
 import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
+import { words } from '../words'
+import { number } from '../words/numbers'
 import { useAttachments } from './Attach'
 import { waitingCalls, waitingWords, waits } from './calls'
 import { Composer, type Returned, StopButton } from './Composer'
@@ -16,7 +18,7 @@ import { PartView } from './Parts'
 import { Queue } from './Queue'
 import { Icon } from './Icon'
 import { Scroller } from './Scroller'
-import { leftOut, messagesOf } from './static'
+import { messagesOf } from './static'
 import type { ChatViewProps, ConnectionState, Outgoing } from './types'
 
 export function ChatView(props: ChatViewProps): VNode {
@@ -110,7 +112,7 @@ export function ChatView(props: ChatViewProps): VNode {
         onDragOver={onDragOver}
         onDragLeave={onDragLeave}
         onDrop={onDrop}
-        aria-label="Chat"
+        aria-label={words.chat}
         onClick={(event) => event.target instanceof Element && onPress(event.target)}
         onKeyDown={onKeyDown}
       >
@@ -124,7 +126,7 @@ export function ChatView(props: ChatViewProps): VNode {
             messageActions={messageActions}
             waits={queue.length > 0}
           />
-          {removed.length > 0 && <p class="jdc-aside">Removed from the queue</p>}
+          {removed.length > 0 && <p class="jdc-aside">{words.removedFromQueue}</p>}
         </Scroller>
         <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
         {whole && actions && <WaitingFor calls={waiting} />}
@@ -158,12 +160,12 @@ function chosenIn(transcript: Transcript | null) {
 }
 
 function placeholder(transcript: Transcript | null, held: string | null): string {
-  if (held !== null) return 'Ask a follow-up (Enter resumes)'
-  return transcript?.messages.length ? 'Ask a follow-up' : 'Ask a question'
+  if (held !== null) return words.followUpResumes
+  return transcript?.messages.length ? words.followUp : words.ask
 }
 
 function waitOf(held: string | null): string {
-  return held === null ? 'Waits for its turn' : 'Waits with the others until you resume'
+  return held === null ? words.waitsItsTurn : words.waitsForResume
 }
 
 /** The running turn, if it is one that is shown. */
@@ -173,16 +175,7 @@ function runningTurn(transcript: Transcript | null, shown: string | null): Turn 
 }
 
 function nameOf(transcript: Transcript | null): string {
-  return transcript?.title || transcript?.name || 'Chat'
-}
-
-const STATES: Record<ConnectionState, string> = {
-  connecting: 'connecting…',
-  live: 'live',
-  idle: 'ready',
-  offline: 'offline',
-  gone: 'gone',
-  static: 'saved copy',
+  return transcript?.title || transcript?.name || words.chat
 }
 
 function Head({ transcript, state, gaps }: ChatViewProps) {
@@ -207,10 +200,10 @@ function Foot({ state, gaps, actions, running }: ChatViewProps & { running: Turn
 }
 
 function State({ state, gaps }: { state: ConnectionState; gaps: number }) {
-  const missed = gaps > 0 ? `${gaps} times events were missed and fetched again` : ''
+  const missed = gaps > 0 ? words.missed(number(gaps)) : ''
   return (
     <span class="jdc-state" data-state={state} title={missed}>
-      {STATES[state]}
+      {words.states[state]}
     </span>
   )
 }
@@ -226,7 +219,7 @@ interface MessagesProps extends ChatViewProps {
 }
 
 function Messages({ transcript, turn, state, messages, edits, fresh, actions, messageActions, waits }: MessagesProps) {
-  const omitted = transcript ? leftOut(transcript, turn) : ''
+  const omitted = turn === null ? (transcript?.omitted ?? 0) : 0
   if (messages.length === 0 && fresh.length === 0) {
     return waits ? null : <Empty turn={turn} state={state} asks={actions !== null} />
   }
@@ -234,7 +227,7 @@ function Messages({ transcript, turn, state, messages, edits, fresh, actions, me
   const forks = new Set(transcript?.others.map(({ metadata }) => metadata.parent))
   return (
     <>
-      {omitted && <p class="jdc-aside">{omitted}</p>}
+      {omitted > 0 && <p class="jdc-aside">{words.leftOut(omitted, number(omitted))}</p>}
       {messages.map((message, index) => (
         <Message
           key={message.id}
@@ -265,20 +258,14 @@ function placeOf({ id }: UIMessage, siblings: UIMessage[]) {
 }
 
 function Empty({ turn, state, asks }: { turn: string | null; state: ConnectionState; asks: boolean }) {
-  if (state === 'connecting') return <p class="jdc-empty jdc-shimmer">Connecting…</p>
-  if (turn !== null || !asks || state === 'gone') return <p class="jdc-empty">Nothing here yet</p>
+  if (state === 'connecting') return <p class="jdc-empty jdc-shimmer">{words.connecting}</p>
+  if (turn !== null || !asks || state === 'gone') return <p class="jdc-empty">{words.nothingYet}</p>
   return (
     <div class="jdc-empty">
-      <b>What would you like to know?</b>
-      <span>The answer keeps coming while the kernel restarts, the page reloads, or you are away.</span>
+      <b>{words.emptyTitle}</b>
+      <span>{words.emptyText}</span>
     </div>
   )
-}
-
-const NOTICES: Partial<Record<ConnectionState, string>> = {
-  offline: 'No connection to the server. An answer that is on its way goes on there.',
-  gone: 'The server does not have this conversation any longer. This is what was saved.',
-  static: 'A saved copy: there is no server to ask from here.',
 }
 
 interface NoticeProps {
@@ -288,14 +275,15 @@ interface NoticeProps {
 }
 
 function Notice({ state, notice, reconnect }: NoticeProps) {
-  const text = notice ?? NOTICES[state]
+  const notices: Partial<Record<ConnectionState, string>> = words.notices
+  const text = notice ?? notices[state]
   if (!text) return null
   return (
     <div class="jdc-notice" data-state={state} role="status">
       <span>{text}</span>
       {state === 'offline' && reconnect && (
         <button type="button" class="jdc-link" onClick={() => reconnect()}>
-          Reconnect
+          {words.reconnect}
         </button>
       )}
     </div>
@@ -318,10 +306,10 @@ function WaitingFor({ calls }: { calls: ToolPart[] }) {
       <Icon name="pause" />
       <span>
         {waitingWords(first)}
-        {calls.length > 1 && ` (and ${calls.length - 1} more)`}
+        {calls.length > 1 && words.andMore(number(calls.length - 1))}
       </span>
       <button type="button" class="jdc-link" onClick={(event) => show(event.currentTarget)}>
-        Show
+        {words.show}
       </button>
     </div>
   )
@@ -335,7 +323,7 @@ function First({ calls }: { calls: ToolPart[] }) {
     <div class="jdc-first">
       <div class="jdc-waits" role="status">
         <Icon name="pause" />
-        <span>This waits for {waits(call) === 'kernel' ? 'the kernel' : 'your answer'} first</span>
+        <span>{waits(call) === 'kernel' ? words.firstKernel : words.firstPerson}</span>
       </div>
       {calls.map((call) => (
         <PartView key={call.toolCallId} part={call} running />
@@ -357,7 +345,7 @@ function Announcement({ transcript, turn, waiting }: AnnouncementProps) {
   const wasRunning = useRef(false)
   const [text, setText] = useState('')
   useEffect(() => {
-    if (running) setText(waits || 'Answering')
+    if (running) setText(waits || words.answering)
     else if (wasRunning.current) setText(ending(transcript ? messagesOf(transcript, turn).at(-1) : undefined))
     wasRunning.current = running
   }, [running, waits])
@@ -370,5 +358,6 @@ function Announcement({ transcript, turn, waiting }: AnnouncementProps) {
 
 function ending(message: UIMessage | undefined): string {
   const { outcome, error } = message?.metadata ?? {}
-  return outcome === 'completed' ? 'Answer complete' : `Answer ${outcome ?? 'over'}${error ? `: ${error.text}` : ''}`
+  const over = outcome ? words.endings[outcome] : words.answerOver
+  return error ? `${over}: ${error.text}` : over
 }

@@ -1,6 +1,8 @@
 /** Text that is no Markdown: code with its colours, data, output. Text nodes only, whatever it holds. */
 
 import { useLayoutEffect, useRef } from 'preact/hooks'
+import { words } from '../words'
+import { number } from '../words/numbers'
 import { highlight } from './highlight'
 import { Icon } from './Icon'
 
@@ -21,7 +23,7 @@ export function Code({ text, language }: { text: string; language: string }) {
       <pre>
         <code ref={code} />
       </pre>
-      <button type="button" class="jdc-copy" aria-label="Copy code" title="Copy code">
+      <button type="button" class="jdc-copy" aria-label={words.copyCode} title={words.copyCode}>
         <Icon name="copy" />
         <Icon name="check" />
       </button>
@@ -42,5 +44,5 @@ export function Json({ label, value }: { label: string; value: unknown }) {
 
 function cut(text: string): string {
   const rest = text.length - LONGEST
-  return rest > 0 ? `${text.slice(0, LONGEST)}\n… ${rest.toLocaleString()} more characters` : text
+  return rest > 0 ? `${text.slice(0, LONGEST)}\n${words.moreCharacters(number(rest))}` : text
 }

@@ -6,6 +6,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
 import type { FilePart, Turn } from '../transcript'
+import { words } from '../words'
 import { AttachButton, AttachedFiles, type Attachments, pastedFiles } from './Attach'
 import { grow } from './grow'
 import { Icon } from './Icon'
@@ -41,7 +42,7 @@ export function Composer(props: Props) {
   useEffect(() => {
     if (!returned) return
     setText((text) => (text.trim() ? `${text.trimEnd()}\n\n${returned.text}` : returned.text))
-    setHint('The message that you were editing has gone. This is your text.')
+    setHint(words.editLost)
     input.current?.focus()
   }, [returned])
 
@@ -50,7 +51,7 @@ export function Composer(props: Props) {
   useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && !items.some(({ part }) => part)
   const submit = () => {
-    if (busy) return setHint('It can be sent when the files are there.')
+    if (busy) return setHint(words.filesFirst)
     if (isEmpty) return resume?.()
     send(text, attachments.take())
     setText('')
@@ -83,7 +84,7 @@ export function Composer(props: Props) {
         rows={1}
         value={text}
         placeholder={placeholder}
-        aria-label="Message"
+        aria-label={words.message}
         dir="auto"
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
@@ -100,8 +101,8 @@ export function Composer(props: Props) {
       <button
         type="submit"
         class="jdc-send jdc-round"
-        aria-label="Send"
-        title={wait ? `Send (Enter): ${wait}` : 'Send (Enter)'}
+        aria-label={words.send}
+        title={wait ? words.sendKeyWaits(wait) : words.sendKey}
         disabled={isEmpty || busy}
       >
         <Icon name="send" />
@@ -116,13 +117,13 @@ export function Composer(props: Props) {
 }
 
 export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
-  const label = turn.stopping ? 'Stopping…' : 'Stop'
+  const label = turn.stopping ? words.stopping : words.stop
   return (
     <button
       type="button"
       class="jdc-stop jdc-round"
       aria-label={label}
-      title={turn.stopping ? label : 'Stop (Esc)'}
+      title={turn.stopping ? label : words.stopKey}
       disabled={turn.stopping}
       onClick={stop}
     >

@@ -4,6 +4,7 @@
  */
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { words } from '../words'
 import { grow } from './grow'
 
 interface Props {
@@ -72,13 +73,13 @@ export function Editor({ text, label, action, wait, save, close, left }: Props) 
         <span class="jdc-editor-hint" role="status">
           {wait ?? ''}
         </span>
-        <button type="button" class="jdc-cancel jdc-button" title="Cancel (Esc)" onClick={end}>
-          Cancel
+        <button type="button" class="jdc-cancel jdc-button" title={words.cancelKey} onClick={end}>
+          {words.cancel}
         </button>
         <button
           type="submit"
           class="jdc-save jdc-button jdc-primary"
-          title={`${action} (Enter)`}
+          title={words.keyEnter(action)}
           disabled={wait !== null || !draft.trim()}
         >
           {action}

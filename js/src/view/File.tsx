@@ -6,6 +6,7 @@
 import type { ComponentChildren } from 'preact'
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { FilePart } from '../transcript'
+import { words } from '../words'
 import { Desk } from './desk'
 import { picture } from './dress'
 import { Icon, type IconName } from './Icon'
@@ -62,7 +63,7 @@ function Attached({ part }: { part: FilePart }) {
     }
   }, [actions, url, mediaType])
   if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{filename || mediaType}</Chip>
-  if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label="The picture is on its way" />
+  if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label={words.pictureComes} />
   return (
     <div class="jdc-picture">
       <img src={source} alt={filename ?? ''} />
@@ -88,7 +89,7 @@ function Saved({ part }: { part: FilePart }) {
   }
   return (
     <>
-      <button type="button" class="jdc-chip jdc-download" title={`Save ${name}`} onClick={() => void save()}>
+      <button type="button" class="jdc-chip jdc-download" title={words.save(name)} onClick={() => void save()}>
         <Icon name="file" />
         <span>{name}</span>
         <Icon name="download" />

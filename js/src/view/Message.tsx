@@ -3,7 +3,9 @@
 import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { canContinue, isOver, type Metadata, type Part, type UIMessage } from '../transcript'
-import { hasWaited, inSeconds, waits } from './calls'
+import { words } from '../words'
+import { dollars, moment, number, percent, seconds } from '../words/numbers'
+import { hasWaited, waits } from './calls'
 import { copyText } from './clipboard'
 import { Editor, useEditing } from './Editor'
 import { Icon } from './Icon'
@@ -65,14 +67,14 @@ function Question(props: Props) {
       class={edited ? 'jdc-message jdc-outgoing' : 'jdc-message'}
       data-message-id={message.id}
       data-role="user"
-      aria-label={author?.name || 'You'}
+      aria-label={author?.name || words.you}
     >
       {editing ? (
         <Editor
           text={texts.join('\n\n')}
-          label="Edit message"
-          action="Send"
-          wait={actions === null ? 'It cannot be sent now.' : busy ? 'It can be sent when the answer is over.' : null}
+          label={words.editMessage}
+          action={words.send}
+          wait={actions === null ? words.editNever : busy ? words.editLater : null}
           save={(text) => actions?.edit(message.id, text)}
           close={end}
           left={(text) => actions?.left(text)}
@@ -98,7 +100,7 @@ function Question(props: Props) {
       {actions && !editing && !edited && (
         <footer class="jdc-asked">
           {texts.length > 0 && (
-            <IconButton icon="edit" class="jdc-edit" label="Edit message" disabled={busy} button={button} onClick={begin} />
+            <IconButton icon="edit" class="jdc-edit" label={words.editMessage} disabled={busy} button={button} onClick={begin} />
           )}
           <Versions {...props} actions={actions} />
         </footer>
@@ -122,7 +124,7 @@ function Answer(props: Props) {
       data-message-id={id}
       data-role="assistant"
       data-outcome={metadata.outcome}
-      aria-label="Assistant"
+      aria-label={words.assistant}
       aria-busy={running}
     >
       {parts.map((part, index) => (
@@ -133,7 +135,7 @@ function Answer(props: Props) {
         {/* Going on from an earlier answer would hide what follows it. */}
         {actions && last && canContinue(message) && hasText(message) && (
           <button type="button" class="jdc-continue jdc-button" disabled={busy} onClick={() => actions.goOn(id)}>
-            <Icon name="play" /> Continue
+            <Icon name="play" /> {words.continue}
           </button>
         )}
       </Outcome>
@@ -141,11 +143,11 @@ function Answer(props: Props) {
         <Facts message={message}>
           {actions && (
             <>
-              <IconButton icon="retry" class="jdc-retry" label="Retry" disabled={busy} onClick={() => actions.retry(id)} />
+              <IconButton icon="retry" class="jdc-retry" label={words.retry} disabled={busy} onClick={() => actions.retry(id)} />
               <IconButton
                 icon="lower"
                 class="jdc-retry-with"
-                label="Retry with another model or agent"
+                label={words.retryOther}
                 disabled={busy}
                 expanded={choosing}
                 button={other}
@@ -158,7 +160,7 @@ function Answer(props: Props) {
       )}
       {choosing && actions && !running && !busy && (
         <Choices
-          label="Retry with"
+          label={words.retryWith}
           chosen={null}
           pick={(choice) => {
             setChoosing(false)
@@ -186,12 +188,12 @@ function Versions({ message, version, versions, previous, next, actions, busy }:
   if (versions < 2) return null
   const go = (id: string | null, step: Step) => id !== null && actions.show(id, step)
   return (
-    <div class="jdc-versions" role="group" aria-label={`Version ${version} of ${versions}`} ref={element}>
-      <IconButton icon="back" label="Previous version" disabled={busy || !previous} onClick={() => go(previous, 'previous')} />
+    <div class="jdc-versions" role="group" aria-label={words.version(number(version), number(versions))} ref={element}>
+      <IconButton icon="back" label={words.previousVersion} disabled={busy || !previous} onClick={() => go(previous, 'previous')} />
       <span aria-hidden="true">
         {version}/{versions}
       </span>
-      <IconButton icon="chevron" label="Next version" disabled={busy || !next} onClick={() => go(next, 'next')} />
+      <IconButton icon="chevron" label={words.nextVersion} disabled={busy || !next} onClick={() => go(next, 'next')} />
     </div>
   )
 }
@@ -210,7 +212,7 @@ function isWaiting(parts: Part[]): boolean {
 
 function Waiting({ live }: { live: boolean }) {
   return (
-    <div class={live ? 'jdc-waiting jdc-live' : 'jdc-waiting'} role="img" aria-label="The answer is on its way">
+    <div class={live ? 'jdc-waiting jdc-live' : 'jdc-waiting'} role="img" aria-label={words.answerComes}>
       <i />
       <i />
       <i />
@@ -247,15 +249,15 @@ function bannerOf({ outcome, error }: Metadata): BannerProps {
   const isBudget = error?.category === 'budget'
   switch (outcome) {
     case 'stopped':
-      return { kind: outcome, icon: 'stop', title: 'Stopped', text: why }
+      return { kind: outcome, icon: 'stop', title: words.outcomes.stopped, text: why }
     case 'failed':
-      return { kind: outcome, icon: 'warn', title: isBudget ? 'The budget is used up' : 'The answer failed', text: why }
+      return { kind: outcome, icon: 'warn', title: isBudget ? words.budgetSpent : words.outcomes.failed, text: why }
     case 'truncated':
-      return { kind: outcome, icon: 'cut', title: 'Cut off', text: why ?? 'The stream ended before the model said that it was done.' }
+      return { kind: outcome, icon: 'cut', title: words.outcomes.truncated, text: why ?? words.whyTruncated }
     case 'interrupted':
-      return { kind: outcome, icon: 'pause', title: 'Interrupted', text: why ?? 'The server went away during this answer. What had arrived is kept.' }
+      return { kind: outcome, icon: 'pause', title: words.outcomes.interrupted, text: why ?? words.whyInterrupted }
     default:
-      return { kind: 'unknown', icon: 'pause', title: 'Unfinished', text: 'The answer was still coming when this copy was saved.' }
+      return { kind: 'unknown', icon: 'pause', title: words.outcomes.unknown, text: words.whyUnfinished }
   }
 }
 
@@ -278,34 +280,29 @@ function Facts({ message: { parts, metadata }, children }: { message: UIMessage;
   const { cost_usd: cost, ...tokens } = usage
   // One that was gone on with took its time more than once; that of a person, or of a kernel, is not the answer's.
   const isTimed = at && end && !metadata.continued && !hasWaited(parts)
-  const seconds = isTimed ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
-  const full = context?.window ? Math.ceil((100 * context.tokens) / context.window) : 0
+  const took = isTimed ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
+  const full = context?.window ? Math.ceil((100 * context.tokens) / context.window) / 100 : 0
   const facts = [
     [model ?? agent ?? '', effort].filter(Boolean).join(', '),
-    mode === 'ask' || mode === 'plan' ? `${mode} mode` : '',
-    usage['output_tokens'] ? `${usage['output_tokens'].toLocaleString()} tokens` : '',
+    mode === 'ask' || mode === 'plan' ? words.inMode[mode] : '',
+    usage['output_tokens'] ? words.tokens(number(usage['output_tokens'])) : '',
     cost === undefined ? '' : dollars(cost),
-    full > 0 ? `context ${full} % full` : '',
-    seconds >= 0 ? inSeconds(seconds) : '',
+    full > 0 ? words.contextFull(percent(full)) : '',
+    took >= 0 ? seconds(took) : '',
   ]
-  const details = Object.entries(tokens).map(([kind, count]) => `${count.toLocaleString()} ${kind.replaceAll('_', ' ')}`)
+  const kinds: Record<string, string> = words.tokenKinds
+  const details = Object.entries(tokens).map(([kind, count]) => `${number(count)} ${kinds[kind] ?? kind.replaceAll('_', ' ')}`)
   if (context) {
-    const window = context.window ? ` of ${context.window.toLocaleString()}` : ''
-    details.push(`${context.tokens.toLocaleString()}${window} tokens in the context`)
+    const count = number(context.tokens)
+    details.push(context.window ? words.inContextOf(count, number(context.window)) : words.inContext(count))
   }
   return (
-    <footer class="jdc-facts" title={[end && new Date(end).toLocaleString(), ...details].filter(Boolean).join('\n')}>
+    <footer class="jdc-facts" title={[end && moment(end), ...details].filter(Boolean).join('\n')}>
       {texts.length > 0 && <CopyAnswer text={texts.join('\n\n')} />}
       {children}
       <span>{facts.filter(Boolean).join(' · ')}</span>
     </footer>
   )
-}
-
-/** So that something that is not free never looks free. */
-function dollars(cost: number): string {
-  if (cost === 0) return '$0'
-  return cost < 0.0001 ? '< $0.0001' : `$${cost.toFixed(cost < 0.1 ? 4 : 2)}`
 }
 
 function CopyAnswer({ text }: { text: string }) {
@@ -314,5 +311,5 @@ function CopyAnswer({ text }: { text: string }) {
     setCopied(await copyText(text))
     setTimeout(() => setCopied(false), 1500)
   }
-  return <IconButton icon={copied ? 'check' : 'copy'} class="jdc-copy-answer" label="Copy answer" onClick={() => void copy()} />
+  return <IconButton icon={copied ? 'check' : 'copy'} class="jdc-copy-answer" label={words.copyAnswer} onClick={() => void copy()} />
 }

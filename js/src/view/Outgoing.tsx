@@ -1,5 +1,6 @@
 /** What a person wrote and the server does not have yet, or refused. */
 
+import { words } from '../words'
 import { PartView } from './Parts'
 import type { Actions, Outgoing } from './types'
 
@@ -10,7 +11,7 @@ interface Props {
 
 export function OutgoingMessage({ item, actions }: Props) {
   return (
-    <article class="jdc-message jdc-outgoing" data-client-id={item.clientId} data-role="user" aria-label="You">
+    <article class="jdc-message jdc-outgoing" data-client-id={item.clientId} data-role="user" aria-label={words.you}>
       <div class="jdc-bubble">
         {item.text && (
           <div class="jdc-text" dir="auto">
@@ -32,15 +33,15 @@ export function OutgoingMessage({ item, actions }: Props) {
 
 /** How far it got, and what can be done about it. */
 export function Unsent({ item: { clientId, error }, actions }: Props) {
-  if (error === null) return <div class="jdc-sending">Sending…</div>
+  if (error === null) return <div class="jdc-sending">{words.sending}</div>
   return (
     <div class="jdc-unsent" role="alert">
-      <span>Not sent. {error}</span>
+      <span>{words.notSent(error)}</span>
       <button type="button" class="jdc-link" onClick={() => actions.resend(clientId)}>
-        Send again
+        {words.sendAgain}
       </button>
       <button type="button" class="jdc-link" onClick={() => actions.discard(clientId)}>
-        Discard
+        {words.discard}
       </button>
     </div>
   )

@@ -2,6 +2,7 @@
 
 import type { VNode } from 'preact'
 import type { DataPart, Part, SourceDocumentPart, SourceUrlPart, TextPart } from '../transcript'
+import { words } from '../words'
 import { Chip, File } from './File'
 import { Fold } from './Fold'
 import { Icon } from './Icon'
@@ -42,7 +43,7 @@ function isDone(part: TextPart, running: boolean): boolean {
 
 function Reasoning({ text, done }: { text: string; done: boolean }) {
   return (
-    <Fold class="jdc-reasoning" summary={<span class={done ? '' : 'jdc-shimmer'}>{done ? 'Reasoning' : 'Thinking…'}</span>}>
+    <Fold class="jdc-reasoning" summary={<span class={done ? '' : 'jdc-shimmer'}>{done ? words.reasoning : words.thinking}</span>}>
       {() => <Text text={text} done={done} />}
     </Fold>
   )
@@ -64,7 +65,7 @@ function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {
 function Snippet({ part: { data } }: { part: DataPart }) {
   const { text } = (data ?? {}) as { text?: unknown }
   return (
-    <Fold class="jdc-snippet" summary={<span>{labelOf(data)}</span>}>
+    <Fold class="jdc-snippet" summary={<span>{labelOf(data) || words.noName}</span>}>
       {() => <pre dir="auto">{typeof text === 'string' ? text : ''}</pre>}
     </Fold>
   )

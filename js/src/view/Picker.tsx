@@ -2,6 +2,7 @@
 
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
+import { words } from '../words'
 import { Desk } from './desk'
 import { Icon } from './Icon'
 import type { AgentInfo, Agents, Choice } from './types'
@@ -28,7 +29,7 @@ export function usePicker({ chosen, choose }: PickerProps) {
     setOpen(false)
     button.current?.focus()
   }
-  const label = [model ?? agent ?? usual ?? 'Agent', effort].filter(Boolean).join(' · ')
+  const label = [model ?? agent ?? usual ?? words.agent, effort].filter(Boolean).join(' · ')
   return {
     /** Somebody is about to write: who answers where nobody is chosen? */
     look() {
@@ -44,8 +45,8 @@ export function usePicker({ chosen, choose }: PickerProps) {
         type="button"
         class="jdc-pick jdc-quiet-text"
         aria-expanded={open}
-        aria-label={`Who answers: ${label}`}
-        title="Who answers"
+        aria-label={words.whoAnswersNow(label)}
+        title={words.whoAnswers}
         onClick={() => setOpen(!open)}
       >
         <span>{label}</span>
@@ -54,7 +55,7 @@ export function usePicker({ chosen, choose }: PickerProps) {
     ),
     panel: open && (
       <Choices
-        label="Who answers"
+        label={words.whoAnswers}
         chosen={chosen}
         pick={(choice) => {
           choose(choice)
@@ -115,7 +116,7 @@ export function Choices({ label, chosen, pick, close }: ChoicesProps) {
         close()
       }}
     >
-      {!agents && <p class="jdc-tool-note">{problem || 'Asking who can answer…'}</p>}
+      {!agents && <p class="jdc-tool-note">{problem || words.whoCan}</p>}
       {agents && (
         <ul>
           {agents.agents.map((agent) => (
@@ -130,10 +131,10 @@ export function Choices({ label, chosen, pick, close }: ChoicesProps) {
         </ul>
       )}
       {chosen && efforts.length > 0 && (
-        <div class="jdc-efforts" role="group" aria-label="Effort">
-          <span>Effort</span>
+        <div class="jdc-efforts" role="group" aria-label={words.effort}>
+          <span>{words.effort}</span>
           {[null, ...efforts].map((effort) => (
-            <Option key={effort ?? ''} on={chosen.effort === effort} label={effort ?? 'usual'} pick={() => pick({ effort })} />
+            <Option key={effort ?? ''} on={chosen.effort === effort} label={effort ?? words.usual} pick={() => pick({ effort })} />
           ))}
         </div>
       )}
@@ -160,10 +161,10 @@ function AgentRow({ agent, isDefault, now, pick }: AgentRowProps) {
     <li data-agent={name}>
       <Option on={now !== null && now.model === null} label={name} disabled={!available} pick={() => choose(null)} strong />
       <span class="jdc-choice-words">
-        {available ? [isDefault ? 'default' : '', description].filter(Boolean).join(' · ') : why || 'not available now'}
+        {available ? [isDefault ? words.default : '', description].filter(Boolean).join(' · ') : why || words.notAvailable}
       </span>
       {available && models.length > 0 && (
-        <span class="jdc-models" role="group" aria-label={`Models of ${name}`}>
+        <span class="jdc-models" role="group" aria-label={words.modelsOf(name)}>
           {models.map((model) => (
             <Option key={model} on={now?.model === model} label={model} pick={() => choose(model)} />
           ))}
@@ -195,11 +196,7 @@ function Option({ on, label, disabled = false, strong = false, pick }: OptionPro
   )
 }
 
-const MODES: { mode: Mode; label: string; words: string }[] = [
-  { mode: 'ask', label: 'Ask', words: 'it only answers, without tools' },
-  { mode: 'plan', label: 'Plan', words: 'it looks, and proposes what to do' },
-  { mode: 'act', label: 'Act', words: 'it does what is asked' },
-]
+const MODES: Mode[] = ['ask', 'plan', 'act']
 
 /** What answers may do from the next message on. */
 export function ModePicker({ mode, choose }: { mode: Mode | null; choose(choice: Choice): void }) {
@@ -208,14 +205,14 @@ export function ModePicker({ mode, choose }: { mode: Mode | null; choose(choice:
     <span class="jdc-select">
       <select
         class="jdc-mode jdc-quiet-text"
-        aria-label="Mode"
-        title={MODES.map(({ label, words }) => `${label}: ${words}`).join('\n')}
+        aria-label={words.mode}
+        title={MODES.map((mode) => `${words.modes[mode]}: ${words.modeDoes[mode]}`).join('\n')}
         value={now}
         onChange={(event) => choose({ mode: event.currentTarget.value as Mode })}
       >
-        {MODES.map(({ mode, label }) => (
+        {MODES.map((mode) => (
           <option key={mode} value={mode}>
-            {label}
+            {words.modes[mode]}
           </option>
         ))}
       </select>

@@ -2,6 +2,7 @@
 
 import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { isOver, type ToolPart } from '../transcript'
+import { words } from '../words'
 import { Card } from './Card'
 import { Desk } from './desk'
 import { keepFocus } from './focus'
@@ -24,17 +25,11 @@ export function planOf(input: unknown): Plan | null {
   return { title: text(input['title']), text: input['plan'] }
 }
 
-const DECISIONS = new Map([
-  ['approve', 'Approved'],
-  ['change', 'Changes asked for'],
-  ['cancel', 'Cancelled'],
-])
-
 export function PlanCard({ part, plan, running }: { part: ToolPart; plan: Plan; running: boolean }) {
   const asks = running && !isOver(part) && part.waitsFor === 'person'
   const output = isRecord(part.output) ? part.output : {}
-  const decided = DECISIONS.get(text(output['decision']))
-  const became = asks ? '' : (decided ?? (part.errorText ? `Not decided: ${part.errorText}` : running ? 'On its way…' : 'Not decided'))
+  const decided = new Map(Object.entries(words.decisions)).get(text(output['decision']))
+  const became = asks ? '' : (decided ?? (part.errorText ? words.notDecidedWhy(part.errorText) : running ? words.onItsWay : words.notDecided))
   return (
     <Card part={part} class="jdc-plan">
       <Fold
@@ -43,9 +38,9 @@ export function PlanCard({ part, plan, running }: { part: ToolPart; plan: Plan; 
         summary={
           <>
             <Icon name="plan" />
-            <span class="jdc-tool-title">{plan.title ? `Plan: ${plan.title}` : 'Plan'}</span>
+            <span class="jdc-tool-title">{plan.title ? words.planNamed(plan.title) : words.plan}</span>
             <span class="jdc-tool-state" data-waits={asks ? 'person' : ''}>
-              {asks ? 'waits for your decision' : became}
+              {asks ? words.planWaits : became}
               {decided && <Icon name={output['decision'] === 'cancel' ? 'cross' : 'check'} />}
             </span>
           </>
@@ -61,10 +56,10 @@ export function PlanCard({ part, plan, running }: { part: ToolPart; plan: Plan; 
 
 function Decision({ part: { toolCallId } }: { part: ToolPart }) {
   const actions = useContext(Desk)
-  const [words, setWords] = useState('')
+  const [draft, setDraft] = useState('')
   const [said, setSaid] = useState(false)
   const area = useRef<HTMLTextAreaElement>(null)
-  useLayoutEffect(() => grow(area.current), [words])
+  useLayoutEffect(() => grow(area.current), [draft])
   if (!actions) return null
   const say = async (output: unknown, from: Element) => {
     if (said) return
@@ -73,13 +68,13 @@ function Decision({ part: { toolCallId } }: { part: ToolPart }) {
     if (!(await actions.answerCall(toolCallId, output))) setSaid(false)
   }
   const change = (from: Element) => {
-    if (words.trim()) void say({ decision: 'change', text: words.trim() }, from)
+    if (draft.trim()) void say({ decision: 'change', text: draft.trim() }, from)
   }
   return (
     <div
       class="jdc-plan-foot"
       role="group"
-      aria-label="What becomes of the plan"
+      aria-label={words.planBecomes}
       onKeyDown={(event) => {
         if (event.key === 'Escape') event.stopPropagation() // Esc stops no answer while one is being thought of
       }}
@@ -88,12 +83,12 @@ function Decision({ part: { toolCallId } }: { part: ToolPart }) {
         ref={area}
         class="jdc-field jdc-plan-text"
         rows={1}
-        value={words}
-        placeholder="What should be different?"
-        aria-label="What should be different"
+        value={draft}
+        placeholder={words.planDifferent}
+        aria-label={words.planDifferent}
         dir="auto"
         disabled={said}
-        onInput={(event) => setWords(event.currentTarget.value)}
+        onInput={(event) => setDraft(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
           event.preventDefault()
@@ -106,16 +101,16 @@ function Decision({ part: { toolCallId } }: { part: ToolPart }) {
         disabled={said}
         onClick={(event) => void say({ decision: 'approve' }, event.currentTarget)}
       >
-        <Icon name="check" /> Approve and carry out
+        <Icon name="check" /> {words.planApprove}
       </button>
       <button
         type="button"
         class="jdc-plan-change jdc-button"
-        disabled={said || !words.trim()}
-        title="Say above what should be different"
+        disabled={said || !draft.trim()}
+        title={words.planChangeHow}
         onClick={(event) => change(event.currentTarget)}
       >
-        Ask for changes
+        {words.planChange}
       </button>
       <span class="jdc-space" />
       <button
@@ -124,16 +119,16 @@ function Decision({ part: { toolCallId } }: { part: ToolPart }) {
         disabled={said}
         onClick={(event) => void say({ decision: 'cancel' }, event.currentTarget)}
       >
-        Cancel
+        {words.cancel}
       </button>
     </div>
   )
 }
 
-const STATUSES = new Map<string, { icon: IconName; words: string }>([
-  ['completed', { icon: 'check', words: 'done' }],
-  ['in_progress', { icon: 'play', words: 'being done' }],
-])
+function statusOf(status: string): { icon: IconName; label: string } {
+  if (status === 'completed') return { icon: 'check', label: words.entryDone }
+  return status === 'in_progress' ? { icon: 'play', label: words.entryGoing } : { icon: 'dot', label: words.entryOpen }
+}
 
 /** What an agent says that it will do, and how far it is: `[{content, status}]`, or that as `entries`. */
 export function Entries({ data }: { data: unknown }) {
@@ -141,14 +136,14 @@ export function Entries({ data }: { data: unknown }) {
   const entries = Array.isArray(listed) ? listed.filter(isRecord).slice(0, 100) : []
   if (entries.length === 0) return null
   return (
-    <ul class="jdc-entries" aria-label="Plan">
+    <ul class="jdc-entries" aria-label={words.plan}>
       {entries.map(({ content, status }, index) => {
-        const { icon, words } = STATUSES.get(text(status)) ?? ({ icon: 'dot', words: 'to do' } as const)
+        const { icon, label } = statusOf(text(status))
         return (
           <li key={index} data-status={text(status)}>
             <Icon name={icon} />
             <span>{text(content)}</span>
-            <span class="jdc-unseen">{words}</span>
+            <span class="jdc-unseen">{label}</span>
           </li>
         )
       })}

@@ -2,18 +2,18 @@
 
 import { useContext, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { isOver, type ToolPart } from '../transcript'
+import { words } from '../words'
+import { number } from '../words/numbers'
 import {
   actionOf,
   type Answer,
   answerOf,
   answersOf,
   type Draft,
-  NO,
   NO_DRAFT,
   problemOf,
   type Question,
   wordsBefore,
-  YES,
 } from './answers'
 import { Card } from './Card'
 import { Desk } from './desk'
@@ -84,7 +84,7 @@ function Form({ part, questions }: Omit<Props, 'running'>) {
       ref={form}
       class="jdc-questions"
       data-call-id={toolCallId}
-      aria-label={questions.length > 1 ? `Question ${at + 1} of ${questions.length}` : 'Question'}
+      aria-label={questions.length > 1 ? words.questionOf(number(at + 1), number(questions.length)) : words.question}
       noValidate
       onSubmit={(event) => {
         event.preventDefault()
@@ -98,7 +98,7 @@ function Form({ part, questions }: Omit<Props, 'running'>) {
       <Field
         key={question.id}
         question={question}
-        step={questions.length > 1 ? `${at + 1} of ${questions.length}` : ''}
+        step={questions.length > 1 ? words.stepOf(number(at + 1), number(questions.length)) : ''}
         draft={draftOf(question)}
         problem={problem}
         disabled={said || !actions}
@@ -112,38 +112,36 @@ function Form({ part, questions }: Omit<Props, 'running'>) {
         <div class="jdc-questions-foot">
           {at > 0 && (
             <button type="button" class="jdc-back jdc-button" disabled={said} onClick={() => go(at - 1)}>
-              Back
+              {words.back}
             </button>
           )}
           <button type="submit" class={`${last ? 'jdc-answer' : 'jdc-next'} jdc-button jdc-primary`} disabled={said}>
-            {last ? 'Send' : 'Next'}
+            {last ? words.send : words.next}
           </button>
           <span class="jdc-space" />
           <button
             type="button"
             class="jdc-decline jdc-button"
-            title="It goes on without your answer"
+            title={words.declineDoes}
             disabled={said}
             onClick={() => void say({ action: 'decline' })}
           >
-            Decline
+            {words.decline}
           </button>
           <button
             type="button"
             class="jdc-cancel-questions jdc-button"
-            title="It gives up what it asked for"
+            title={words.cancelDoes}
             disabled={said}
             onClick={() => void say({ action: 'cancel' })}
           >
-            Cancel
+            {words.cancel}
           </button>
         </div>
       )}
     </form>
   )
 }
-
-const ELSE = 'Something else'
 
 interface FieldProps {
   question: Question
@@ -160,7 +158,7 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
   const id = useId()
   const { header, multiple, kind, freeText } = question
   const isYesOrNo = question.options.length === 0 && kind === 'boolean'
-  const options = isYesOrNo ? [YES, NO].map((label) => ({ label, description: '' })) : question.options
+  const options = isYesOrNo ? [words.yes, words.no].map((label) => ({ label, description: '' })) : question.options
   const writes = options.length === 0 || (freeText && !isYesOrNo)
   const choose = (label: string, on: boolean) => {
     if (!multiple) return change({ chosen: [label], text: '' })
@@ -202,7 +200,8 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
       {writes && (
         <Written
           kind={options.length > 0 ? 'text' : kind}
-          label={options.length > 0 ? ELSE : question.question}
+          label={options.length > 0 ? words.somethingElse : question.question}
+          placeholder={options.length > 0 ? words.somethingElse : words.yourAnswer}
           text={draft.text}
           disabled={disabled}
           write={write}
@@ -221,13 +220,14 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
 interface WrittenProps {
   kind: Question['kind']
   label: string
+  placeholder: string
   text: string
   disabled: boolean
   write(text: string): void
   submit(): void
 }
 
-function Written({ kind, label, text, disabled, write, submit }: WrittenProps) {
+function Written({ kind, label, placeholder, text, disabled, write, submit }: WrittenProps) {
   const area = useRef<HTMLTextAreaElement>(null)
   useLayoutEffect(() => grow(area.current), [text])
   if (kind === 'number' || kind === 'integer') {
@@ -238,7 +238,7 @@ function Written({ kind, label, text, disabled, write, submit }: WrittenProps) {
         inputMode={kind === 'integer' ? 'numeric' : 'decimal'}
         value={text}
         aria-label={label}
-        placeholder={kind === 'integer' ? 'A whole number' : 'A number'}
+        placeholder={kind === 'integer' ? words.wholeNumber : words.number}
         disabled={disabled}
         onInput={(event) => write(event.currentTarget.value)}
       />
@@ -251,7 +251,7 @@ function Written({ kind, label, text, disabled, write, submit }: WrittenProps) {
       rows={1}
       value={text}
       aria-label={label}
-      placeholder={label === ELSE ? label : 'Your answer'}
+      placeholder={placeholder}
       dir="auto"
       disabled={disabled}
       onInput={(event) => write(event.currentTarget.value)}
@@ -264,15 +264,11 @@ function Written({ kind, label, text, disabled, write, submit }: WrittenProps) {
   )
 }
 
-const ACTIONS = new Map([
-  ['decline', 'Declined'],
-  ['cancel', 'Cancelled'],
-])
-
 /** What was asked, and what became of it. */
 function Answered({ part, questions, running }: Props) {
   const answers = answersOf(part.output)
-  const became = ACTIONS.get(actionOf(part.output))
+  const action = actionOf(part.output)
+  const became = action === 'decline' ? words.declined : action === 'cancel' ? words.cancelled : null
   return (
     <div class="jdc-answered">
       {questions.map(({ id, question }) => (
@@ -284,7 +280,7 @@ function Answered({ part, questions, running }: Props) {
             </span>
             {answers && (
               <b class="jdc-answered-answer" dir="auto">
-                {answers.get(id) ?? 'No answer'}
+                {answers.get(id) ?? words.noAnswer}
               </b>
             )}
           </span>
@@ -292,7 +288,7 @@ function Answered({ part, questions, running }: Props) {
       ))}
       {!answers && (
         <p class="jdc-tool-note">
-          {became ?? (part.errorText ? `Not answered: ${part.errorText}` : running ? 'On its way…' : 'Not answered')}
+          {became ?? (part.errorText ? words.notAnsweredWhy(part.errorText) : running ? words.onItsWay : words.notAnswered)}
         </p>
       )}
     </div>

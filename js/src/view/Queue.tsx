@@ -2,6 +2,8 @@
 
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { UIMessage } from '../transcript'
+import { words } from '../words'
+import { number } from '../words/numbers'
 import { Editor, useEditing } from './Editor'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
@@ -55,13 +57,13 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
     actions?.removeQueued(id)
   }
   return (
-    <section class="jdc-queue" aria-label="Waiting messages" data-held={held ?? undefined}>
+    <section class="jdc-queue" aria-label={words.queue} data-held={held ?? undefined}>
       <div class="jdc-queue-head">
         <Icon name={held === null ? 'clock' : 'pause'} />
-        <span role="status">{held === null ? waiting(count) : heldBack(held, count)}</span>
+        <span role="status">{held === null ? words.waiting(count, number(count)) : heldBack(held, count)}</span>
         {held !== null && actions && (
           <button type="button" class="jdc-resume jdc-button" onClick={() => actions.resumeQueue()}>
-            <Icon name="play" /> Resume
+            <Icon name="play" /> {words.resume}
           </button>
         )}
       </div>
@@ -94,13 +96,8 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
   )
 }
 
-function waiting(count: number): string {
-  return count === 1 ? '1 message waits for its turn' : `${count} messages wait for their turn`
-}
-
 function heldBack(held: string, count: number): string {
-  const these = count === 1 ? 'this message waits' : `these ${count} wait`
-  return held === 'stopped' ? `You stopped the last answer; ${these}.` : `${held} Until you resume, ${these}.`
+  return held === 'stopped' ? words.heldStopped(count, number(count)) : words.held(held, count, number(count))
 }
 
 interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {
@@ -123,9 +120,9 @@ function Waiting({ message, edited, first, last, actions, whole, move, remove, l
       <li class="jdc-queued" data-message-id={id}>
         <Editor
           text={text}
-          label="Waiting message"
-          action="Save"
-          wait={actions ? null : 'It cannot be saved now.'}
+          label={words.queued}
+          action={words.saveEdit}
+          wait={actions ? null : words.saveNever}
           save={(text) => actions?.editQueued(id, text)}
           close={end}
           left={left}
@@ -137,29 +134,29 @@ function Waiting({ message, edited, first, last, actions, whole, move, remove, l
     <li class={edited ? 'jdc-queued jdc-outgoing' : 'jdc-queued'} data-message-id={id}>
       <span class="jdc-queued-text" dir="auto">
         {edited?.text ?? text}
-        {(mode === 'ask' || mode === 'plan') && <i> · {mode} mode</i>}
-        {files > 0 && <i>{files === 1 ? ' + 1 file' : ` + ${files} files`}</i>}
+        {(mode === 'ask' || mode === 'plan') && <i> · {words.inMode[mode]}</i>}
+        {files > 0 && <i> + {words.files(files, number(files))}</i>}
       </span>
       {edited && actions && <Unsent item={edited} actions={actions} />}
       {actions && (
         <span class="jdc-queued-actions">
           {whole && !(first && last) && (
             <>
-              <IconButton icon="higher" class="jdc-move-up" label="Move up" disabled={first} onClick={() => move(id, -1)} />
-              <IconButton icon="lower" class="jdc-move-down" label="Move down" disabled={last} onClick={() => move(id, 1)} />
+              <IconButton icon="higher" class="jdc-move-up" label={words.moveUp} disabled={first} onClick={() => move(id, -1)} />
+              <IconButton icon="lower" class="jdc-move-down" label={words.moveDown} disabled={last} onClick={() => move(id, 1)} />
             </>
           )}
           {whole && (
             <IconButton
               icon="edit"
               class="jdc-edit"
-              label="Edit message"
+              label={words.editMessage}
               disabled={edited !== null}
               button={button}
               onClick={begin}
             />
           )}
-          <IconButton icon="cross" class="jdc-remove" label="Remove message" onClick={() => remove(id)} />
+          <IconButton icon="cross" class="jdc-remove" label={words.removeMessage} onClick={() => remove(id)} />
         </span>
       )}
     </li>

@@ -1,6 +1,8 @@
 /** What a call gave: text, data, files. It is whatever the tool says, so it is shown as text and never as markup. */
 
 import type { FilePart, ToolPart } from '../transcript'
+import { words } from '../words'
+import { number } from '../words/numbers'
 import { Json } from './Code'
 import { File } from './File'
 import { Text } from './Text'
@@ -63,18 +65,18 @@ export function Result({ output }: { output: unknown }) {
   const text = texts.filter(Boolean).join('\n\n')
   return (
     <>
-      <Value value={text || (structured ?? (files.length > 0 ? undefined : 'nothing'))} />
-      {cut !== null && <p class="jdc-tool-note jdc-tool-cut">cut: {cut.toLocaleString()} bytes in all</p>}
+      <Value value={text || (structured ?? (files.length > 0 ? undefined : words.nothing))} />
+      {cut !== null && <p class="jdc-tool-note jdc-tool-cut">{words.cutBytes(number(cut))}</p>}
     </>
   )
 }
 
 /** Agents give changes of files as fenced Markdown; any other text is as it is. */
 function Value({ value }: { value: unknown }) {
-  if (typeof value !== 'string' || !value.startsWith('```')) return <Json label="Result" value={value} />
+  if (typeof value !== 'string' || !value.startsWith('```')) return <Json label={words.result} value={value} />
   return (
     <div class="jdc-json">
-      <span>Result</span>
+      <span>{words.result}</span>
       <Text text={value} done />
     </div>
   )

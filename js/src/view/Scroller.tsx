@@ -5,6 +5,7 @@
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { words } from '../words'
 import { Icon } from './Icon'
 
 interface Props {
@@ -93,7 +94,7 @@ export function Scroller({ follow, jump, label, busy, children }: Props) {
       </div>
       {news && (
         <button type="button" class="jdc-below" onClick={toEnd}>
-          <Icon name="down" /> New text below
+          <Icon name="down" /> {words.newBelow}
         </button>
       )}
       {overflows && <Grip scroller={scroller} />}
@@ -130,8 +131,8 @@ function Grip({ scroller }: { scroller: { current: HTMLDivElement | null } }) {
       class="jdc-grip"
       role="separator"
       aria-orientation="horizontal"
-      aria-label="Height of the chat"
-      title="Drag to resize, double-click to reset"
+      aria-label={words.height}
+      title={words.resize}
       tabIndex={0}
       onPointerDown={onPointerDown}
       onKeyDown={onKeyDown}

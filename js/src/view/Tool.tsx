@@ -2,6 +2,8 @@
 
 import { useContext } from 'preact/hooks'
 import { isOver, type ToolPart } from '../transcript'
+import { words } from '../words'
+import { number } from '../words/numbers'
 import { questionsOf } from './answers'
 import { ApprovalForm, approvalWords } from './Approval'
 import { argumentsOf, gist, nameOf, needsPerson, openEnd, split, waits } from './calls'
@@ -82,7 +84,7 @@ function Arguments({ part }: { part: ToolPart }) {
           <Code text={text} language={language} />
         </div>
       ))}
-      {!isEmpty && <Json label="Arguments" value={rest} />}
+      {!isEmpty && <Json label={words.arguments} value={rest} />}
     </>
   )
 }
@@ -99,7 +101,7 @@ function Logs({ logs, folded }: { logs: NonNullable<ToolPart['logs']>; folded: b
       ))}
     </pre>
   )
-  const label = <span>Log</span>
+  const label = <span>{words.log}</span>
   if (folded) {
     return (
       <Fold class="jdc-json" summary={label}>
@@ -121,10 +123,10 @@ function Going({ part }: { part: ToolPart }) {
   const { progress, logs, started } = part
   if (waits(part) === 'kernel') {
     if (!actions) return null
+    const [before, after] = words.kernelTakes
     return (
       <p class="jdc-tool-note">
-        It goes on as soon as a kernel takes it. If the kernel was restarted, run the cell that offers{' '}
-        <code>{part.toolName}</code> again.
+        {before} <code>{part.toolName}</code> {after}
       </p>
     )
   }
@@ -132,12 +134,12 @@ function Going({ part }: { part: ToolPart }) {
   if (!started || (!progress && line === undefined)) return null
   const { progress: done, total, message } = progress ?? {}
   const isKnown = done !== undefined && total !== undefined && total > 0
-  const far = done === undefined ? '' : total === undefined ? String(done) : `${done} of ${total}`
-  const words = [message, far].filter(Boolean).join(' · ')
+  const far = done === undefined ? '' : total === undefined ? number(done) : words.farOf(number(done), number(total))
+  const said = [message, far].filter(Boolean).join(' · ')
   return (
     <div class="jdc-going">
-      {progress && <progress aria-label={`Progress of ${nameOf(part)}`} {...(isKnown ? { value: done, max: total } : {})} />}
-      {words && <span>{words}</span>}
+      {progress && <progress aria-label={words.progressOf(nameOf(part))} {...(isKnown ? { value: done, max: total } : {})} />}
+      {said && <span>{said}</span>}
       {line !== undefined && <code>{line}</code>}
     </div>
   )

@@ -1,5 +1,7 @@
 /** What a model, or a tool, asks a person: read from arguments that anybody may have written; and answers to it. */
 
+import { words } from '../words'
+
 export interface Question {
   id: string
   header: string
@@ -73,11 +75,8 @@ export function answerOf(question: Question, { chosen, text }: Draft): Answer | 
   if (written !== undefined) return written
   const [label] = chosen
   if (label === undefined) return undefined
-  return question.options.length === 0 && question.kind === 'boolean' ? label === YES : label
+  return question.options.length === 0 && question.kind === 'boolean' ? label === words.yes : label
 }
-
-export const YES = 'Yes'
-export const NO = 'No'
 
 function writtenOf({ options, kind }: Question, text: string): string | number | undefined {
   const written = text.trim()
@@ -90,8 +89,8 @@ function writtenOf({ options, kind }: Question, text: string): string | number |
 /** Why a draft cannot be sent; nothing when it can. */
 export function problemOf(question: Question, draft: Draft): string {
   if (answerOf(question, draft) !== undefined) return ''
-  if (draft.text.trim()) return question.kind === 'integer' ? 'This takes a whole number.' : 'This takes a number.'
-  return question.required ? 'This needs an answer.' : ''
+  if (draft.text.trim()) return question.kind === 'integer' ? words.needsWholeNumber : words.needsNumber
+  return question.required ? words.needsAnswer : ''
 }
 
 /** What was answered, as a person reads it; `null`: declined, cancelled, or no answer at all. */
@@ -106,6 +105,6 @@ export function actionOf(output: unknown): string {
 
 function wordsOf(answer: unknown): string {
   if (Array.isArray(answer)) return answer.map(wordsOf).join(', ')
-  if (typeof answer === 'boolean') return answer ? YES : NO
+  if (typeof answer === 'boolean') return answer ? words.yes : words.no
   return typeof answer === 'string' ? answer : JSON.stringify(answer)
 }

@@ -1,6 +1,8 @@
 /** What a call waits for, and what is said of it: words only, nothing is drawn here. */
 
 import { isOver, isOfTurn, nested, OVER, type Part, type ToolPart, type Transcript } from '../transcript'
+import { words } from '../words'
+import { seconds } from '../words/numbers'
 
 /** `approval`: a yes or no; `person`: an answer to what it asks; `kernel`: one that offers the tool. */
 export type Waits = 'approval' | 'person' | 'kernel'
@@ -61,53 +63,35 @@ export function nameOf({ title, toolName }: ToolPart): string {
 export function waitingWords(part: ToolPart): string {
   switch (waits(part)) {
     case 'approval':
-      return `${nameOf(part)} waits for your approval`
+      return words.waitsApproval(nameOf(part))
     case 'person':
-      if (part.toolName === 'propose_plan') return 'A plan waits for your decision'
-      return part.toolName === 'ask_user' ? 'A question waits for your answer' : `${nameOf(part)} waits for you`
+      if (part.toolName === 'propose_plan') return words.waitsPlan
+      return part.toolName === 'ask_user' ? words.waitsQuestion : words.waitsPerson(nameOf(part))
     default:
-      return `${nameOf(part)} waits for the kernel`
+      return words.waitsKernel(nameOf(part))
   }
 }
 
 /** How a call is, in a word or two; `running`: its turn goes on. */
 export function stateWords(part: ToolPart, running: boolean): string {
   const { state, approval } = part
-  if (state === 'output-denied') return approval?.by ? `denied by ${personName(approval.by)}` : 'denied'
+  const { callStates } = words
+  if (state === 'output-denied') return approval?.by ? words.deniedBy(personName(approval.by)) : callStates.denied
   const open = openEnd(part)
-  if (open) return open
-  if (isOver(part)) return [state === 'output-error' ? 'failed' : 'done', ...duration(part)].join(' · ')
-  if (!running) return 'no result'
-  if (state === 'input-streaming') return 'writing arguments…'
-  return WAITING[needsPerson(part) ?? waits(part) ?? 'nothing']
-}
-
-const WAITING = {
-  approval: 'waits for your approval',
-  person: 'waits for your answer',
-  kernel: 'waits for the kernel',
-  nothing: 'running…',
+  if (open) return callStates[open]
+  if (isOver(part)) return [state === 'output-error' ? callStates.failed : callStates.done, ...duration(part)].join(' · ')
+  if (!running) return callStates['no result']
+  if (state === 'input-streaming') return callStates.writing
+  return callStates[needsPerson(part) ?? waits(part) ?? 'running']
 }
 
 function duration({ started, finishedAt, parts = [] }: ToolPart): string[] {
-  const seconds = started && finishedAt && !hasWaited(parts) ? (Date.parse(finishedAt) - Date.parse(started.at)) / 1000 : Number.NaN
-  return seconds >= 0 ? [inSeconds(seconds)] : []
-}
-
-export function inSeconds(seconds: number): string {
-  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  const took = started && finishedAt && !hasWaited(parts) ? (Date.parse(finishedAt) - Date.parse(started.at)) / 1000 : Number.NaN
+  return took >= 0 ? [seconds(took)] : []
 }
 
 export function personName({ name, username }: { name?: string; username: string }): string {
   return name || username
-}
-
-/** When that is, for somebody who looks now: the day only if it is another one. */
-export function clock(at: string, now = new Date()): string {
-  const date = new Date(at)
-  if (Number.isNaN(date.getTime())) return at
-  const time = date.toLocaleTimeString(undefined, { timeStyle: 'short' })
-  return date.toDateString() === now.toDateString() ? time : `${date.toLocaleDateString()}, ${time}`
 }
 
 /** The arguments; agents of their own name also what they leave empty. */

@@ -3,6 +3,7 @@
  * pictures of other hosts behind a button, formulas. The buttons act through `onPress`, one listener for all of them.
  */
 
+import { words } from '../words'
 import { copyText } from './clipboard'
 import { highlight } from './highlight'
 import { icon } from './Icon'
@@ -42,7 +43,7 @@ export function picture(url: string, alt: string): HTMLElement {
   if (!parsed || parsed.protocol === 'mailto:' || parsed.origin === location.origin) {
     // What a model asks this page's own server for, with this person's cookies, is not fetched at all.
     const text = document.createElement('span')
-    text.textContent = alt || 'image'
+    text.textContent = alt || words.image
     text.className = 'jdc-no-image'
     return text
   }
@@ -51,7 +52,7 @@ export function picture(url: string, alt: string): HTMLElement {
   button.className = 'jdc-load-image'
   button.title = parsed.href
   button.dataset['alt'] = alt
-  button.textContent = alt ? `Show image “${alt}” from ${parsed.host}` : `Show image from ${parsed.host}`
+  button.textContent = words.showImage(alt, parsed.host)
   return button
 }
 
@@ -79,7 +80,7 @@ function dressCode(code: HTMLElement): void {
   const button = document.createElement('button')
   button.type = 'button'
   button.className = 'jdc-copy'
-  button.ariaLabel = button.title = 'Copy code'
+  button.ariaLabel = button.title = words.copyCode
   button.append(icon('copy'), icon('check'))
   box.append(button)
 }

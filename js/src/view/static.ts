@@ -131,16 +131,16 @@ export function asideOf(part: Part): string {
       return `file: ${part.filename || part.mediaType}`
     case 'data-cell':
     case 'data-variable':
-      return `attached: ${labelOf(part.data)}`
+      return `attached: ${labelOf(part.data) || 'without a name'}`
     default:
       return ''
   }
 }
 
-/** What an attached cell or variable is called. */
+/** What an attached cell or variable is called; nothing where nothing says it. */
 export function labelOf(data: unknown): string {
   const label = typeof data === 'object' && data !== null && 'label' in data ? data.label : ''
-  return typeof label === 'string' && label ? label : 'without a name'
+  return typeof label === 'string' ? label : ''
 }
 
 const WEB = /^https?:\/\/[^\x00-\x20<>\x7f-\x9f]+$/

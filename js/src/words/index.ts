@@ -2,19 +2,30 @@
  * Every text that the view says of its own, in one table for each language. (What is saved in a notebook is for everyone
  * who opens it, and stays English; what the server says is the server's.)
  *
- * The language is chosen once, before anything is drawn: `words` does not change under a view.
+ * The language is chosen once, before anything is drawn: `words` does not change under a view. So nothing may take a text
+ * out of the table while its module is loaded: a constant that holds one would be English for ever.
  */
 
 import { en } from './en'
 
-export type Words = { [Name in keyof typeof en]: (typeof en)[Name] extends string ? string : (typeof en)[Name] }
+export type Words = typeof en
 
 export let words: Words = en
+
+/** Whose numbers and dates go with the words: a BCP 47 tag. */
+export let locale = localeOf('en')
 
 const TRANSLATIONS: Record<string, () => Promise<Words>> = {}
 
 /** Speaks this language (a BCP 47 tag, or with an underscore as Jupyter writes it), or English where there is no translation. */
 export async function speak(language: string): Promise<void> {
   const [tongue = ''] = language.toLowerCase().split(/[-_]/)
-  words = (await TRANSLATIONS[tongue]?.().catch(() => null)) ?? en
+  const translation = await TRANSLATIONS[tongue]?.().catch(() => null)
+  words = translation ?? en
+  locale = localeOf(translation ? tongue : 'en')
+}
+
+/** The language as the person's browser has it: a British one writes its English dates as the British do. */
+function localeOf(tongue: string): string {
+  return navigator.languages.find((tag) => tag === tongue || tag.startsWith(`${tongue}-`)) ?? tongue
 }
