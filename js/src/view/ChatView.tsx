@@ -117,7 +117,13 @@ export function ChatView(props: ChatViewProps): VNode {
         onKeyDown={onKeyDown}
       >
         {whole && <Head {...props} />}
-        <Scroller follow={whole || running !== null} jump={jumps} label={nameOf(transcript)} busy={running !== null}>
+        <Scroller
+          follow={whole || running !== null}
+          jump={jumps}
+          label={nameOf(transcript)}
+          busy={running !== null}
+          latest={messages.at(-1)}
+        >
           <Messages
             {...props}
             messages={[...messages, ...removed]}

@@ -16,58 +16,58 @@ interface Props {
   label: string
   /** Text is coming. */
   busy: boolean
+  /** Another object whenever there is more of it. */
+  latest: unknown
   children: ComponentChildren
 }
 
-/** Nearer to the end than this, in CSS pixels, is at the end. */
+/** Who comes nearer to the end than this, in CSS pixels, follows it again; who leaves it by more than a rounding does not. */
 const NEAR = 24
+const ROUNDING = 1
 const KEY_STEP = 40
 const SMALLEST = 120
 
-export function Scroller({ follow, jump, label, busy, children }: Props) {
+export function Scroller({ follow, jump, label, busy, latest, children }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
   const following = useRef(follow)
-  const isBusy = useRef(busy)
-  isBusy.current = busy
+  const read = useRef(latest)
+  const coming = useRef({ busy, latest })
+  coming.current = { busy, latest }
   const [news, setNews] = useState(false)
   const [overflows, setOverflows] = useState(false)
 
   useEffect(() => {
     const box = scroller.current as HTMLDivElement
     let top = box.scrollTop
-    let height = box.scrollHeight
     const keepUp = () => {
       setOverflows(box.scrollHeight > box.clientHeight + 1)
+      const { busy, latest } = coming.current
       if (following.current) box.scrollTop = box.scrollHeight
-      else if (box.scrollHeight > height && isBusy.current) setNews(distance(box) > NEAR)
-      height = box.scrollHeight
-    }
-    const onScroll = () => {
-      if (distance(box) <= NEAR) {
-        following.current = true
-        setNews(false)
-      } else if (box.scrollTop < top) {
-        following.current = false // only a person moves it up
-      }
+      else if (busy && latest !== read.current && distance(box) > NEAR) setNews(true)
+      read.current = latest
       top = box.scrollTop
     }
-    // What a person unfolds, changes or compares, they read where it is. (`toggle` does not bubble.)
-    const stay = () => (following.current = false)
+    const onScroll = () => {
+      // Only a person moves it up, be it by a pixel; where a text that became shorter does, it ends at the end.
+      if (box.scrollTop < top) following.current &&= distance(box) <= ROUNDING
+      else if (box.scrollTop > top) following.current ||= distance(box) <= NEAR
+      if (distance(box) <= NEAR) setNews(false)
+      top = box.scrollTop
+    }
+    // What a person unfolds, changes or compares, they read where it is.
     const onClick = ({ target }: Event) => {
-      if (target instanceof Element && target.closest('.jdc-edit, .jdc-versions')) stay()
+      if (target instanceof Element && target.closest('summary, .jdc-edit, .jdc-versions')) following.current = false
     }
     // After layout and before paint: nothing is measured twice, and no frame shows the text without its end.
     const observer = new ResizeObserver(keepUp)
     observer.observe(box)
     observer.observe(content.current as HTMLDivElement)
     box.addEventListener('scroll', onScroll, { passive: true })
-    box.addEventListener('toggle', stay, { capture: true })
     box.addEventListener('click', onClick)
     return () => {
       observer.disconnect()
       box.removeEventListener('scroll', onScroll)
-      box.removeEventListener('toggle', stay, { capture: true })
       box.removeEventListener('click', onClick)
     }
   }, [])
