@@ -36,7 +36,7 @@ await build({
   outdir: join(here, 'dist'),
   define: loads,
   minify: false,
-  entryPoints: ['src/plugin.ts'],
+  entryPoints: { plugin: 'src/plugin.ts', lab: 'src/lab/plugin.ts' },
   external: ['@lumino/widgets'],
 })
 

@@ -13,6 +13,7 @@
 
 import type { Mode } from '../events'
 import type { FilePart, Part, Transcript } from '../transcript'
+import type { Words } from '../words'
 
 /**
  * `connecting`: not yet, or again. `live`: every event is seen as it happens. `idle`: complete, and no connection is
@@ -96,8 +97,8 @@ export interface Actions {
 
 /**
  * What the notebook around a chat lets it do: JupyterLab's and Notebook 7's plugin (`lab/`) offers it to every chat of the page.
- * `from` is any element of the chat: it says which cell, of which notebook, is meant. What does not work rejects with the reason,
- * in words for a person.
+ * `from` is any element of the chat: it says which cell, of which notebook, is meant. What does not work rejects with an error
+ * whose message is a `Refusal`, or in words for a person.
  */
 export interface Notebook {
   /** Puts code into a new cell below the chat's, and shows that. */
@@ -111,6 +112,9 @@ export interface Notebook {
   /** What a message carries of it as it is now: a part, or a file to be stored beside the session. */
   mentioned(mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File>
 }
+
+/** Why something cannot be done in the notebook. */
+export type Refusal = keyof Words['refusals']
 
 export interface Mention {
   kind: 'variable' | 'cell' | 'file'

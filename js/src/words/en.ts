@@ -252,4 +252,11 @@ export const en = {
   entryDone: 'done',
   entryGoing: 'being done',
   entryOpen: 'to do',
+
+  // Why something cannot be done in the notebook
+  refusals: {
+    cannotRun: 'It is in a new cell, but cannot be run now.',
+    noCell: 'This chat is not in a cell of a notebook.',
+    nothingToReplace: 'Click into the cell that it should replace, then try again.',
+  },
 }

@@ -1,0 +1,83 @@
+/**
+ * What is used of JupyterLab and Notebook 7, as types of our own: their packages are large, one build runs in all of
+ * their versions, and what a version does not have is found out when it is asked for. No more than this is relied on.
+ */
+
+export interface App {
+  shell: {
+    widgets(area: 'main'): Iterable<Widget>
+    activateById(id: string): void
+  }
+  commands: {
+    hasCommand(id: string): boolean
+    isEnabled(id: string): boolean
+    execute(id: string): Promise<unknown>
+  }
+}
+
+export interface Widget {
+  id: string
+  node: HTMLElement
+}
+
+/** A notebook's tab. */
+export interface Panel extends Widget {
+  context: { path: string }
+  content: NotebookWidget
+  sessionContext: {
+    session: { kernel: { id: string; name: string; status: string } | null } | null
+  }
+}
+
+export interface NotebookWidget {
+  widgets: readonly Cell[]
+  activeCellIndex: number
+  readonly activeCell: Cell | null
+  mode: 'command' | 'edit'
+  model: NotebookModel | null
+  deselectAll(): void
+  scrollToItem?(index: number): Promise<void>
+}
+
+export interface NotebookModel {
+  metadata?: unknown
+  readOnly?: boolean
+  sharedModel: {
+    insertCell(index: number, cell: { cell_type: 'code'; source: string; metadata: Record<string, unknown> }): unknown
+  }
+}
+
+export interface Cell extends Widget {
+  model: {
+    id: string
+    type: string
+    sharedModel: { source: string; setSource(source: string): void }
+  }
+}
+
+/** A chat's place: its cell, in its notebook. */
+export interface Place {
+  panel: Panel
+  notebook: NotebookWidget
+  model: NotebookModel
+  cell: Cell
+  index: number
+}
+
+/** The cell that an element is in; `null` in a view of an output outside of its notebook, or where there is no notebook. */
+export function placeOf(app: App, from: Element): Place | null {
+  for (const panel of app.shell.widgets('main')) {
+    if (!panel.node.contains(from) || !isNotebook(panel) || !panel.content.model) continue
+    const { content } = panel
+    const index = content.widgets.findIndex(({ node }) => node.contains(from))
+    const cell = content.widgets[index]
+    return cell ? { panel, notebook: content, model: panel.content.model, cell, index } : null
+  }
+  return null
+}
+
+function isNotebook(widget: Widget): widget is Panel {
+  const { content, context, sessionContext } = widget as Partial<Panel>
+  const insertCell: unknown = content?.model?.sharedModel?.insertCell
+  return Array.isArray(content?.widgets) && typeof insertCell === 'function' && context !== undefined && sessionContext !== undefined
+}
