@@ -74,7 +74,8 @@ PARAMETERS = """There are about fifty. In the order in which one meets them:
 2. **`sep`** is what stands between two values, a comma if you say nothing. `None` lets pandas guess.
 3. **`header`** is the number of the line with the names, and `names` replaces"""
 
-REGIONS = """**East** has the most orders, and the largest share of them comes back: 11.2 %, where the others have 6 to 8 %."""
+REGIONS = """**East** has the most orders, and the largest share of them comes back:
+11.2 %, where the others have 6 to 8 %."""
 
 ASKED = {
     "questions": [
@@ -97,7 +98,7 @@ SHORT = """**{n}** is what the data says, and it holds for every region.
 - Without them the picture stays the same."""
 
 SCENES: dict[str, Scene] = {
-    STREAMING: Scene("Mutual information sees more than a correlation.", PREDICTORS, opens=True),
+    STREAMING: Scene("Mutual information sees more than a correlation.", answer=PREDICTORS, opens=True),
     REASONING: Scene(PRIME, opens=True),
     TOOL: Scene(call=("orders_by_region", {"year": 2026}), answer=REGIONS),
     APPROVAL: Scene(call=("drop_rows", {"where": "quantity <= 0"})),
