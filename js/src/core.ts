@@ -15,6 +15,7 @@ import type { Transcript } from './transcript'
 import { ChatView, css } from './view'
 import { waitingCalls, waits } from './view/calls'
 import type { ChatViewProps } from './view/types'
+import { speak } from './words'
 
 export interface MountOptions {
   /** The output's data of our MIME type, as it was found. */
@@ -36,6 +37,10 @@ export interface Mounted {
 declare const WORKER: string
 
 const connections = new Map<string, Connection>()
+
+/** Whether the words of the page's language are there: nothing is drawn before. (JupyterLab says its language there.) */
+let speaks = false
+const speaking = speak(document.documentElement.lang).then(() => (speaks = true))
 
 export function mount(root: HTMLElement, options: MountOptions): Mounted {
   const chat = new Chat(root, options)
@@ -61,7 +66,7 @@ class Chat implements Mounted {
     this.#visibility = new IntersectionObserver((entries) => this.#see(entries.at(-1)?.isIntersecting ?? false))
     this.#visibility.observe(root)
     this.#open()
-    this.#paint()
+    void speaking.then(() => options.signal.aborted || this.#paint())
   }
 
   update(source: unknown): void {
@@ -95,7 +100,7 @@ class Chat implements Mounted {
   #changed(): void {
     const transcript = this.#handle?.session.transcript
     if (transcript && isOutdated(this.#bundle, transcript)) this.#keep(transcript)
-    this.#cancelPaint ??= onNextFrame(() => this.#paint())
+    if (speaks) this.#cancelPaint ??= onNextFrame(() => this.#paint())
   }
 
   #keep(transcript: Transcript): void {

@@ -102,7 +102,7 @@ export function Composer(props: Props) {
         type="submit"
         class="jdc-send jdc-round"
         aria-label={words.send}
-        title={wait ? words.sendKeyWaits(wait) : words.sendKey}
+        title={words.keyEnter(words.send) + (wait ? `: ${wait}` : '')}
         disabled={isEmpty || busy}
       >
         <Icon name="send" />
@@ -123,7 +123,7 @@ export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
       type="button"
       class="jdc-stop jdc-round"
       aria-label={label}
-      title={turn.stopping ? label : words.stopKey}
+      title={turn.stopping ? label : words.keyEsc(label)}
       disabled={turn.stopping}
       onClick={stop}
     >

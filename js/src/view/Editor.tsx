@@ -73,7 +73,7 @@ export function Editor({ text, label, action, wait, save, close, left }: Props) 
         <span class="jdc-editor-hint" role="status">
           {wait ?? ''}
         </span>
-        <button type="button" class="jdc-cancel jdc-button" title={words.cancelKey} onClick={end}>
+        <button type="button" class="jdc-cancel jdc-button" title={words.keyEsc(words.cancel)} onClick={end}>
           {words.cancel}
         </button>
         <button

@@ -290,8 +290,7 @@ function Facts({ message: { parts, metadata }, children }: { message: UIMessage;
     full > 0 ? words.contextFull(percent(full)) : '',
     took >= 0 ? seconds(took) : '',
   ]
-  const kinds: Record<string, string> = words.tokenKinds
-  const details = Object.entries(tokens).map(([kind, count]) => `${number(count)} ${kinds[kind] ?? kind.replaceAll('_', ' ')}`)
+  const details = Object.entries(tokens).map(([kind, count]) => words.tokensOf(number(count), kind))
   if (context) {
     const count = number(context.tokens)
     details.push(context.window ? words.inContextOf(count, number(context.window)) : words.inContext(count))

@@ -97,7 +97,7 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
 }
 
 function heldBack(held: string, count: number): string {
-  return held === 'stopped' ? words.heldStopped(count, number(count)) : words.held(held, count, number(count))
+  return held === 'stopped' ? words.heldStopped(count, number(count)) : words.held(count, number(count), held)
 }
 
 interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {

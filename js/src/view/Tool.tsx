@@ -66,7 +66,7 @@ function Call({ part, running }: Props) {
       {active && <Going part={part} />}
       {active && state === 'approval-requested' && approval && <ApprovalForm part={part} approval={approval} />}
       {files.length > 0 && <Files files={files} />}
-      {errorText && end === 'no result' && <p class="jdc-tool-note">{errorText}</p>}
+      {errorText && end === 'no-result' && <p class="jdc-tool-note">{errorText}</p>}
       {errorText && end === null && <div class="jdc-tool-error">{errorText}</div>}
       {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{approval.reason}</div>}
     </Card>

@@ -42,11 +42,11 @@ const CLOSED = new Set(['stopped', 'interrupted', 'failed', 'truncated', OVER])
 const UNREPORTED = 'Its end was not reported.'
 
 /** How a call ended without having failed, as far as anybody knows; `null`: it failed, has a result, or goes on. */
-export function openEnd(part: ToolPart): 'not run' | 'no result' | null {
+export function openEnd(part: ToolPart): 'not-run' | 'no-result' | null {
   const { state, errorText = '', providerExecuted } = part
   if (state !== 'output-error') return null
-  if (providerExecuted && errorText === UNREPORTED) return 'no result'
-  return CLOSED.has(errorText) && !hasBegun(part) ? 'not run' : null
+  if (providerExecuted && errorText === UNREPORTED) return 'no-result'
+  return CLOSED.has(errorText) && !hasBegun(part) ? 'not-run' : null
 }
 
 /** What an agent runs by itself is not known to have begun: only that it could not, as long as it was not allowed. */
@@ -80,7 +80,7 @@ export function stateWords(part: ToolPart, running: boolean): string {
   const open = openEnd(part)
   if (open) return callStates[open]
   if (isOver(part)) return [state === 'output-error' ? callStates.failed : callStates.done, ...duration(part)].join(' · ')
-  if (!running) return callStates['no result']
+  if (!running) return callStates['no-result']
   if (state === 'input-streaming') return callStates.writing
   return callStates[needsPerson(part) ?? waits(part) ?? 'running']
 }

@@ -82,13 +82,7 @@ export const en = {
   whyUnfinished: 'The answer was still coming when this copy was saved.',
   inMode: { ask: 'ask mode', plan: 'plan mode' },
   tokens: (count: string) => `${count} tokens`,
-  tokenKinds: {
-    input_tokens: 'input tokens',
-    output_tokens: 'output tokens',
-    reasoning_tokens: 'reasoning tokens',
-    cache_read_tokens: 'tokens read from the cache',
-    cache_write_tokens: 'tokens written to the cache',
-  },
+  tokensOf: (count: string, kind: string) => `${count} ${kind.replaceAll('_', ' ')}`,
   contextFull: (percent: string) => `context ${percent} full`,
   inContext: (count: string) => `${count} tokens in the context`,
   inContextOf: (count: string, window: string) => `${count} of ${window} tokens in the context`,
@@ -109,13 +103,10 @@ export const en = {
   waitsForResume: 'Waits with the others until you resume',
   editLost: 'The message that you were editing has gone. This is your text.',
   filesFirst: 'It can be sent when the files are there.',
-  sendKey: 'Send (Enter)',
-  sendKeyWaits: (wait: string) => `Send (Enter): ${wait}`,
   stop: 'Stop',
-  stopKey: 'Stop (Esc)',
   stopping: 'Stopping…',
-  cancelKey: 'Cancel (Esc)',
   keyEnter: (action: string) => `${action} (Enter)`,
+  keyEsc: (action: string) => `${action} (Esc)`,
 
   // Files
   attached: 'Attached',
@@ -134,7 +125,7 @@ export const en = {
     count === 1 ? '1 message waits for its turn' : `${written} messages wait for their turn`,
   heldStopped: (count: number, written: string) =>
     `You stopped the last answer; ${count === 1 ? 'this message waits' : `these ${written} wait`}.`,
-  held: (why: string, count: number, written: string) =>
+  held: (count: number, written: string, why: string) =>
     `${why} Until you resume, ${count === 1 ? 'this message waits' : `these ${written} wait`}.`,
   resume: 'Resume',
   queued: 'Waiting message',
@@ -174,8 +165,8 @@ export const en = {
   nothing: 'nothing',
   cutBytes: (count: string) => `cut: ${count} bytes in all`,
   callStates: {
-    'not run': 'not run',
-    'no result': 'no result',
+    'not-run': 'not run',
+    'no-result': 'no result',
     denied: 'denied',
     done: 'done',
     failed: 'failed',

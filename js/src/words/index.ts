@@ -15,12 +15,12 @@ export let words: Words = en
 /** Whose numbers and dates go with the words: a BCP 47 tag. */
 export let locale = localeOf('en')
 
-const TRANSLATIONS: Record<string, () => Promise<Words>> = {}
+const TRANSLATIONS = new Map<string, () => Promise<Words>>([['de', () => import('./de').then(({ de }) => de)]])
 
 /** Speaks this language (a BCP 47 tag, or with an underscore as Jupyter writes it), or English where there is no translation. */
 export async function speak(language: string): Promise<void> {
   const [tongue = ''] = language.toLowerCase().split(/[-_]/)
-  const translation = await TRANSLATIONS[tongue]?.().catch(() => null)
+  const translation = await TRANSLATIONS.get(tongue)?.().catch(() => null)
   words = translation ?? en
   locale = localeOf(translation ? tongue : 'en')
 }

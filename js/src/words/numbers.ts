@@ -3,12 +3,13 @@
 import { locale, words } from '.'
 
 /** A number as it is, or with exactly so many digits behind the point. */
-export function number(value: number, digits?: number): string {
-  return value.toLocaleString(locale, digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits })
+export function number(value: number, digits?: number, style: Intl.NumberFormatOptions = {}): string {
+  const exactly = digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits }
+  return value.toLocaleString(locale, { ...style, ...exactly })
 }
 
 export function percent(share: number): string {
-  return share.toLocaleString(locale, { style: 'percent' })
+  return number(share, 0, { style: 'percent' })
 }
 
 export function seconds(value: number): string {
@@ -22,16 +23,11 @@ export function bytes(count: number): string {
 
 /** So that something that is not free never looks free. */
 export function dollars(cost: number): string {
-  const written = (cost: number, digits: number) =>
-    cost.toLocaleString(locale, {
-      style: 'currency',
-      currency: 'USD',
-      currencyDisplay: 'narrowSymbol',
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
-    })
-  if (cost === 0) return written(0, 0)
-  return cost < 0.0001 ? `< ${written(0.0001, 4)}` : written(cost, cost < 0.1 ? 4 : 2)
+  const smallest = 0.0001
+  const digits = cost === 0 ? 0 : cost < 0.1 ? 4 : 2
+  const isLess = cost > 0 && cost < smallest
+  const style = { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol' } as const
+  return (isLess ? '< ' : '') + number(isLess ? smallest : cost, digits, style)
 }
 
 /** When that is, for somebody who looks now: the day only if it is another one. */
