@@ -20,7 +20,7 @@ JSON = dict[str, Any]
 _OURS = frozenset(
     {
         *("at", "lsn", "parent", "turn", "agent", "model", "client_id", "outcome", "error", "usage"),
-        *("finished_at", "finished_lsn", "continued", "continued_lsn", "effort", "mode", "tools", "context"),
+        *("finished_at", "finished_lsn", "continued", "continued_lsn", "effort", "mode", "tools", "context", "waits"),
     }
 )
 """What an agent cannot say of its message."""
@@ -160,6 +160,8 @@ class Transcript:
             handler = _CHUNKS.get(type(event))
         if handler:
             handler(self, event)
+        if type(event) in _STEPS and self.turn and event.turn == self.turn["id"]:
+            self._see_waits(event)
 
     def to_json(self) -> JSON:
         """The transcript as the HTTP API gives it; shares its messages with the transcript."""
@@ -289,8 +291,10 @@ class Transcript:
         answer = self._messages.get(event.message_id)
         if answer:
             before = answer["metadata"]
-            kept = {name: before[name] for name in ("at", "lsn", "parent", "usage") if name in before}
+            kept = {name: before[name] for name in ("at", "lsn", "parent", "usage", "waits") if name in before}
             answer["metadata"] = metadata | kept | {"continued": requests(answer), "continued_lsn": event.lsn}
+            if "finished_at" in before:
+                _waited(answer, before["finished_at"], event.at)
             self.leaf, self._shown = event.message_id, None
         else:
             self._add_message({"id": event.message_id, "role": "assistant", "parts": [], "metadata": metadata})
@@ -311,6 +315,7 @@ class Transcript:
             "steps": 0,
             "usage": {},
             "nested_tokens": 0,
+            "waits_since": None,
         }
         self.status = "streaming"
 
@@ -348,7 +353,9 @@ class Transcript:
         if self.turn is None or event.turn != self.turn["id"]:
             return
         answer = self._answer()
-        _end_all(answer["parts"], event.outcome)
+        # Nobody knows when a writer died.
+        _end_all(answer["parts"], event.outcome, None if event.outcome == "interrupted" else event.at)
+        self._see_waits(event)
         metadata = answer["metadata"]
         metadata["outcome"] = event.outcome
         metadata["finished_at"] = event.at
@@ -363,6 +370,17 @@ class Transcript:
         if event.outcome == "stopped" and self.queue:
             self.held = "stopped"
         self.status = "failed" if event.outcome == "failed" else "idle"
+
+    def _see_waits(self, event: Any) -> None:
+        """Note since when nobody works on the answer, and for how long nobody did."""
+        assert self.turn is not None
+        since = self.turn.get("waits_since")
+        waits = _doing(self._answer()["parts"]) == "waits"
+        if waits and since is None:
+            self.turn["waits_since"] = event.at
+        elif not waits and since is not None:
+            self.turn["waits_since"] = None
+            _waited(self._answer(), since, event.at)
 
     # Assistant output
 
@@ -410,11 +428,10 @@ class Transcript:
     def _part_start(self, event: events.TextStart | events.ReasoningStart) -> None:
         kind = "text" if isinstance(event, events.TextStart) else "reasoning"
         part = self._text_to_continue() if kind == "text" and event.parent_tool_call_id is None else None
-        if part:
-            part |= {"id": event.id, "state": "streaming"}
-        else:
-            part = {"type": kind, "id": event.id, "text": "", "state": "streaming"}
+        if part is None:
+            part = {"type": kind, "text": ""} | ({"started": {"at": event.at}} if kind == "reasoning" else {})
             self._beside(event).append(part)
+        part |= {"id": event.id, "state": "streaming"}
         _keep_provider_metadata(part, event)
 
     def _text_to_continue(self) -> JSON | None:
@@ -441,7 +458,7 @@ class Transcript:
     def _part_end(self, event: events.TextEnd | events.ReasoningEnd) -> None:
         kind = "text" if isinstance(event, events.TextEnd) else "reasoning"
         if part := self._open_part(kind, event.id):
-            _close(part)
+            _close(part, event.at)
             _keep_provider_metadata(part, event)
 
     def _add(self, part: JSON, field: str, piece: str) -> None:
@@ -510,7 +527,7 @@ class Transcript:
 
     def _tool_started(self, event: events.ToolStarted) -> None:
         if part := self._tool(event.tool_call_id):
-            _end_all(part.get("parts", []), OVER)
+            _end_all(part.get("parts", []), OVER, None)
             part["started"] = {"at": event.at} | ({} if event.runner is None else {"runner": event.runner})
 
     def _tool_progress(self, event: events.ToolProgress) -> None:
@@ -621,26 +638,51 @@ def _parts(event: events.UserMessage | events.MessageQueued | events.QueueEdited
     return [{"type": "text", "text": event.text, "state": "done"}, *event.parts]
 
 
-def _close(part: JSON) -> None:
+def _close(part: JSON, at: str | None) -> None:
+    """`at`: when it ended; `None` if nobody knows."""
     part["state"] = "done"
     part.pop("id", None)
+    if "started" in part and at is not None:
+        part["finishedAt"] = at
 
 
 def _end(part: JSON, event: events.Chunk) -> None:
     """A call that was started has its end, and so a duration; what is open in it ends with it."""
     if "started" in part:
         part["finishedAt"] = event.at
-    _end_all(part.get("parts", []), OVER)
+    _end_all(part.get("parts", []), OVER, event.at)
 
 
-def _end_all(parts: list[JSON], why: str) -> None:
+def _end_all(parts: list[JSON], why: str, at: str | None) -> None:
     """Nothing of these stays open."""
     for part in nested(parts):
-        if part["type"] in ("text", "reasoning"):
-            _close(part)
+        if part["type"] in ("text", "reasoning") and part.get("state") != "done":
+            _close(part, at)
         elif part["type"] == "dynamic-tool" and part["state"] not in TOOL_ENDS:
             part["state"] = "output-error"
             part["errorText"] = why
+
+
+def _doing(parts: Iterable[JSON]) -> str:
+    """Whether somebody `works` on one of these, all that is open `waits` for a person or a kernel, or all is `over`."""
+    states = {_state(part) for part in parts}
+    return next((state for state in ("works", "waits") if state in states), "over")
+
+
+def _state(part: JSON) -> str:
+    if part["type"] in ("text", "reasoning"):
+        return "works" if part.get("state") == "streaming" else "over"
+    if part["type"] != "dynamic-tool" or (part["state"] in TOOL_ENDS and not part.get("preliminary")):
+        return "over"
+    waits_for = part.get("waitsFor")
+    if part["state"] == "approval-requested" or waits_for == "person" or (waits_for and "started" not in part):
+        return "waits"
+    # Who asks inside of a call waits with it.
+    return "waits" if _doing(part.get("parts", ())) == "waits" else "works"
+
+
+def _waited(answer: JSON, since: str, until: str) -> None:
+    answer["metadata"]["waits"] = [*answer["metadata"].get("waits", []), {"from": since, "to": until}]
 
 
 def _keep_provider_metadata(part: JSON, event: Any, name: str = "providerMetadata") -> None:
@@ -705,3 +747,8 @@ _CHUNKS: dict[type, _Handler] = {
     events.File: Transcript._source_or_file,
     events.Data: Transcript._data,
 }
+
+_STEPS = frozenset({events.ApprovalAnswered, *_CHUNKS}) - {
+    *(events.TextDelta, events.ReasoningDelta, events.ToolInputDelta, events.ToolProgress)
+}
+"""Events with which a turn may begin or cease to wait."""

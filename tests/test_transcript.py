@@ -39,6 +39,19 @@ def test_an_event_twice_changes_nothing() -> None:
     assert fold(twice).to_json() == fold(events).to_json()
 
 
+def test_an_answer_waits_in_the_moments_in_which_nobody_works_on_it() -> None:
+    """One call waits for a kernel, one for a yes, and one asks the person inside of it, while it thinks and after."""
+    vector = json.loads((Path(__file__).parent / "vectors" / "times.json").read_text())
+    types = {event["at"]: event["type"] for event in vector["events"]}
+    waits = vector["transcript"]["messages"][-1]["metadata"]["waits"]
+    assert [(types[wait["from"]], types[wait["to"]]) for wait in waits] == [
+        ("reasoning-end", "tool-started"),
+        ("tool-output-available", "approval-answered"),
+        ("tool-output-denied", "tool-output-available"),
+        ("turn-stopped", "turn-started"),
+    ]
+
+
 ids = st.sampled_from(["1", "2", "3"])
 texts = st.text(max_size=8)
 turns = st.sampled_from(["t_1", "t_2", None])

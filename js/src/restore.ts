@@ -53,7 +53,7 @@ export function withDefaults(transcript: Transcript): Transcript {
   }
 }
 
-const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, first_part: 0, acting: false, steps: 0, usage: {}, nested_tokens: 0 }
+const TURN_BEGINS = { effort: null, mode: null, tools: null, continues: false, first_part: 0, acting: false, steps: 0, usage: {}, nested_tokens: 0, waits_since: null }
 
 const isMode = isOneOf('ask', 'plan', 'act', null)
 const isUsage = (value: unknown) => isRecord(value) && Object.values(value).every(Number.isFinite)
@@ -94,6 +94,7 @@ const TURN: Record<keyof Turn, Check> = {
   usage: optionally(isUsage),
   steps: optionally(isNumber),
   nested_tokens: optionally(isNumber),
+  waits_since: optionally(isText),
 }
 
 const METADATA: Checks<Metadata> = {
@@ -107,6 +108,7 @@ const METADATA: Checks<Metadata> = {
   outcome: isOneOf('completed', 'stopped', 'failed', 'truncated', 'interrupted'),
   finished_at: isString,
   finished_lsn: isNumber,
+  waits: (value) => Array.isArray(value) && value.every((wait) => isRecord(wait) && isString(wait.from) && isString(wait.to)),
   continued: (value) => Array.isArray(value) && value.every(isRecord),
   continued_lsn: isNumber,
   queued: isNumber,
@@ -129,7 +131,14 @@ function restoreMessage(data: unknown): UIMessage[] {
   return [{ id: data.id as string, role: data.role, parts: data.parts.flatMap((part) => restorePart(part, 0)), metadata }]
 }
 
-const TEXT = { text: isString, state: isOneOf('streaming', 'done', undefined) }
+const isStart = (value: unknown) => isRecord(value) && isString(value.at)
+
+const TEXT = {
+  text: isString,
+  state: isOneOf('streaming', 'done', undefined),
+  started: optionally(isStart),
+  finishedAt: optionally(isString),
+}
 
 const PARTS = new Map<string, Record<string, Check>>([
   ['text', TEXT],
@@ -153,7 +162,7 @@ const PARTS = new Map<string, Record<string, Check>>([
       title: optionally(isString),
       waitsFor: isOneOf('kernel', 'person', undefined),
       finishedAt: optionally(isString),
-      started: optionally((value) => isRecord(value) && isString(value.at)),
+      started: optionally(isStart),
       approval: optionally((value) => isRecord(value) && isWhole(value, APPROVAL)),
       progress: optionally((value) => isRecord(value) && isWhole(value, PROGRESS)),
       logs: optionally((value) => Array.isArray(value) && value.every((line) => isRecord(line) && isString(line.level) && isString(line.text))),

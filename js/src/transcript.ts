@@ -29,6 +29,9 @@ export interface TextPart {
   id?: string
   text: string
   state?: 'streaming' | 'done'
+  /** Of reasoning: when it began, and when it ended, where somebody saw that. */
+  started?: { at: string }
+  finishedAt?: string
   providerMetadata?: Record<string, unknown>
 }
 
@@ -139,6 +142,8 @@ export interface Metadata {
   usage?: Usage
   finished_at?: string
   finished_lsn?: number
+  /** When nobody worked on it: a person or a kernel was waited for. */
+  waits?: { from: string; to: string }[]
   /** The turns before `turn`, and the event that `turn` went on with. */
   continued?: Continued[]
   continued_lsn?: number
@@ -178,6 +183,8 @@ export interface Turn {
   usage: Usage
   /** What models have used that its calls asked. */
   nested_tokens: number
+  /** Since when it waits for a person or a kernel. */
+  waits_since: string | null
 }
 
 /** A call that waits for a person's yes or no. */
@@ -300,8 +307,11 @@ function inOrder(messages: UIMessage[]): UIMessage[] {
 /** What an agent cannot say of its message. */
 const OURS = new Set([
   ...['at', 'lsn', 'parent', 'turn', 'agent', 'model', 'client_id', 'outcome', 'error', 'usage'],
-  ...['finished_at', 'finished_lsn', 'continued', 'continued_lsn', 'effort', 'mode', 'tools', 'context'],
+  ...['finished_at', 'finished_lsn', 'continued', 'continued_lsn', 'effort', 'mode', 'tools', 'context', 'waits'],
 ])
+
+/** Chunks with which a turn neither begins nor ceases to wait. */
+const WITHIN_STEPS = new Set(['text-delta', 'reasoning-delta', 'tool-input-delta', 'tool-progress'])
 
 const TOOL_ENDS = new Set(['output-available', 'output-error', 'output-denied'])
 
@@ -389,11 +399,13 @@ class Draft {
         this.#transcript.turn = { ...this.#transcript.turn, stopping: true }
         return
       case 'approval-answered':
-        return this.#approvalAnswered(event)
+        this.#approvalAnswered(event)
+        return this.#seeWaits(event)
       case 'turn-stopped':
         return this.#stopped(event)
       default:
-        return this.#chunk(event)
+        this.#chunk(event)
+        if (!WITHIN_STEPS.has(event.type)) this.#seeWaits(event)
     }
   }
 
@@ -488,7 +500,9 @@ class Draft {
     const continues = this.#all().has(message_id)
     if (continues) {
       this.#change(message_id, (answer) => {
+        const { finished_at } = answer.metadata
         answer.metadata = { ...metadata, ...kept(answer), continued_lsn: lsn }
+        if (finished_at !== undefined) answer.metadata.waits = waited(answer, finished_at, at)
       })
       this.#leaf = message_id
     } else {
@@ -497,7 +511,7 @@ class Draft {
     const asks = { user_message_id, message_id, agent, model, effort, mode, tools }
     const first_part = continues ? (this.#all().get(message_id)?.parts.length ?? 0) : 0
     const counts = { steps: 0, usage: {}, nested_tokens: 0 }
-    const begins = { started_at: at, stopping: false, continues, first_part, acting: false, ...counts }
+    const begins = { started_at: at, stopping: false, continues, first_part, acting: false, ...counts, waits_since: null }
     this.#transcript.turn = { id: turn, ...asks, ...begins }
     this.#transcript.status = 'streaming'
   }
@@ -525,7 +539,11 @@ class Draft {
   #stopped(event: Envelope & EventOf<'turn-stopped'>): void {
     const { outcome, at, lsn, error, usage } = event
     this.#changeAnswer((answer) => {
-      answer.parts = answer.parts.map((part) => ended(part, outcome))
+      // Nobody knows when a writer died.
+      answer.parts = answer.parts.map((part) => ended(part, outcome, outcome === 'interrupted' ? null : at))
+    })
+    this.#seeWaits(event)
+    this.#changeAnswer((answer) => {
       answer.metadata = { ...answer.metadata, outcome, finished_at: at, finished_lsn: lsn }
       if (error != null) answer.metadata.error = error
       if (usage != null) answer.metadata.usage = sum(answer.metadata.usage ?? {}, usage)
@@ -534,6 +552,18 @@ class Draft {
     this.#transcript.turn = null
     if (outcome === 'stopped' && this.#transcript.queue.length > 0) this.#transcript.held = 'stopped'
     this.#transcript.status = outcome === 'failed' ? 'failed' : 'idle'
+  }
+
+  /** Notes since when nobody works on the answer, and for how long nobody did. */
+  #seeWaits({ at }: Envelope): void {
+    const since = this.#transcript.turn?.waits_since ?? null
+    const waits = doing(this.#answer()?.parts ?? []) === 'waits'
+    if (waits === (since !== null)) return
+    this.#turn({ waits_since: waits ? at : null })
+    if (since === null) return
+    this.#changeAnswer((answer) => {
+      answer.metadata = { ...answer.metadata, waits: waited(answer, since, at) }
+    })
   }
 
   // Assistant output
@@ -564,7 +594,7 @@ class Draft {
         }))
       case 'text-end':
       case 'reasoning-end':
-        return this.#changeOpen(event, (part) => ({ ...closed(part), ...providerMetadata(event) }))
+        return this.#changeOpen(event, (part) => ({ ...closed(part, event.at), ...providerMetadata(event) }))
       case 'tool-input-start':
         return this.#addBeside(event, { ...toolPart(event), state: 'input-streaming', rawInput: '' })
       case 'tool-input-delta':
@@ -599,7 +629,7 @@ class Draft {
       case 'tool-started':
         return this.#changeTool(event.toolCallId, (part) => ({
           ...part,
-          ...over(part),
+          ...over(part, null),
           started: { at: event.at, ...said({ runner: event.runner }) },
         }))
       case 'tool-progress':
@@ -654,7 +684,7 @@ class Draft {
     if (!found) this.#add({ type, data, id })
   }
 
-  #open(event: EventOf<'text-start' | 'reasoning-start'>): void {
+  #open(event: Envelope & EventOf<'text-start' | 'reasoning-start'>): void {
     const type = kindOf(event.type)
     const opened = { id: event.id, state: 'streaming', ...providerMetadata(event) } as const
     if (type === 'text' && event.parentToolCallId == null && this.#continues()) {
@@ -663,7 +693,7 @@ class Draft {
         (part) => ({ ...part, ...opened }) as Part,
       )
     }
-    this.#addBeside(event, { type, text: '', ...opened })
+    this.#addBeside(event, { type, text: '', ...opened, ...(type === 'reasoning' ? { started: { at: event.at } } : {}) })
   }
 
   /** Whether this text, the first one of a continuation, goes on in the text that was last, even inside a word. */
@@ -860,9 +890,9 @@ function partsOf({ text, parts }: { text: string; parts?: unknown[] }): Part[] {
 
 /** What an answer that is gone on with keeps of its metadata, and the turns that it was made in. */
 function kept({ metadata }: UIMessage): Metadata {
-  const { at, lsn, parent, usage, turn, client_id, outcome, continued, continued_lsn } = metadata
+  const { at, lsn, parent, usage, waits, turn, client_id, outcome, continued, continued_lsn } = metadata
   const last: Continued = said({ turn, lsn: continued_lsn ?? lsn, outcome, client_id })
-  const first = { ...said({ at, lsn, usage }), ...(parent === undefined ? {} : { parent }) }
+  const first = { ...said({ at, lsn, usage, waits }), ...(parent === undefined ? {} : { parent }) }
   return { ...first, continued: [...(continued ?? []), last] }
 }
 
@@ -893,12 +923,12 @@ function toolPart({ toolName, toolCallId, title, providerExecuted }: Called): To
 
 /** A call that was started has its end, and so a duration. */
 function end(part: Partial<ToolPart>, { at }: Envelope): Pick<ToolPart, 'finishedAt' | 'parts'> {
-  return { ...(part.started ? { finishedAt: at } : {}), ...over(part) }
+  return { ...(part.started ? { finishedAt: at } : {}), ...over(part, at) }
 }
 
 /** What was open inside of a call ends with it. */
-function over({ parts }: Partial<ToolPart>): Pick<ToolPart, 'parts'> {
-  return parts ? { parts: parts.map((part) => ended(part, OVER)) } : {}
+function over({ parts }: Partial<ToolPart>, at: string | null): Pick<ToolPart, 'parts'> {
+  return parts ? { parts: parts.map((part) => ended(part, OVER, at)) } : {}
 }
 
 /** What changes with a report of a call: how far it is, what it said. */
@@ -912,18 +942,40 @@ function progressOf({ logs = [], started }: ToolPart, event: Envelope & EventOf<
   return change
 }
 
-function closed({ id: _, ...part }: TextPart): TextPart {
-  return { ...part, state: 'done' }
+/** `at`: when it ended; `null` if nobody knows. */
+function closed({ id: _, ...part }: TextPart, at: string | null): TextPart {
+  return { ...part, state: 'done', ...(part.started && at !== null ? { finishedAt: at } : {}) }
 }
 
 /** A part of an answer that has ended: nothing stays open. A part that was complete stays the object that it was. */
-function ended(part: Part, outcome: string): Part {
-  if (part.type === 'text' || part.type === 'reasoning') return part.state === 'done' ? part : closed(part)
+function ended(part: Part, outcome: string, at: string | null): Part {
+  if (part.type === 'text' || part.type === 'reasoning') return part.state === 'done' ? part : closed(part, at)
   if (part.type !== 'dynamic-tool') return part
   let call = part
-  const inside = part.parts?.map((inner) => ended(inner, outcome)) ?? []
+  const inside = part.parts?.map((inner) => ended(inner, outcome, at)) ?? []
   if (inside.some((inner, index) => inner !== part.parts?.[index])) call = { ...call, parts: inside }
   return TOOL_ENDS.has(call.state) ? call : { ...call, state: 'output-error', errorText: outcome }
+}
+
+type Doing = 'works' | 'waits' | 'over'
+
+/** Whether somebody `works` on one of these, all that is open `waits` for a person or a kernel, or all is `over`. */
+function doing(parts: Part[]): Doing {
+  const states = parts.map(stateOf)
+  return (['works', 'waits'] as const).find((state) => states.includes(state)) ?? 'over'
+}
+
+function stateOf(part: Part): Doing {
+  if (part.type === 'text' || part.type === 'reasoning') return part.state === 'streaming' ? 'works' : 'over'
+  if (part.type !== 'dynamic-tool' || isOver(part)) return 'over'
+  const { state, waitsFor, started, parts = [] } = part
+  if (state === 'approval-requested' || waitsFor === 'person' || (waitsFor && !started)) return 'waits'
+  // Who asks inside of a call waits with it.
+  return doing(parts) === 'waits' ? 'waits' : 'works'
+}
+
+function waited({ metadata: { waits = [] } }: UIMessage, from: string, to: string): { from: string; to: string }[] {
+  return [...waits, { from, to }]
 }
 
 function sum(total: Usage, more: Usage): Usage {

@@ -51,6 +51,7 @@ export function running(text: string, stopping = false): Transcript {
       steps: 0,
       nested_tokens: 0,
       usage: {},
+      waits_since: null,
     },
   })
 }
