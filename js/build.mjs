@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 
 import { build } from 'esbuild'
 
-import { options } from './build.options.mjs'
+import { core as coreOptions, options } from './build.options.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '../jupyter_durable_chat/static')
@@ -26,8 +26,8 @@ const hashed = { entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]' }
 const worker = await build({ ...common, ...hashed, entryPoints: ['src/worker.ts'], format: 'iife' })
 const WORKER = entry(worker, 'src/worker.ts')
 const define = { WORKER: JSON.stringify(WORKER) }
-const core = await build({ ...common, ...hashed, define, entryPoints: ['src/core.ts'], splitting: true })
-const CORE = entry(core, 'src/core.ts')
+const core = await build({ ...common, ...coreOptions, ...hashed, define })
+const CORE = files(core, 'src/core.ts')
 await build({ ...common, define, entryPoints: { 'core-inline': 'src/core.ts' } })
 const loads = { CORE: JSON.stringify(CORE) }
 await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
@@ -40,7 +40,7 @@ await build({
   external: ['@lumino/widgets'],
 })
 
-writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE, worker: WORKER })}\n`)
+writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE[0], worker: WORKER })}\n`)
 writeFileSync(join(out, 'licenses.txt'), licenses([worker, core]))
 
 execFileSync(
@@ -55,9 +55,15 @@ execFileSync(
 )
 
 /** The file that an entry point became. */
-function entry({ metafile }, source) {
-  const [file] = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === source)
-  return basename(file)
+function entry(built, source) {
+  return files(built, source)[0]
+}
+
+/** The same, and the files that it is nothing without. */
+function files({ metafile }, source) {
+  const [file, { imports }] = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === source)
+  const needed = imports.filter(({ kind }) => kind === 'import-statement')
+  return [file, ...needed.map(({ path }) => path)].map((path) => basename(path))
 }
 
 /** The licence texts of all packages that are in these builds. */

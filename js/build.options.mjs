@@ -18,6 +18,14 @@ export const options = {
   logLevel: 'warning',
 }
 
+/**
+ * The core, and the chunks that it fetches when they are needed. Each of them imports the core, so that what they have in
+ * common with it is in one file and not in one for every set of them.
+ *
+ * @type {import('esbuild').BuildOptions}
+ */
+export const core = { ...options, entryPoints: ['src/core.ts'], inject: ['src/core.ts'], splitting: true }
+
 /** A style sheet is imported as its text, for the core to put where it is needed. */
 async function cssAsText({ path }) {
   const { code } = await transform(await readFile(path, 'utf8'), { loader: 'css', minify: true })

@@ -1,17 +1,14 @@
 /**
  * What the output of a chat cell holds: the mirror of `jupyter_durable_chat/notebook/bundle.py`.
  *
- * A bundle comes from a file and may be a stranger's; what is written is at most `SNAPSHOT_BYTES` of transcript.
+ * A bundle comes from a file and may be a stranger's. What is written of one is `saved.ts`'s business.
  */
 
 import { isRecord, restoreTranscript } from './restore'
-import { isOfTurn, type Transcript, type UIMessage } from './transcript'
-import { toHtml, toMarkdown, toText } from './view'
-import { messagesOf } from './view/static'
+import { isOfTurn, type Transcript } from './transcript'
+import { messagesOf } from './view/shown'
 
 export const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
-
-const SNAPSHOT_BYTES = 256 * 1024
 
 export interface ChatBundle {
   session: string | null
@@ -46,34 +43,6 @@ export function isOutdated(bundle: ChatBundle, transcript: Transcript): boolean 
   return ended !== null && ended !== (bundle.snapshot && end(bundle.snapshot, bundle.turn))
 }
 
-/** What the cell's output is to hold from now on, by MIME type. */
-export function output(bundle: ChatBundle, transcript: Transcript): Record<string, unknown> {
-  const snapshot = limited(transcript, bundle.turn)
-  return {
-    [MIME_TYPE]: { ...bundle, lsn: transcript.lsn, snapshot, notice: null } satisfies ChatBundle,
-    'text/html': toHtml(snapshot, bundle.turn),
-    'text/markdown': toMarkdown(snapshot, bundle.turn),
-    'text/plain': toText(snapshot, bundle.turn),
-  }
-}
-
-/**
- * The transcript as an output keeps it, to be drawn: what the turn shows, or the shown branch and what waits. As far as that
- * is larger than `limit`, what is oldest is left out, and of what waits everything.
- */
-export function limited(transcript: Transcript, turn: string | null, limit = SNAPSHOT_BYTES): Transcript {
-  const messages = [...messagesOf(transcript, turn)]
-  const ofTurn = (waiting: UIMessage[]) => waiting.filter((message) => turn !== null && isOfTurn(message, turn))
-  const { queue, removed } = transcript
-  let left: Transcript = { ...transcript, messages, others: [], queue: turn === null ? queue : ofTurn(queue), removed: ofTurn(removed) }
-  let size = jsonBytes(left)
-  while (size > limit && messages.length > 0) size -= jsonBytes(messages.shift()) + 1
-  if (size > limit) left = { ...left, queue: [], removed: [] }
-  const kept = new Set(messages)
-  const omitted = transcript.messages.filter((message) => !kept.has(message)).length
-  return omitted > 0 ? { ...left, omitted } : left
-}
-
 /** A turn runs, or is about to: its question is there already. */
 function isMoving({ turn, messages }: Transcript): boolean {
   return turn !== null || messages.at(-1)?.metadata.turn === null
@@ -84,8 +53,4 @@ function end(transcript: Transcript, turn: string): string | null {
   if (transcript.removed.some((message) => isOfTurn(message, turn))) return 'removed'
   const answer = messagesOf(transcript, turn).findLast(({ metadata }) => metadata.outcome !== undefined)
   return answer?.metadata.finished_at ?? null
-}
-
-function jsonBytes(value: unknown): number {
-  return new TextEncoder().encode(JSON.stringify(value)).length
 }

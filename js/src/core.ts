@@ -8,13 +8,16 @@
 
 import { h, render } from 'preact'
 
-import { type ChatBundle, isOutdated, output, restoreBundle } from './bundle'
+import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { Connection, type Handle } from './connection/connection'
 import { findNotebook } from './host'
+import { Lazy } from './lazy'
 import type { Transcript } from './transcript'
-import { ChatView, css } from './view'
-import { waitingCalls, waits } from './view/calls'
+import { ChatView } from './view'
+import { calls, controls } from './view/late'
+import { dressPlace } from './view/styles'
 import type { ChatViewProps } from './view/types'
+import { waitingCalls, waits } from './view/waits'
 import { speak } from './words'
 
 export interface MountOptions {
@@ -37,6 +40,8 @@ export interface Mounted {
 declare const WORKER: string
 
 const connections = new Map<string, Connection>()
+
+const saved = new Lazy(() => import('./saved'))
 
 /** Whether the words of the page's language are there: nothing is drawn before. (JupyterLab says its language there.) */
 let speaks = false
@@ -93,7 +98,7 @@ class Chat implements Mounted {
 
   #see(visible: boolean): void {
     this.#visible = visible
-    dress(this.#root)
+    dressPlace(this.#root)
     this.#handle?.see(visible)
   }
 
@@ -104,16 +109,19 @@ class Chat implements Mounted {
   }
 
   #keep(transcript: Transcript): void {
-    const { onFinal } = this.#options
+    const { onFinal, signal } = this.#options
     if (!onFinal) return
-    const kept = output(this.#bundle, transcript)
-    this.#bundle = { ...this.#bundle, lsn: transcript.lsn, snapshot: transcript, notice: null }
-    onFinal(kept)
+    const bundle = this.#bundle
+    this.#bundle = { ...bundle, lsn: transcript.lsn, snapshot: transcript, notice: null }
+    void saved.load().then(({ output }) => {
+      const isSame = this.#bundle.session === bundle.session && this.#bundle.turn === bundle.turn
+      if (isSame && !signal.aborted) onFinal(output(bundle, transcript))
+    })
   }
 
   #paint(): void {
     this.#cancelPaint = null
-    dress(this.#root)
+    dressPlace(this.#root)
     const props = this.#props()
     render(h(ChatView, props), this.#root)
     Object.assign(this.#root.dataset, {
@@ -126,6 +134,7 @@ class Chat implements Mounted {
     const [first] = props.actions ? waitingCalls(props.transcript, props.turn) : []
     if (first) this.#root.dataset.waiting = waits(first) ?? ''
     else delete this.#root.dataset.waiting
+    if (props.actions && props.transcript) fetchSoon()
   }
 
   #props(): ChatViewProps {
@@ -157,6 +166,16 @@ function connectionTo({ baseUrl }: { baseUrl: string }): Connection {
   return connection
 }
 
+/** What an answer may need next, or a person may press, once the page has nothing else to do: the server may be away by then. */
+function fetchSoon(): void {
+  if (isFetched) return
+  isFetched = true
+  const idle = globalThis.requestIdleCallback ?? ((run: () => void) => setTimeout(run, 1000))
+  idle(() => [calls, controls, saved].forEach((chunk) => void chunk.load()))
+}
+
+let isFetched = false
+
 /** Once, when the browser draws next; soon all the same where it draws nothing, as in a hidden tab. */
 function onNextFrame(paint: () => void): () => void {
   const cancel = () => {
@@ -170,18 +189,6 @@ function onNextFrame(paint: () => void): () => void {
   const frame = requestAnimationFrame(run)
   const timer = setTimeout(run, document.hidden ? 0 : 250)
   return cancel
-}
-
-/** Our style sheet, once in the document or shadow root that the element is in, as soon as it is in one. */
-function dress(root: HTMLElement): void {
-  if (!root.isConnected) return
-  const home = root.getRootNode()
-  const place = home instanceof ShadowRoot ? home : document.head
-  if (place.querySelector('style[data-jdc]')) return
-  const style = document.createElement('style')
-  style.dataset.jdc = ''
-  style.textContent = css
-  place.append(style)
 }
 
 /** Keys that are typed into the chat are no shortcuts of the notebook. */

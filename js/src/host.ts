@@ -7,8 +7,8 @@ export interface Core {
   mount(root: HTMLElement, options: MountOptions): Mounted
 }
 
-/** The core's file name, with its hash. Defined by the build. */
-declare const CORE: string
+/** The names, with their hashes, of the core's file and of those that it imports. Defined by the build. */
+declare const CORE: [string, ...string[]]
 
 /** Where Jupyter is, as its pages say; `null` in a page that is not Jupyter's. */
 export function findHost(): { baseUrl: string } | null {
@@ -22,7 +22,8 @@ export function findHost(): { baseUrl: string } | null {
 
 /** The core from the server: one module, and so one connection, for all who import it on this page. */
 export function importCore({ baseUrl }: { baseUrl: string }): Promise<Core> {
-  return import(/* webpackIgnore: true */ `${baseUrl}static/durable_chat/${CORE}`) as Promise<Core>
+  const [core] = CORE.map((name) => import(/* webpackIgnore: true */ `${baseUrl}static/durable_chat/${name}`)) // at once, not one after the other
+  return core as Promise<Core>
 }
 
 const NOTEBOOK = Symbol.for('jupyter-durable-chat:notebook')

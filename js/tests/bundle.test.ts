@@ -6,8 +6,9 @@ import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
-import { type ChatBundle, isOutdated, limited, MIME_TYPE, output, restoreBundle } from '../src/bundle'
+import { type ChatBundle, isOutdated, MIME_TYPE, restoreBundle } from '../src/bundle'
 import type { WireEvent } from '../src/events'
+import { limited, output } from '../src/saved'
 import { emptyTranscript, fold, type Transcript } from '../src/transcript'
 
 interface Vector {

@@ -11,7 +11,7 @@ import { restoreBundle } from '../src/bundle'
 import type { WireEvent } from '../src/events'
 import { restoreTranscript, withDefaults } from '../src/restore'
 import { emptyTranscript, fold, type Transcript, type Turn, type UIMessage } from '../src/transcript'
-import { toMarkdown, toText } from '../src/view'
+import { toMarkdown, toText } from '../src/view/static'
 
 const VECTORS = join(import.meta.dirname, '../../tests/vectors')
 

@@ -5,8 +5,12 @@
  */
 
 import { xsrfToken } from './http'
-import { Hub, type HubOptions } from './hub'
+import { Lazy } from '../lazy'
+import type { HubOptions } from './hub'
 import type { FromHub, ToHub } from './protocol'
+
+/** Most pages find it in the worker. */
+const hubs = new Lazy(() => import('./hub'))
 
 /** Milliseconds in which a worker that starts at all has answered, on a busy machine too. One that cannot start says so. */
 const START = 20_000
@@ -70,7 +74,7 @@ export class Link {
 
   #joinOwn(): MessagePort {
     const { port1, port2 } = new MessageChannel()
-    new Hub(this.#options.hub).connect(port2)
+    void hubs.load().then(({ Hub }) => new Hub(this.#options.hub).connect(port2)) // what is said until then waits in the port
     this.#shared = false
     return this.#greet(port1)
   }

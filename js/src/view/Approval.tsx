@@ -4,10 +4,11 @@ import { useContext, useId, useState } from 'preact/hooks'
 import type { ToolApproval, ToolPart } from '../transcript'
 import { words } from '../words'
 import { clock } from '../words/numbers'
-import { nameOf, personName } from './calls'
+import { personName } from './calls'
 import { Desk } from './desk'
 import { Icon } from './Icon'
 import { keepFocus } from './focus'
+import { nameOf } from './waits'
 
 export function ApprovalForm({ part, approval }: { part: ToolPart; approval: ToolApproval }) {
   const actions = useContext(Desk)

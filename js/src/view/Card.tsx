@@ -2,8 +2,9 @@
 
 import type { ComponentChildren } from 'preact'
 import { isOver, type ToolPart } from '../transcript'
-import { needsPerson, openEnd, stateWords, waits } from './calls'
+import { openEnd, stateWords } from './calls'
 import { Icon, type IconName } from './Icon'
+import { needsPerson, waits } from './waits'
 
 export function Card({ part, class: name = '', children }: { part: ToolPart; class?: string; children: ComponentChildren }) {
   return (

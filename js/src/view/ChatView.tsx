@@ -8,18 +8,18 @@ import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn, typ
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { useAttachments } from './Attach'
-import { waitingCalls, waitingWords, waits } from './calls'
 import { Composer, type Returned, StopButton } from './Composer'
 import { Desk } from './desk'
 import { onPress } from './dress'
 import { Message, type MessageActions, type Step } from './Message'
 import { OutgoingMessage } from './Outgoing'
 import { PartView } from './Parts'
-import { Queue } from './Queue'
 import { Icon } from './Icon'
+import { Queue } from './late'
 import { Scroller } from './Scroller'
-import { messagesOf } from './static'
+import { messagesOf } from './shown'
 import type { ChatViewProps, ConnectionState, Outgoing } from './types'
+import { waitingCalls, waitingWords, waits } from './waits'
 
 export function ChatView(props: ChatViewProps): VNode {
   const { transcript, turn, state, notice, outbox } = props
@@ -137,7 +137,9 @@ export function ChatView(props: ChatViewProps): VNode {
         <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
         {whole && actions && <WaitingFor calls={waiting} />}
         <First calls={first} />
-        <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
+        {(queue.length > 0 || (queues && fresh.length > 0)) && (
+          <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
+        )}
         {whole && actions && (
           <Composer
             turn={running}

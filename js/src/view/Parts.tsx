@@ -6,12 +6,11 @@ import { words } from '../words'
 import { Chip, File } from './File'
 import { Fold } from './Fold'
 import { Icon } from './Icon'
+import { Entries, Tool } from './late'
 import { memo } from './memo'
-import { Entries } from './Plan'
 import { linkAttributes, outsideUrl } from './sanitize'
-import { labelOf } from './static'
+import { labelOf } from './shown'
 import { Text } from './Text'
-import { Tool } from './Tool'
 
 /** One part; `running` while its turn runs, so that it may still grow. */
 export const PartView = memo(({ part, running }: { part: Part; running: boolean }): VNode | null => {

@@ -6,7 +6,7 @@ import { words } from '../words'
 import { number } from '../words/numbers'
 import { questionsOf } from './answers'
 import { ApprovalForm, approvalWords } from './Approval'
-import { argumentsOf, gist, nameOf, needsPerson, openEnd, split, waits } from './calls'
+import { argumentsOf, gist, openEnd, split } from './calls'
 import { Card, CardLine } from './Card'
 import { Code, Json } from './Code'
 import { Desk } from './desk'
@@ -15,6 +15,7 @@ import { PartView } from './Parts'
 import { PlanCard, planOf } from './Plan'
 import { QuestionsCard } from './Questions'
 import { filesOf, Files, repeats, Result } from './Result'
+import { nameOf, needsPerson, waits } from './waits'
 
 interface Props {
   part: ToolPart

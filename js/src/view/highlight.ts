@@ -3,7 +3,7 @@
  * is plain.
  */
 
-import { Lazy } from './lazy'
+import { Lazy } from '../lazy'
 
 export const languages = new Lazy(() => import('./languages'))
 

@@ -1,6 +1,8 @@
-/** What the core mounts, styles and saves. */
+/** What the core mounts. */
+
+import { addStyles } from './styles'
+import css from './view.css'
 
 export { ChatView } from './ChatView'
-export { toHtml } from './html'
-export { toMarkdown, toText } from './static'
-export { default as css } from './view.css'
+
+addStyles(css)

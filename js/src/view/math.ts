@@ -3,7 +3,7 @@
  * is for a formula that Temml does not understand.
  */
 
-import { Lazy } from './lazy'
+import { Lazy } from '../lazy'
 import { sanitizeMath } from './sanitize'
 
 export const temml = new Lazy(() => import('temml').then((module) => module.default))

@@ -7,6 +7,7 @@
  */
 
 import { isOfTurn, type Part, type Transcript, type UIMessage } from '../transcript'
+import { labelOf, messagesOf } from './shown'
 
 export const EMPTY = 'No messages yet.'
 const RUNNING = 'still answering'
@@ -31,15 +32,6 @@ const TOOL_STATES = new Map([
   ['output-error', 'failed'],
   ['output-denied', 'denied'],
 ])
-
-/** What there is to show: the chosen branch; or one turn's answer with its question, on whatever branch they are. */
-export function messagesOf({ messages, others }: Transcript, turn: string | null): UIMessage[] {
-  if (turn === null) return messages
-  const everything = [...messages, ...others]
-  const own = everything.filter((message) => isOfTurn(message, turn))
-  const asked = new Set(own.map(({ role, metadata }) => (role === 'assistant' ? metadata.parent : null)))
-  return everything.filter((message) => own.includes(message) || asked.has(message.id))
-}
 
 /** One turn's question that was not asked yet, and why. */
 function waitingOf({ queue, removed, held }: Transcript, turn: string | null): [UIMessage, string][] {
@@ -135,12 +127,6 @@ export function asideOf(part: Part): string {
     default:
       return ''
   }
-}
-
-/** What an attached cell or variable is called; nothing where nothing says it. */
-export function labelOf(data: unknown): string {
-  const label = typeof data === 'object' && data !== null && 'label' in data ? data.label : ''
-  return typeof label === 'string' ? label : ''
 }
 
 const WEB = /^https?:\/\/[^\x00-\x20<>\x7f-\x9f]+$/

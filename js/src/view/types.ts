@@ -2,10 +2,9 @@
  * What the view is given and what it may ask for. The core owns connection, state and the root element; the view draws
  * `ChatViewProps` and calls `Actions`, and knows nothing of HTTP, streams or hosts.
  *
- * `src/view/index.ts` exports
- *   - `ChatView(props: ChatViewProps): VNode`, rendered by the core into the root element (class `jdc`, `data-*` set by it);
- *   - `css: string`, put once into the document or shadow root that holds the root element;
- *   - `toHtml`, `toMarkdown`, `toText`: `(transcript: Transcript, turn: string | null) => string`, for the saved output.
+ * `src/view/index.ts` exports `ChatView(props: ChatViewProps): VNode`, rendered by the core into the root element (class
+ * `jdc`, `data-*` set by it). `styles.ts` puts the styles into the document or shadow root that holds the root element.
+ * `toHtml`, `toMarkdown`, `toText`: `(transcript: Transcript, turn: string | null) => string`, for the saved output.
  *
  * Everything is compared by identity: a message or part object that is the same object has not changed.
  * A transcript may come from a hostile file. Its shape has been checked (restore.ts), its texts have not.

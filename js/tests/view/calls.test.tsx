@@ -4,7 +4,7 @@
 import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Part, ToolPart, Transcript } from '../../src/transcript'
-import { waitingCalls } from '../../src/view/calls'
+import { waitingCalls } from '../../src/view/waits'
 import { actions, all, click, did, draw, find, input, open, press, taken, type } from './drawn'
 import { answer, question, running, transcript, waiting } from './transcripts'
 

@@ -2,8 +2,9 @@
 
 import { h, render } from 'preact'
 import { act } from 'preact/test-utils'
-import { beforeEach } from 'vitest'
+import { beforeAll, beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
+import { calls, controls } from '../../src/view/late'
 import type { Actions, Agents, ChatViewProps } from '../../src/view/types'
 
 // jsdom has no layout.
@@ -63,6 +64,9 @@ export const actions: Actions = {
   },
   reconnect: () => did.push('reconnect'),
 }
+
+// What comes in chunks is there, so that everything is drawn at once.
+beforeAll(() => Promise.all([calls.load(), controls.load()]))
 
 beforeEach(() => {
   document.body.replaceChildren((root = document.createElement('div')))

@@ -7,7 +7,7 @@ import { languages } from '../../src/view/highlight'
 import { temml } from '../../src/view/math'
 import { isInlineImage, outsideUrl } from '../../src/view/sanitize'
 import { MarkdownStream } from '../../src/view/stream'
-import { toHtml } from '../../src/view'
+import { toHtml } from '../../src/view/html'
 import { attacks } from './attacks'
 import { answer, question, transcript } from './transcripts'
 

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest'
 import vectors from '../../../tests/vectors/static/static.json'
 import { withDefaults } from '../../src/restore'
 import type { Transcript } from '../../src/transcript'
-import { toHtml, toMarkdown, toText } from '../../src/view'
+import { toHtml } from '../../src/view/html'
+import { toMarkdown, toText } from '../../src/view/static'
 import { answer, question, transcript } from './transcripts'
 
 describe.each(vectors)('$name', (vector) => {

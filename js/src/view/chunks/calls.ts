@@ -1,0 +1,9 @@
+/** What calls are drawn with. */
+
+import css from '../calls.css'
+import { addStyles } from '../styles'
+
+export { Entries } from '../Plan'
+export { Tool } from '../Tool'
+
+addStyles(css)

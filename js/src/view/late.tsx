@@ -1,0 +1,28 @@
+/**
+ * What a plain answer is drawn without, by the chunk that it comes in.
+ *
+ * A chunk is fetched when the first thing of it is drawn, and `soon` before, when the page has nothing else to do: what a
+ * person presses is there, also when the server is away by then.
+ */
+
+import type { ToolPart } from '../transcript'
+import { later } from './later'
+import { Lazy } from '../lazy'
+
+export const calls = new Lazy(() => import('./chunks/calls'))
+export const controls = new Lazy(() => import('./chunks/controls'))
+
+export const Tool = later(calls, ({ Tool }) => Tool, { meanwhile: ToolComing })
+export const Entries = later(calls, ({ Entries }) => Entries)
+export const Choices = later(controls, ({ Choices }) => Choices, { takesFocus: true })
+export const Editor = later(controls, ({ Editor }) => Editor, { takesFocus: true })
+export const Queue = later(controls, ({ Queue }) => Queue)
+
+/** Its name is known; the way to it (from what says that it waits) leads here, too. */
+function ToolComing({ part: { toolCallId, toolName, title, state } }: { part: ToolPart; running: boolean }) {
+  return (
+    <div class="jdc-tool" data-call-id={toolCallId} data-tool-name={toolName} data-state={state} tabIndex={-1}>
+      <div class="jdc-later jdc-shimmer">{title || toolName}</div>
+    </div>
+  )
+}
