@@ -16,7 +16,7 @@ export const de: Words = {
   assistant: 'Assistent',
   cancel: 'Abbrechen',
   chat: 'Chat',
-  coming: 'Einen Moment…',
+  coming: 'Einen Moment …',
   copyCode: 'Code kopieren',
   editMessage: 'Nachricht bearbeiten',
   notLoaded: 'Das konnte noch nicht geladen werden.',
