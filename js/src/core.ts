@@ -191,10 +191,26 @@ function onNextFrame(paint: () => void): () => void {
   return cancel
 }
 
-/** Keys that are typed into the chat are no shortcuts of the notebook. */
+/** Keys that are typed into the chat are no shortcuts of the notebook, but for the one that saves it. */
 function keepKeysIn(root: HTMLElement, signal: AbortSignal): void {
-  root.dataset.lmSuppressShortcuts = 'true'
+  // Notebook 7 sees keys before we do. It looks for this attribute from the focused element upwards, and at its selector first.
+  const suppress = (element: Element) => element.setAttribute('data-lm-suppress-shortcuts', 'true')
+  suppress(root)
+  root.addEventListener('focusin', ({ target }) => target instanceof Element && suppress(target), { signal })
   for (const type of ['keydown', 'keypress', 'keyup']) {
     root.addEventListener(type, (event) => event.stopPropagation(), { signal })
   }
+  root.addEventListener('keydown', (event) => isSave(event) && handOn(event, root), { signal })
+}
+
+function isSave({ key, ctrlKey, metaKey, shiftKey, altKey, defaultPrevented }: KeyboardEvent): boolean {
+  return key === 's' && (ctrlKey || metaKey) && !shiftKey && !altKey && !defaultPrevented
+}
+
+/** Lets the page have the key as if it had been pressed beside the chat. */
+function handOn(event: KeyboardEvent, root: HTMLElement): void {
+  const { key, code, keyCode, ctrlKey, metaKey } = event
+  const init = { key, code, keyCode, ctrlKey, metaKey, bubbles: true, cancelable: true, composed: true }
+  const isTaken = !(root.parentElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', init))
+  if (isTaken) event.preventDefault()
 }

@@ -46,6 +46,7 @@ export function ChatView(props: ChatViewProps): VNode {
 
   const left = (text: string) => setReturned({ text })
   const jump = () => setJumps((jumps) => jumps + 1)
+  const chat = useRef<HTMLElement>(null)
   const stepped = useRef<{ to: string; step: Step } | null>(null)
   const messageActions = useMemo<MessageActions | null>(() => {
     if (!whole || !actions) return null
@@ -107,6 +108,7 @@ export function ChatView(props: ChatViewProps): VNode {
   return (
     <Desk.Provider value={actions}>
       <section
+        ref={chat}
         class={whole ? 'jdc-chat' : 'jdc-chat jdc-one-turn'}
         data-dropping={dropping || undefined}
         onDragOver={onDragOver}
@@ -143,7 +145,7 @@ export function ChatView(props: ChatViewProps): VNode {
         {whole && actions && (
           <Composer
             turn={running}
-            placeholder={placeholder(transcript, held)}
+            placeholder={transcript?.messages.length ? words.followUp : words.ask}
             wait={queues ? waitOf(held) : null}
             returned={returned}
             attachments={attachments}
@@ -152,6 +154,7 @@ export function ChatView(props: ChatViewProps): VNode {
             send={send}
             stop={() => actions.stop()}
             resume={held === null ? null : () => actions.resumeQueue()}
+            editLast={() => editLast(chat.current)}
           />
         )}
         {!whole && <Foot {...props} actions={actions} running={running} />}
@@ -161,15 +164,19 @@ export function ChatView(props: ChatViewProps): VNode {
   )
 }
 
+/** Begins to edit the message that waits last, or else the last question; whether that can be edited. */
+function editLast(chat: HTMLElement | null): boolean {
+  const buttons = (place: string) => [...(chat?.querySelectorAll<HTMLButtonElement>(`${place} button.jdc-edit`) ?? [])]
+  const button = buttons('.jdc-queued').at(-1) ?? buttons('.jdc-message').at(-1)
+  if (!button || button.disabled) return false
+  button.click()
+  return true
+}
+
 /** Who answers in this session, and how. */
 function chosenIn(transcript: Transcript | null) {
   const { agent = null, model = null, effort = null, mode = null } = transcript ?? {}
   return { agent, model, effort, mode }
-}
-
-function placeholder(transcript: Transcript | null, held: string | null): string {
-  if (held !== null) return words.followUpResumes
-  return transcript?.messages.length ? words.followUp : words.ask
 }
 
 function waitOf(held: string | null): string {

@@ -1,15 +1,18 @@
 /**
- * Where a person writes. Enter sends, Shift+Enter is a new line (or Jupyter's), Esc stops. What is sent while an answer
- * comes, or while others wait, waits for its turn. Below: what goes with it, who answers, and what answers may do.
+ * Where a person writes. Enter sends, or Ctrl+Enter where that is preferred; Shift+Enter is a new line; Esc stops; Up, where
+ * nothing is written, goes back to what was written last. What is sent while an answer comes, or while others wait, waits
+ * for its turn. Below: what goes with it, who answers, what answers may do, and what sends.
  */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
+import { usePreference } from '../preferences'
 import type { FilePart, Turn } from '../transcript'
 import { words } from '../words'
 import { AttachButton, AttachedFiles, type Attachments, pastedFiles } from './Attach'
 import { grow } from './grow'
 import { Icon } from './Icon'
+import { isComposing, isSend, nameOf, sendKey } from './keys'
 import { type Chosen, ModePicker, usePicker } from './Picker'
 import type { Choice } from './types'
 
@@ -27,6 +30,8 @@ interface Props {
   stop(): void
   /** Lets what is held go on. */
   resume: (() => void) | null
+  /** Opens what was written last, if it can be edited; whether it can. */
+  editLast(): boolean
 }
 
 export interface Returned {
@@ -34,7 +39,7 @@ export interface Returned {
 }
 
 export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attachments, chosen, choose, send, stop, resume } = props
+  const { turn, placeholder, wait, returned, attachments, chosen, choose, send, stop, resume, editLast } = props
   const [text, setText] = useState('')
   const [hint, setHint] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
@@ -47,6 +52,7 @@ export function Composer(props: Props) {
   }, [returned])
 
   const picker = usePicker({ chosen, choose })
+  const sendsWith = nameOf(usePreference(sendKey))
   const { items, busy } = attachments
   useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && !items.some(({ part }) => part)
@@ -58,9 +64,10 @@ export function Composer(props: Props) {
     setHint('')
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
+    const goesBack = event.key === 'ArrowUp' && text === '' && !isComposing(event) && !hasModifier(event)
+    if (isSend(event)) submit()
+    else if (!goesBack || !editLast()) return
     event.preventDefault()
-    submit()
   }
   const onPaste = (event: ClipboardEvent) => {
     const files = pastedFiles(event.clipboardData)
@@ -83,7 +90,7 @@ export function Composer(props: Props) {
         class="jdc-input"
         rows={1}
         value={text}
-        placeholder={placeholder}
+        placeholder={resume ? words.followUpResumes(sendsWith) : placeholder}
         aria-label={words.message}
         dir="auto"
         onInput={(event) => setText(event.currentTarget.value)}
@@ -96,13 +103,14 @@ export function Composer(props: Props) {
         <AttachButton {...attachments} />
         <ModePicker mode={chosen.mode} choose={choose} />
         {picker.button}
+        <SendKeyPicker />
       </div>
       {turn && <StopButton turn={turn} stop={stop} />}
       <button
         type="submit"
         class="jdc-send jdc-round"
         aria-label={words.send}
-        title={words.keyEnter(words.send) + (wait ? `: ${wait}` : '')}
+        title={words.key(words.send, sendsWith) + (wait ? `: ${wait}` : '')}
         disabled={isEmpty || busy}
       >
         <Icon name="send" />
@@ -116,6 +124,33 @@ export function Composer(props: Props) {
   )
 }
 
+/** What sends, for all chats of this browser. */
+function SendKeyPicker() {
+  const now = usePreference(sendKey)
+  return (
+    <span class="jdc-select jdc-send-key">
+      <Icon name="enter" />
+      <select
+        class="jdc-quiet-text"
+        aria-label={words.sendKey}
+        title={words.sendKeyTitle}
+        value={now}
+        onChange={(event) => sendKey.choose(event.currentTarget.value as typeof now)}
+      >
+        {(['enter', 'accel'] as const).map((key) => (
+          <option key={key} value={key}>
+            {words.sends(nameOf(key))}
+          </option>
+        ))}
+      </select>
+    </span>
+  )
+}
+
+function hasModifier({ shiftKey, altKey, ctrlKey, metaKey }: KeyboardEvent): boolean {
+  return shiftKey || altKey || ctrlKey || metaKey
+}
+
 export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
   const label = turn.stopping ? words.stopping : words.stop
   return (
@@ -123,7 +158,7 @@ export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
       type="button"
       class="jdc-stop jdc-round"
       aria-label={label}
-      title={turn.stopping ? label : words.keyEsc(label)}
+      title={turn.stopping ? label : words.key(label, words.keys.escape)}
       disabled={turn.stopping}
       onClick={stop}
     >

@@ -1,11 +1,14 @@
 /**
- * A message's text, to be changed in its place: Enter saves, Esc takes everything back. What is written here is not lost:
- * when the message goes away under it, whoever shows the editor gets the text.
+ * A message's text, to be changed in its place: what sends elsewhere saves it, Esc takes everything back, and so does Down from
+ * an end that was not changed. What is written here is not lost: when the message goes away under it, whoever shows the editor
+ * gets the text.
  */
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { usePreference } from '../preferences'
 import { words } from '../words'
 import { grow } from './grow'
+import { isComposing, isSend, nameOf, sendKey } from './keys'
 
 interface Props {
   text: string
@@ -44,13 +47,16 @@ export function Editor({ text, label, action, wait, save, close, left }: Props) 
     end()
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.isComposing || (event.key === 'Enter' && (event.shiftKey || event.altKey))) return
-    if (event.key !== 'Enter' && event.key !== 'Escape') return
+    const { key, currentTarget: field } = event
+    const isAtEnd = field instanceof HTMLTextAreaElement && field.selectionStart === draft.length
+    const leaves = key === 'Escape' || (key === 'ArrowDown' && !event.shiftKey && isAtEnd && draft === text)
+    if (isComposing(event) || !(leaves || isSend(event))) return
     event.preventDefault()
     event.stopPropagation() // Esc stops no answer here
-    if (event.key === 'Enter') submit()
-    else end()
+    if (leaves) end()
+    else submit()
   }
+  const saves = nameOf(usePreference(sendKey))
   return (
     <form
       class="jdc-editor"
@@ -73,13 +79,13 @@ export function Editor({ text, label, action, wait, save, close, left }: Props) 
         <span class="jdc-editor-hint" role="status">
           {wait ?? ''}
         </span>
-        <button type="button" class="jdc-cancel jdc-button" title={words.keyEsc(words.cancel)} onClick={end}>
+        <button type="button" class="jdc-cancel jdc-button" title={words.key(words.cancel, words.keys.escape)} onClick={end}>
           {words.cancel}
         </button>
         <button
           type="submit"
           class="jdc-save jdc-button jdc-primary"
-          title={words.keyEnter(action)}
+          title={words.key(action, saves)}
           disabled={wait !== null || !draft.trim()}
         >
           {action}

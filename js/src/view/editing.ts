@@ -2,14 +2,20 @@
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
-/** Whether a message is being edited, and the button that began it, which gets the focus back. */
+/** Whether a message is being edited. The focus goes back to where it came from: the input, or the button that began it. */
 export function useEditing() {
   const [editing, setEditing] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
+  const origin = useRef<HTMLElement | null>(null)
   const was = useRef(false)
   useLayoutEffect(() => {
-    if (was.current && !editing) button.current?.focus()
+    if (was.current && !editing) (origin.current ?? button.current)?.focus()
     was.current = editing
   }, [editing])
-  return { editing, button, begin: () => setEditing(true), end: () => setEditing(false) }
+  const begin = () => {
+    const { activeElement } = button.current?.getRootNode() as Document | ShadowRoot
+    origin.current = activeElement instanceof HTMLTextAreaElement ? activeElement : null
+    setEditing(true)
+  }
+  return { editing, button, begin, end: () => setEditing(false) }
 }
