@@ -9,6 +9,7 @@
 import { h, render } from 'preact'
 
 import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
+import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
 import { findNotebook } from './host'
 import { Lazy } from './lazy'
@@ -141,7 +142,8 @@ class Chat implements Mounted {
     const { snapshot, turn, notice } = this.#bundle
     const session = this.#handle?.session
     const notebook = findNotebook()
-    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook }
+    const { now } = clock
+    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook, now }
     return {
       transcript: session.transcript ?? snapshot,
       turn,
@@ -151,6 +153,7 @@ class Chat implements Mounted {
       outbox: session.outbox,
       actions: session,
       notebook,
+      now,
     }
   }
 }

@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { locale, speak, words } from '../src/words'
 import { de } from '../src/words/de'
 import { en } from '../src/words/en'
-import { bytes, clock, dollars, number, percent, seconds } from '../src/words/numbers'
+import { bytes, clock, dollars, duration, number, percent } from '../src/words/numbers'
 
 /** They write what is saved, which is English for all, or markup, which is not read. */
 const OTHER = ['static.ts', 'html.ts', 'sanitize.ts', 'markdown.ts', 'tex.ts']
@@ -129,8 +129,8 @@ describe('what is spoken', () => {
 
   test('numbers and times go with the words', async () => {
     await speak('de')
-    const written = [number(1234.5), percent(0.57), seconds(3.21), seconds(1234), bytes(2300), bytes(2_300_000), dollars(0), dollars(0.00001), dollars(1.5)]
-    expect(written.join('; ').replaceAll('\u00a0', ' ')).toBe('1.234,5; 57 %; 3,2 s; 1.234 s; 2,3 kB; 2,3 MB; 0 $; < 0,0001 $; 1,50 $')
+    const written = [number(1234.5), percent(0.57), duration(3210), duration(3210, true), duration(1_234_000), bytes(2300), bytes(2_300_000), dollars(0), dollars(0.00001), dollars(1.5)]
+    expect(written.join('; ').replaceAll('\u00a0', ' ')).toBe('1.234,5; 57 %; 3,2 s; 3 s; 20 Min. 34 s; 2,3 kB; 2,3 MB; 0 $; < 0,0001 $; 1,50 $')
     expect(clock('2026-11-20T12:05:00', new Date('2026-11-20T10:00:00'))).toBe('12:05')
     expect(clock('2026-11-21T12:05:00', new Date('2026-11-20T10:00:00'))).toBe('21.11.2026, 12:05')
   })

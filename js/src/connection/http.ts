@@ -3,6 +3,8 @@
  * the answer is an `HttpError` whose message is for a person.
  */
 
+import { clock } from './clock'
+
 export class HttpError extends Error {
   constructor(
     /** 0: there was no answer. */
@@ -44,6 +46,7 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   const isFile = body instanceof Blob
   if (body !== undefined) headers['Content-Type'] = isFile ? body.type || 'application/octet-stream' : 'application/json'
   let response: Response
+  const sent = Date.now()
   try {
     response = await fetch(url, {
       method,
@@ -57,6 +60,8 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
     signal?.throwIfAborted()
     throw new HttpError(0, UNREACHABLE)
   }
+  // What the browser had kept has the time at which that was made.
+  if (accept !== '*/*') clock.hear(response.headers.get('Date'), sent)
   if (!response.ok) throw await refusal(response)
   const isAccepted = accept === '*/*' ? !response.redirected : response.headers.get('Content-Type')?.startsWith(accept)
   if (!isAccepted) {

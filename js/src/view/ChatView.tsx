@@ -11,6 +11,7 @@ import { useAttachments } from './Attach'
 import { Composer, type Returned, StopButton } from './Composer'
 import { Desk } from './desk'
 import { onPress } from './dress'
+import { Now } from './Elapsed'
 import { Message, type MessageActions, type Step } from './Message'
 import { OutgoingMessage } from './Outgoing'
 import { PartView } from './Parts'
@@ -22,6 +23,14 @@ import type { ChatViewProps, ConnectionState, Outgoing } from './types'
 import { waitingCalls, waitingWords, waits } from './waits'
 
 export function ChatView(props: ChatViewProps): VNode {
+  return (
+    <Now.Provider value={props.now}>
+      <Chat {...props} />
+    </Now.Provider>
+  )
+}
+
+function Chat(props: ChatViewProps): VNode {
   const { transcript, turn, state, notice, outbox } = props
   const [jumps, setJumps] = useState(0)
   const [returned, setReturned] = useState<Returned | null>(null)
@@ -247,7 +256,7 @@ function Messages({ transcript, turn, state, messages, edits, fresh, actions, me
         <Message
           key={message.id}
           message={message}
-          running={transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone'}
+          turn={transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone' ? transcript.turn : null}
           live={state === 'live'}
           edited={edits.find((item) => item.edits === message.id) ?? null}
           last={index === messages.length - 1}

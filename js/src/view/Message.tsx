@@ -2,19 +2,21 @@
 
 import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { canContinue, isOver, type Metadata, type Part, type UIMessage } from '../transcript'
+import { canContinue, isOver, type Metadata, type Part, type Turn, type UIMessage } from '../transcript'
 import { words } from '../words'
-import { dollars, moment, number, percent, seconds } from '../words/numbers'
+import { dollars, duration, moment, number, percent } from '../words/numbers'
 import { copyText } from './clipboard'
 import { useEditing } from './editing'
+import { Elapsed } from './Elapsed'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
 import { Choices, Editor } from './late'
 import { memo } from './memo'
 import { Unsent } from './Outgoing'
 import { PartView } from './Parts'
+import { worked, working } from './times'
 import type { Choice, Outgoing } from './types'
-import { hasWaited, waits } from './waits'
+import { waits } from './waits'
 
 /** What a person can do with a message that is there. */
 export interface MessageActions {
@@ -35,8 +37,8 @@ export type Step = 'previous' | 'next'
 
 interface Props {
   message: UIMessage
-  /** Its turn runs. */
-  running: boolean
+  /** Its turn, while it runs. */
+  turn: Turn | null
   /** And every piece of it is seen as it comes. */
   live: boolean
   /** What it is to say instead, on its way to the server. */
@@ -110,7 +112,8 @@ function Question(props: Props) {
 }
 
 function Answer(props: Props) {
-  const { message, running, live, last, actions, busy } = props
+  const { message, turn, live, last, actions, busy } = props
+  const running = turn !== null
   const [choosing, setChoosing] = useState(false)
   const other = useRef<HTMLButtonElement>(null)
   const close = () => {
@@ -139,6 +142,7 @@ function Answer(props: Props) {
           </button>
         )}
       </Outcome>
+      {turn && <Progress turn={turn} message={message} />}
       {!running && (
         <Facts message={message}>
           {actions && (
@@ -206,7 +210,8 @@ function hasText({ parts }: UIMessage): boolean {
 function isWaiting(parts: Part[]): boolean {
   const last = parts.at(-1)
   if (!last) return true
-  if (last.type === 'text' || last.type === 'reasoning') return last.state !== 'streaming' || !last.text
+  if (last.type === 'reasoning') return last.state !== 'streaming' || !(last.text || last.started)
+  if (last.type === 'text') return last.state !== 'streaming' || !last.text
   return (last.type !== 'dynamic-tool' || isOver(last)) && !parts.some((part) => part.type === 'dynamic-tool' && waits(part))
 }
 
@@ -273,22 +278,35 @@ function Banner({ kind, icon, title, text }: BannerProps) {
   )
 }
 
+/** Who answers, and since when, from the server's own start: whoever comes later sees the same time. */
+function Progress({ turn, message }: { turn: Turn; message: UIMessage }) {
+  return (
+    <footer class="jdc-facts">
+      <span>{answers(message)}</span>
+      <Elapsed {...working(turn, message)} />
+    </footer>
+  )
+}
+
+function answers({ metadata: { model, agent, effort } }: UIMessage): string {
+  return [model ?? agent ?? '', effort].filter(Boolean).join(', ')
+}
+
 /** Who answered, how many tokens, at what cost, how long; and what can be done with the answer. */
-function Facts({ message: { parts, metadata }, children }: { message: UIMessage; children: ComponentChildren }) {
+function Facts({ message, children }: { message: UIMessage; children: ComponentChildren }) {
+  const { parts, metadata } = message
   const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
-  const { model, agent, mode, effort, usage = {}, context, at, finished_at: end } = metadata
+  const { mode, usage = {}, context, finished_at: end } = metadata
   const { cost_usd: cost, ...tokens } = usage
-  // One that was gone on with took its time more than once; that of a person, or of a kernel, is not the answer's.
-  const isTimed = at && end && !metadata.continued && !hasWaited(parts)
-  const took = isTimed ? (Date.parse(end) - Date.parse(at)) / 1000 : Number.NaN
+  const took = worked(message)
   const full = context?.window ? Math.ceil((100 * context.tokens) / context.window) / 100 : 0
   const facts = [
-    [model ?? agent ?? '', effort].filter(Boolean).join(', '),
+    answers(message),
     mode === 'ask' || mode === 'plan' ? words.inMode[mode] : '',
     usage['output_tokens'] ? words.tokens(number(usage['output_tokens'])) : '',
     cost === undefined ? '' : dollars(cost),
     full > 0 ? words.contextFull(percent(full)) : '',
-    took >= 0 ? seconds(took) : '',
+    took >= 0 ? duration(took) : '',
   ]
   const details = Object.entries(tokens).map(([kind, count]) => words.tokensOf(number(count), kind))
   if (context) {

@@ -3,6 +3,8 @@
 import type { VNode } from 'preact'
 import type { DataPart, Part, SourceDocumentPart, SourceUrlPart, TextPart } from '../transcript'
 import { words } from '../words'
+import { duration } from '../words/numbers'
+import { Elapsed } from './Elapsed'
 import { Chip, File } from './File'
 import { Fold } from './Fold'
 import { Icon } from './Icon'
@@ -11,6 +13,7 @@ import { memo } from './memo'
 import { linkAttributes, outsideUrl } from './sanitize'
 import { labelOf } from './shown'
 import { Text } from './Text'
+import { thought } from './times'
 
 /** One part; `running` while its turn runs, so that it may still grow. */
 export const PartView = memo(({ part, running }: { part: Part; running: boolean }): VNode | null => {
@@ -18,7 +21,7 @@ export const PartView = memo(({ part, running }: { part: Part; running: boolean 
     case 'text':
       return part.text ? <Text text={part.text} done={isDone(part, running)} /> : null
     case 'reasoning':
-      return part.text ? <Reasoning text={part.text} done={isDone(part, running)} /> : null
+      return <Reasoning part={part} done={isDone(part, running)} />
     case 'dynamic-tool':
       return <Tool part={part} running={running} />
     case 'source-url':
@@ -40,12 +43,33 @@ function isDone(part: TextPart, running: boolean): boolean {
   return !running || part.state !== 'streaming'
 }
 
-function Reasoning({ text, done }: { text: string; done: boolean }) {
+/** In a line how long it took; what it says, if it says anything, is folded. */
+function Reasoning({ part, done }: { part: TextPart; done: boolean }) {
+  const { text, started } = part
+  const took = thought(part)
+  // What nobody may read, and nobody waited for, is not worth a line.
+  if (!text && (done ? !(took >= BRIEF) : !started)) return null
+  const line = done ? (
+    <span>{thoughtWords(took)}</span>
+  ) : (
+    <>
+      <span class="jdc-shimmer">{words.thinking}</span>
+      {started && <Elapsed from={Date.parse(started.at)} />}
+    </>
+  )
+  if (!text) return <p class="jdc-reasoning jdc-unsaid">{line}</p>
   return (
-    <Fold class="jdc-reasoning" summary={<span class={done ? '' : 'jdc-shimmer'}>{done ? words.reasoning : words.thinking}</span>}>
+    <Fold class="jdc-reasoning" summary={line}>
       {() => <Text text={text} done={done} />}
     </Fold>
   )
+}
+
+const BRIEF = 1000
+
+function thoughtWords(took: number): string {
+  if (Number.isNaN(took)) return words.reasoning
+  return took < BRIEF ? words.thoughtBriefly : words.thoughtFor(duration(took, true))
 }
 
 function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {

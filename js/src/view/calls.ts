@@ -2,8 +2,9 @@
 
 import { isOver, OVER, type ToolPart } from '../transcript'
 import { words } from '../words'
-import { seconds } from '../words/numbers'
-import { hasWaited, needsPerson, waits } from './waits'
+import { duration } from '../words/numbers'
+import { ran } from './times'
+import { needsPerson, waits } from './waits'
 
 /** What the fold says of a call that was open when its turn, or the call around it, ended. */
 const CLOSED = new Set(['stopped', 'interrupted', 'failed', 'truncated', OVER])
@@ -32,15 +33,13 @@ export function stateWords(part: ToolPart, running: boolean): string {
   if (state === 'output-denied') return approval?.by ? words.deniedBy(personName(approval.by)) : callStates.denied
   const open = openEnd(part)
   if (open) return callStates[open]
-  if (isOver(part)) return [state === 'output-error' ? callStates.failed : callStates.done, ...duration(part)].join(' · ')
+  if (isOver(part)) {
+    const took = ran(part)
+    return [state === 'output-error' ? callStates.failed : callStates.done, ...(took >= 0 ? [duration(took)] : [])].join(' · ')
+  }
   if (!running) return callStates['no-result']
   if (state === 'input-streaming') return callStates.writing
   return callStates[needsPerson(part) ?? waits(part) ?? 'running']
-}
-
-function duration({ started, finishedAt, parts = [] }: ToolPart): string[] {
-  const took = started && finishedAt && !hasWaited(parts) ? (Date.parse(finishedAt) - Date.parse(started.at)) / 1000 : Number.NaN
-  return took >= 0 ? [seconds(took)] : []
 }
 
 export function personName({ name, username }: { name?: string; username: string }): string {

@@ -31,7 +31,7 @@ function messageHtml(message: UIMessage, state: string): string {
 
 function partHtml(part: Part, role: UIMessage['role']): string {
   if (part.type === 'text') return role === 'user' ? `<div style="${BUBBLE}">${escapeHtml(part.text)}</div>\n` : markdownHtml(part.text)
-  if (part.type === 'reasoning') return `<details><summary>Reasoning</summary>${markdownHtml(part.text)}</details>\n`
+  if (part.type === 'reasoning') return part.text && `<details><summary>Reasoning</summary>${markdownHtml(part.text)}</details>\n`
   if (part.type === 'file' && part.mediaType.startsWith('image/') && isInlineImage(part.url)) {
     return `<p><img alt="${escapeHtml(part.filename ?? '')}" src="${escapeHtml(part.url)}"></p>\n`
   }

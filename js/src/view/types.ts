@@ -138,4 +138,6 @@ export interface ChatViewProps {
   actions: Actions | null
   /** `null`: the host has no notebook that a chat can reach. */
   notebook: Notebook | null
+  /** What time it is for the server, which gives the events theirs, in milliseconds. */
+  now(): number
 }

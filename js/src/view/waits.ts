@@ -1,6 +1,6 @@
 /** What a call waits for. The chat says it also where no call is drawn. */
 
-import { isOver, isOfTurn, nested, type Part, type ToolPart, type Transcript } from '../transcript'
+import { isOver, isOfTurn, nested, type ToolPart, type Transcript } from '../transcript'
 import { words } from '../words'
 
 /** `approval`: a yes or no; `person`: an answer to what it asks; `kernel`: one that offers the tool. */
@@ -19,11 +19,6 @@ export function waitingCalls(transcript: Transcript | null, turn: string | null)
   if (!answer || (turn !== null && !isOfTurn(answer, turn))) return []
   const calls = [...nested(answer.parts)].filter((part) => part.type === 'dynamic-tool')
   return (['approval', 'person', 'kernel'] as const).flatMap((kind) => calls.filter((call) => waits(call) === kind))
-}
-
-/** Whether somebody was waited for in it: for how long, nothing says. */
-export function hasWaited(parts: Part[]): boolean {
-  return [...nested(parts)].some((part) => part.type === 'dynamic-tool' && (part.approval ?? part.waitsFor) !== undefined)
 }
 
 /** What the person is to do before the call goes on, for it or for something inside of it; a yes or no comes first. */

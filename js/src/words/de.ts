@@ -98,6 +98,8 @@ export const de: Words = {
   inContext: (count) => `${count} Token im Kontext`,
   inContextOf: (count, window) => `${count} von ${window} Token im Kontext`,
   seconds: (count) => `${count} s`,
+  minutes: (minutes, seconds) => `${minutes} Min. ${seconds} s`,
+  hours: (hours, minutes) => `${hours} Std. ${minutes} Min.`,
 
   // What is on its way to the server
   sending: 'Wird gesendet …',
@@ -170,6 +172,8 @@ export const de: Words = {
   // Parts of an answer
   reasoning: 'Gedankengang',
   thinking: 'Denkt nach …',
+  thoughtFor: (time) => `${time} nachgedacht`,
+  thoughtBriefly: 'Kurz nachgedacht',
   moreCharacters: (count) => `… ${count} weitere Zeichen`,
 
   // Calls

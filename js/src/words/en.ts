@@ -90,6 +90,8 @@ export const en = {
   inContext: (count: string) => `${count} tokens in the context`,
   inContextOf: (count: string, window: string) => `${count} of ${window} tokens in the context`,
   seconds: (count: string) => `${count} s`,
+  minutes: (minutes: string, seconds: string) => `${minutes} min ${seconds} s`,
+  hours: (hours: string, minutes: string) => `${hours} h ${minutes} min`,
 
   // What is on its way to the server
   sending: 'Sending…',
@@ -162,6 +164,8 @@ export const en = {
   // Parts of an answer
   reasoning: 'Reasoning',
   thinking: 'Thinking…',
+  thoughtFor: (time: string) => `Thought for ${time}`,
+  thoughtBriefly: 'Thought for a moment',
   moreCharacters: (count: string) => `… ${count} more characters`,
 
   // Calls

@@ -12,8 +12,14 @@ export function percent(share: number): string {
   return number(share, 0, { style: 'percent' })
 }
 
-export function seconds(value: number): string {
-  return words.seconds(value < 10 ? number(value, 1) : number(Math.round(value)))
+/** How long something took, or (`whole`) takes so far. */
+export function duration(milliseconds: number, whole = false): string {
+  const seconds = whole ? Math.floor(milliseconds / 1000) : Math.round(milliseconds / 1000)
+  if (seconds < 10 && !whole) return words.seconds(number(milliseconds / 1000, 1))
+  if (seconds < 60) return words.seconds(number(seconds))
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return words.minutes(number(minutes), number(seconds % 60))
+  return words.hours(number(Math.floor(minutes / 60)), number(minutes % 60))
 }
 
 export function bytes(count: number): string {

@@ -75,7 +75,7 @@ beforeEach(() => {
 })
 
 export async function draw(props: Partial<ChatViewProps>): Promise<void> {
-  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, ...props } as const
+  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, now: Date.now, ...props } as const
   await act(() => render(h(ChatView, whole), root))
 }
 
