@@ -87,6 +87,9 @@ class Jupyter:
         """The JSON answer of a POST."""
         return self._http.post(path, json=body).raise_for_status().json()
 
+    def put(self, path: str, **body: Any) -> None:
+        self._http.put(path, json=body).raise_for_status()
+
     def api(self, path: str, **params: str | int) -> Any:
         """The JSON answer of a GET."""
         answer = self._http.get(path, params=params).raise_for_status()

@@ -6,8 +6,8 @@
  */
 
 import type { Agents } from '../view/types'
+import { ask, inWords, json } from './ask'
 import { Backoff } from './backoff'
-import { ask, json } from './http'
 import { Link, type LinkOptions } from './link'
 import type { FromHub, LinkState, ToHub } from './protocol'
 import { type Line, Session } from './session'
@@ -122,7 +122,7 @@ export class Connection implements Line {
 
   #hear(message: FromHub): void {
     if (message.type === 'state') {
-      this.state = message
+      this.state = message.state === 'offline' ? { ...message, text: inWords(message.status, message.text) } : message
       for (const { session } of this.#sessions.values()) session.settle()
     } else if (message.type === 'unknown') {
       this.#settle()

@@ -1,6 +1,6 @@
 /**
  * One request to the server: the login cookie and the XSRF token go with every one, and whatever comes back that is not
- * the answer is an `HttpError` whose message is for a person.
+ * the answer is an `HttpError`.
  */
 
 import { clock } from './clock'
@@ -9,7 +9,8 @@ export class HttpError extends Error {
   constructor(
     /** 0: there was no answer. */
     readonly status: number,
-    message: string,
+    /** What the server says to a person; empty when it says nothing. */
+    message = '',
     readonly code: string | null = null,
     /** From `Retry-After`. */
     readonly retrySeconds: number | null = null,
@@ -58,7 +59,7 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
     })
   } catch {
     signal?.throwIfAborted()
-    throw new HttpError(0, UNREACHABLE)
+    throw new HttpError(0)
   }
   // What the browser had kept has the time at which that was made.
   if (accept !== '*/*') clock.hear(response.headers.get('Date'), sent)
@@ -67,63 +68,30 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   if (!isAccepted) {
     // A hub answers a request without a valid login with its login page.
     await response.body?.cancel()
-    throw new HttpError(401, LOGIN)
+    throw new HttpError(401)
   }
   return response
 }
 
-/** The same once more when the server wants to know who asks: that answer may have renewed the token in the cookie. */
-export async function ask(url: URL, options: Omit<Request, 'xsrf'>): Promise<Response> {
-  try {
-    return await request(url, { ...options, xsrf: xsrfToken() })
-  } catch (error) {
-    if (!(error instanceof HttpError && error.login)) throw error
-    return request(url, { ...options, xsrf: xsrfToken() })
-  }
-}
-
-/** The response's body. Raises `HttpError` when it is cut off. */
-export async function json<T>(response: Response): Promise<T> {
-  try {
-    return (await response.json()) as T
-  } catch {
-    throw new HttpError(0, UNREACHABLE)
-  }
-}
-
-/** No answer, or no more of it. */
-export const UNREACHABLE = 'The server cannot be reached.'
-
-const LOGIN = 'You are not logged in any more, or may not use this chat. Reload the page and log in.'
-
 async function refusal(response: Response): Promise<HttpError> {
   const said = await told(response)
-  if (response.status === 401 || response.status === 403) return new HttpError(response.status, LOGIN, said.code)
+  // Why it refuses who asks is no help to them.
+  const message = response.status === 401 || response.status === 403 ? '' : said.message
   const retryAfter = Number(response.headers.get('Retry-After') ?? NaN)
-  return new HttpError(
-    response.status,
-    said.message ?? standardText(response.status),
-    said.code,
-    Number.isFinite(retryAfter) ? retryAfter : null,
-  )
-}
-
-function standardText(status: number): string {
-  if (status === 404) return 'This server has no durable chat. Is jupyter-durable-chat installed where Jupyter runs?'
-  return `The server answered with an error (${status}).`
+  return new HttpError(response.status, message, said.code, Number.isFinite(retryAfter) ? retryAfter : null)
 }
 
 /** What the server said for a person, if this is an error of its own making and not a page from something before it. */
-async function told(response: Response): Promise<{ message: string | null; code: string | null }> {
+async function told(response: Response): Promise<{ message: string; code: string | null }> {
   const text = await response.text().catch(() => '')
   try {
     const { message, code } = JSON.parse(text) as Record<string, unknown>
     return {
-      message: typeof message === 'string' && message !== '' ? message : null,
+      message: typeof message === 'string' ? message : '',
       code: typeof code === 'string' ? code : null,
     }
   } catch {
-    return { message: null, code: null }
+    return { message: '', code: null }
   }
 }
 

@@ -23,11 +23,11 @@ export type ToHub =
   | { type: 'ping' }
   | { type: 'bye' }
 
-/** `text`: why there is no connection, for a person. */
+/** `text`: why there is no connection, as the server says it to a person; empty where only the status says it (0: no answer). */
 export type LinkState =
   | { state: 'connecting'; text: null }
   | { state: 'live'; text: null }
-  | { state: 'offline'; text: string }
+  | { state: 'offline'; status: number; text: string }
 
 export type FromHub =
   | ({ type: 'state' } & LinkState)

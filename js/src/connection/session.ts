@@ -11,8 +11,10 @@ import type { WireEvent } from '../events'
 import { withDefaults } from '../restore'
 import { type FilePart, fold, type Part, type Transcript } from '../transcript'
 import type { Actions, Agents, Choice, ConnectionState, Outgoing } from '../view/types'
+import { words } from '../words'
+import { ask, cutOff, json } from './ask'
 import { Backoff } from './backoff'
-import { ask, HttpError, json, type Method, UNREACHABLE } from './http'
+import { HttpError, type Method } from './http'
 import type { FromHub, LinkState, ToHub } from './protocol'
 
 /** What a session needs of the page's connection. */
@@ -235,10 +237,10 @@ export class Session implements Actions {
 
   readonly attachment = async (url: string, signal: AbortSignal): Promise<Blob> => {
     const [, hash] = /^attachment:([0-9a-f]{64})$/.exec(url) ?? []
-    if (!hash) throw new HttpError(404, 'This is not the address of an attachment.')
+    if (!hash) throw new HttpError(404, words.notAttached)
     const response = await ask(this.#url(`/attachments/${hash}`), { accept: '*/*', signal })
     return response.blob().catch(() => {
-      throw new HttpError(0, UNREACHABLE)
+      throw cutOff()
     })
   }
 

@@ -11,7 +11,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { WireEvent } from '../events'
 import type { Transcript } from '../transcript'
 import { Backoff } from './backoff'
-import { HttpError, request, UNREACHABLE } from './http'
+import { HttpError, request } from './http'
 import type { FromHub, LinkState } from './protocol'
 
 /** What a stream tells. */
@@ -255,18 +255,18 @@ export class Stream {
   }
 
   #failed(error: unknown): number {
-    const failure = error instanceof HttpError ? error : new HttpError(0, UNREACHABLE)
+    const failure = error instanceof HttpError ? error : new HttpError(0)
     if (failure.login && !this.#loginRefused) {
       // The token may have been renewed meanwhile, by this very answer too.
       this.#loginRefused = true
       return 0
     }
-    this.#setState({ state: 'offline', text: failure.message })
+    this.#setState({ state: 'offline', status: failure.status, text: failure.message })
     return this.#backoff.failed((failure.retrySeconds ?? 0) * 1000)
   }
 
   #setState(state: LinkState): void {
-    if (this.#state.state === state.state && this.#state.text === state.text) return
+    if (JSON.stringify(this.#state) === JSON.stringify(state)) return
     this.#state = state
     this.#options.tell({ type: 'state', ...state })
   }

@@ -261,6 +261,15 @@ export const de: Words = {
   entryGoing: 'in Arbeit',
   entryOpen: 'offen',
 
+  // What the server does not say itself, by the status of its answer; 0: there was none
+  problem(status) {
+    if (status === 0) return 'Der Server ist nicht erreichbar.'
+    if (status === 401 || status === 403) return 'Die Anmeldung gilt nicht mehr, oder es fehlt das Recht für diesen Chat. Seite neu laden und anmelden.'
+    if (status === 404) return 'Dieser Server hat keinen Durable Chat. Ist jupyter-durable-chat dort installiert, wo Jupyter läuft?'
+    return `Der Server antwortete mit einem Fehler (${status}).`
+  },
+  notAttached: 'Das ist nicht die Adresse eines Anhangs.',
+
   // Why something cannot be done in the notebook
   refusals: {
     cannotRun: 'Der Code steht in einer neuen Zelle, lässt sich aber gerade nicht ausführen.',

@@ -254,6 +254,15 @@ export const en = {
   entryGoing: 'being done',
   entryOpen: 'to do',
 
+  // What the server does not say itself, by the status of its answer; 0: there was none
+  problem(status: number): string {
+    if (status === 0) return 'The server cannot be reached.'
+    if (status === 401 || status === 403) return 'You are not logged in any more, or may not use this chat. Reload the page and log in.'
+    if (status === 404) return 'This server has no durable chat. Is jupyter-durable-chat installed where Jupyter runs?'
+    return `The server answered with an error (${status}).`
+  },
+  notAttached: 'This is not the address of an attachment.',
+
   // Why something cannot be done in the notebook
   refusals: {
     cannotRun: 'It is in a new cell, but cannot be run now.',

@@ -181,7 +181,7 @@ test("failure 25: a refusal is shown in the server's words, and tried again", as
   stream.follow('s', 0)
   await until(() => lsns('s').length === 4)
   expect(of('state')).toEqual([
-    { type: 'state', state: 'offline', text: 'The store cannot be opened.' },
+    { type: 'state', state: 'offline', status: 503, text: 'The store cannot be opened.' },
     { type: 'state', state: 'live', text: null },
   ])
   expect(server.streams).toBe(4)
@@ -211,7 +211,7 @@ test('a login page instead of a stream asks for a login', async () => {
   const { stream, of } = open()
   stream.follow('s', 0)
   await until(() => of('state').length > 0)
-  expect(of('state')[0]).toMatchObject({ state: 'offline', text: expect.stringContaining('log in') as string })
+  expect(of('state')[0]).toMatchObject({ state: 'offline', status: 401, text: '' })
 })
 
 test('a connection that falls silent is replaced', async () => {
