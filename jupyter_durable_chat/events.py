@@ -111,6 +111,7 @@ class SessionUpdated(Event, frozen=True, tag="session-updated"):
     """What changed; a field that is absent did not change."""
 
     title: str | UnsetType | None = UNSET
+    notebook: str | UnsetType | None = UNSET
     agent: str | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
     effort: str | UnsetType | None = UNSET

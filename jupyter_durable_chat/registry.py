@@ -266,6 +266,29 @@ class Registry:
                 transcript.apply(e.decode(e.number(*record)))
         return transcript
 
+    async def move(self, root: str, old: str, new: str | None) -> None:
+        """A notebook, or a folder of them, is elsewhere now, or gone (`None`); its sessions go with it.
+
+        Paths are relative to `root`. Nothing was at the new path any more, so what sessions are there still belong to a
+        notebook that is no more, and to none from now on. What is gone takes no session with it: each is without a
+        notebook.
+        """
+        moves = [(_place(root, old), new)]
+        if new is not None:
+            moves.insert(0, (_place(root, new), None))
+        heads = [head async for head in self._all({})]
+        for place, target in moves:
+            for head in heads:
+                if (rest := _below(place, head.labels.get("notebook", ""))) is None:
+                    continue
+                notebook = None if target is None else f"{target.strip('/')}{rest}"
+                path = "" if notebook is None else _place(root, notebook)
+                name = (head.key or "").partition("\n")[2]
+                key = None if head.key is None else "" if notebook is None else f"{path}\n{name}"
+                with self._by_itself(f"Moving session {head.stream}"):
+                    async with self.acquire(head.stream) as session:
+                        await session.move(notebook, path=path, key=key)
+
     async def delete(self, session_id: str) -> None:
         """Stop what runs and remove the session and its files for good; every reader is told."""
         async with self.acquire(session_id) as session:
@@ -276,6 +299,19 @@ class Registry:
         if files := self._terms.attachments:
             with self._by_itself(f"Removing the files of session {session_id}"):
                 await files.forget(session_id)
+
+    async def keyed(self, session_id: str) -> tuple[str, str] | None:
+        """The place of the notebook whose conversation this is, and its name there; `None` when it is no notebook's."""
+        try:
+            place, _, name = ((await self.log.head(session_id)).key or "").partition("\n")
+        except (UnknownStream, StreamDeleted):
+            return None
+        return (place, name) if place else None
+
+    async def has(self, key: str) -> bool:
+        """Whether there is a session of this key."""
+        heads = [head async for head in self._all(_notebook(key))]
+        return any(head.key == key for head in heads)
 
     async def sessions(
         self, *, notebook: str | None, status: str | None, search: str | None, before: str | None, limit: int
@@ -374,15 +410,15 @@ class Registry:
 
     async def _waiting(self) -> list[str]:
         """All of them, before any is touched: what is started moves in the list."""
-        found: list[str] = []
+        return [head.stream async for head in self._all({"queue": "waiting"})] if self._log is not None else []
+
+    async def _all(self, labels: dict[str, str]) -> AsyncIterator[Head]:
+        """Every session that has these labels, the last used first."""
         last = None
-        while self._log is not None:
-            page = await self._log.streams(labels={"queue": "waiting"}, before=last)
-            if not page:
-                break
-            found += [head.stream for head in page]
-            last = found[-1]
-        return found
+        while page := await self.log.streams(labels=labels, before=last, limit=1000):
+            for head in page:
+                yield head
+            last = page[-1].stream
 
     async def _tidy(self) -> None:
         """Compact and delete what is older, or more, than is kept."""
@@ -419,12 +455,7 @@ class Registry:
         if files is None or now < self._swept + SWEEP_SECONDS:
             return
         self._swept = now
-        live: set[str] = set()
-        last = None
-        while page := await self.log.streams(before=last, limit=1000):
-            live |= {head.stream for head in page}
-            last = page[-1].stream
-        await files.sweep(live)
+        await files.sweep({head.stream async for head in self._all({})})
 
     async def _older_than(self, days: float, labels: dict[str, str]) -> list[Head]:
         return await self.log.streams(labels=labels, updated_before=self._clock() - days * DAY, limit=TIDY_SESSIONS)
@@ -488,7 +519,17 @@ def alive(holder: str) -> bool:
 
 def notebook_key(root: str, notebook: str, name: str) -> str:
     """The key of a notebook's conversation: one per (notebook, name), apart for servers with other root folders."""
-    return f"{Path(root, notebook.lstrip('/'))}\n{name}"
+    return f"{_place(root, notebook)}\n{name}"
+
+
+def _place(root: str, path: str) -> str:
+    return str(Path(root, path.strip("/")))
+
+
+def _below(place: str, path: str) -> str | None:
+    """What follows `place` in a path that it is, or that is in it."""
+    rest = path.removeprefix(place)
+    return rest if path.startswith(place) and rest[:1] in ("", "/") else None
 
 
 def _notebook(key: str | None) -> dict[str, str]:

@@ -96,17 +96,19 @@ class Replica:
             except Conflict:
                 continue
 
-    async def add(self, decided: Sequence[Numbered]) -> None:
+    async def add(
+        self, decided: Sequence[Numbered], *, key: str | None = None, labels: dict[str, str] | None = None
+    ) -> None:
         """Append these, if there are any and nothing was appended meanwhile. Raises `Conflict`."""
         if decided:
             records = [self.encode(event, turn) for turn, event in decided]
-            labels = KEPT | self.queue_label(event for _, event in decided)
-            await self._log.append(self.id, records, after=self.transcript.lsn, labels=labels)
+            labels = KEPT | self.queue_label(event for _, event in decided) | (labels or {})
+            await self._log.append(self.id, records, after=self.transcript.lsn, labels=labels, key=key)
             await self.refresh()
 
-    async def summarise(self) -> None:
-        """Let lists of sessions show this one as it is now."""
-        await self._log.append(self.id, [], summary=summary(self.transcript))
+    async def summarise(self, *, touch: bool = True) -> None:
+        """Let lists of sessions show this one as it is now; without `touch`, in its old place."""
+        await self._log.append(self.id, [], summary=summary(self.transcript), touch=touch)
 
     def encode(self, event: e.Event, turn: str | None = None) -> bytes:
         """The record of an event that happens now."""

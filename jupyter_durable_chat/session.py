@@ -400,6 +400,20 @@ class Session(Writer):
         await self.summarise()
         return self.transcript
 
+    async def move(self, notebook: str | None, *, path: str, key: str | None) -> None:
+        """Its notebook is elsewhere now, at `path`, or gone. In lists of sessions it keeps its place.
+
+        A `key` is the session's from now on; an empty one leaves it without.
+        """
+        labels = {"notebook": path}
+
+        async with self._commands:
+            await self.decide(
+                lambda: [(None, e.SessionUpdated(notebook=notebook))],
+                lambda decided: self.add(decided, key=key, labels=labels),
+            )
+        await self.summarise(touch=False)
+
     async def delete(self) -> None:
         """Stop what runs and remove the session for good; every reader is told."""
         with contextlib.suppress(Busy):

@@ -227,7 +227,7 @@ class Transcript:
         self.queue, self.held, self.removed, self.offers, self.allowed = [], None, [], [], []
 
     def _session_updated(self, event: events.SessionUpdated) -> None:
-        for name in ("title", "agent", "model", "effort", "mode", "budget", "muted"):
+        for name in ("title", "notebook", "agent", "model", "effort", "mode", "budget", "muted"):
             if (value := getattr(event, name)) is not UNSET:
                 setattr(self, name, msgspec.to_builtins(value))
 

@@ -83,6 +83,7 @@ export type SessionFact =
   | {
       type: 'session-updated'
       title?: string | null
+      notebook?: string | null
       agent?: string | null
       model?: string | null
       effort?: string | null

@@ -446,6 +446,7 @@ class Draft {
 
   #updated(event: EventOf<'session-updated'>): void {
     if (event.title !== undefined) this.#transcript.title = event.title
+    if (event.notebook !== undefined) this.#transcript.notebook = event.notebook
     if (event.agent !== undefined) this.#transcript.agent = event.agent
     if (event.model !== undefined) this.#transcript.model = event.model
     if (event.effort !== undefined) this.#transcript.effort = event.effort

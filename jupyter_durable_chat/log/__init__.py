@@ -58,6 +58,7 @@ class Head(Struct, frozen=True):
     updated: float
     labels: Mapping[str, str]
     summary: bytes
+    key: str | None = None
 
 
 class LogError(Exception):
@@ -168,15 +169,19 @@ class Log(ABC):
         after: int | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes | None = None,
+        touch: bool = True,
         words: str = "",
+        key: str | None = None,
         release: bool = False,
     ) -> int:
         """Store records in one transaction; returns the LSN of the last one once it is durable.
 
         `words` is text by which `streams(search=...)` finds the stream from now on, beside what was given before.
+        `key` replaces the stream's, and an empty one removes it; another stream that has this key loses it.
 
         `epoch`: refuse with `Fenced` unless it is the stream's. `after`: refuse with `Conflict` unless the stream ends
-        there. `labels` are merged, an empty value removes one; `summary` replaces. `release` gives the lease of this
+        there. `labels` are merged, an empty value removes one; `summary` replaces, and without `touch` leaves the place
+        in the order of streams as it is. `release` gives the lease of this
         `epoch`, which must be given, back in the same transaction. Either all of it happens or nothing, also when the
         caller is cancelled; then it may be either.
         """

@@ -66,6 +66,7 @@ class _Stream:
             self.updated,
             dict(self.labels),
             self.summary,
+            self.key,
         )
 
     @property
@@ -133,7 +134,9 @@ class MemoryLog(Log):
         after: int | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes | None = None,
+        touch: bool = True,
         words: str = "",
+        key: str | None = None,
         release: bool = False,
     ) -> int:
         if release and epoch is None:
@@ -148,11 +151,23 @@ class MemoryLog(Log):
         if labels:
             living.label(labels)
         if summary is not None:
-            living.summary, living.updated = summary, self._clock()
+            living.summary = summary
+            living.updated = self._clock() if touch else living.updated
+        if key is not None:
+            self._give_key(living, key)
         if release:
             living.lease = None
         self._waiters.tell(stream, living.lsn)
         return living.lsn
+
+    def _give_key(self, living: _Stream, key: str) -> None:
+        if living.key is not None:
+            del self._keys[living.key]
+        living.key = key or None
+        if key:
+            if other := self._keys.get(key):
+                self._living(other).key = None
+            self._keys[key] = living.name
 
     async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
         if after < 0:

@@ -105,14 +105,16 @@ class SqliteLog(Log):
         after: int | None = None,
         labels: Mapping[str, str] | None = None,
         summary: bytes | None = None,
+        touch: bool = True,
         words: str = "",
+        key: str | None = None,
         release: bool = False,
     ) -> int:
         if release and epoch is None:
             raise ValueError("to release a lease, name its epoch")
         # A caller that is cancelled may use its list again before the writer has come to this.
         kept = tuple(records)
-        handed = kept, epoch, after, dict(labels or {}), summary, words, release
+        handed = kept, epoch, after, dict(labels or {}), summary, touch, words, key, release
         return await self._write(
             lambda db: statements.append(db, self._clock(), stream, *handed),
             lambda lsn: self._grown(stream, lsn, kept),

@@ -29,7 +29,7 @@ from jupyter_durable_chat.log.words import words_of
 STREAM = "SELECT deleted, id, lsn, epoch, holder, until FROM streams WHERE name = ?"
 HEAD = """
     SELECT name, lsn, bytes, epoch, created, updated,
-        (SELECT json_group_object(name, value) FROM labels WHERE stream = streams.id), summary, deleted
+        (SELECT json_group_object(name, value) FROM labels WHERE stream = streams.id), summary, key, deleted
     FROM streams WHERE """
 LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
 NEXT = "SELECT 1 FROM records WHERE stream = ? AND lsn = ?"
@@ -75,7 +75,9 @@ def append(
     after: int | None,
     labels: Mapping[str, str],
     summary: bytes | None,
+    touch: bool,
     words: str,
+    key: str | None,
     release: bool,
 ) -> int:
     number, lsn, current, _, _ = _living(db, stream)
@@ -90,9 +92,14 @@ def append(
     if labels:
         _label(db, number, labels)
     if summary is not None:
-        db.execute("UPDATE streams SET summary = ?, updated = ? WHERE id = ?", (summary, now, number))
+        db.execute(
+            "UPDATE streams SET summary = ?, updated = iif(?, ?, updated) WHERE id = ?", (summary, touch, now, number)
+        )
     if words:
         db.execute("INSERT INTO words (stream, text) VALUES (?, ?)", (number, " ".join(words_of(words))))
+    if key is not None:
+        db.execute("UPDATE streams SET key = NULL WHERE key = ?", (key,))
+        db.execute("UPDATE streams SET key = ? WHERE id = ?", (key or None, number))
     if release:
         db.execute("UPDATE streams SET holder = NULL, until = NULL WHERE id = ?", (number,))
     return lsn
@@ -239,10 +246,10 @@ def _living(db: sqlite3.Connection, stream: str) -> tuple[int, int, int, str | N
 
 
 def _head(row: tuple) -> Head:
-    name, lsn, size, epoch, created, updated, labels, summary, deleted = row
+    name, lsn, size, epoch, created, updated, labels, summary, key, deleted = row
     if deleted:
         raise StreamDeleted(name)
-    return Head(name, lsn, size, epoch, created, updated, msgspec.json.decode(labels), summary)
+    return Head(name, lsn, size, epoch, created, updated, msgspec.json.decode(labels), summary, key)
 
 
 def _insert(db: sqlite3.Connection, number: int, lsn: int, records: Sequence[bytes]) -> None:

@@ -137,6 +137,8 @@ class Sessions(ChatHandler):
         notebook = body.notebook
         if notebook is None and body.kernel is not None:
             notebook = await self._notebook_of(body.kernel)
+        if notebook is not None:
+            await self.chat.notebooks.adopt(notebook, body.name)
         fact = e.SessionCreated(
             session=new_id("s"),
             name=body.name,
@@ -163,9 +165,10 @@ class Sessions(ChatHandler):
         return notebook_key(self.chat.root, notebook, name)
 
     async def _notebook_of(self, kernel: str) -> str | None:
-        """The path that Jupyter has for this kernel's notebook now; it is right after renames too."""
+        """The path of this kernel's notebook now; it is right after renames too."""
         listed: Any = await ensure_async(self.session_manager.list_sessions())
-        return next((s["path"] for s in listed if s["kernel"] and s["kernel"]["id"] == kernel), None)
+        path = next((s["path"] for s in listed if s["kernel"] and s["kernel"]["id"] == kernel), None)
+        return None if path is None else await self.chat.notebooks.now(path)
 
 
 def number(handler: ChatHandler, name: str, *, default: int, most: int) -> int:

@@ -32,6 +32,7 @@ from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
+from jupyter_durable_chat.server.notebooks import Notebooks
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
 from jupyter_durable_chat.stage import Denial, StepLimits
 from jupyter_durable_chat.tools import Approval
@@ -286,6 +287,7 @@ class DurableChat(ExtensionApp):
             attachments=self.attachments,
             on_tick=self._note_activity,
         )
+        self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(ROUTES)
@@ -312,6 +314,7 @@ class DurableChat(ExtensionApp):
         await self.ready()
 
     async def stop_extension(self) -> None:
+        self.notebooks.close()
         for stream in list(self.streams):
             stream.end_stream()
         if self._opening is not None:

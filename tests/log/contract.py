@@ -137,6 +137,45 @@ class LogContract:
         await log.delete("s")
         assert (await log.create("t", [b"new"], key="k")).stream == "t"
 
+    async def test_a_key_is_given_replaced_and_removed(self, log):
+        await log.create("s", [], key="k")
+        await log.append("s", [b"1"], key="new")
+        assert (await log.head("s")).key == "new"
+        assert (await log.create("t", [], key="k")).stream == "t"
+        assert (await log.create("u", [], key="new")).stream == "s"
+        await log.append("s", [], key="")
+        assert (await log.head("s")).key is None
+        assert (await log.create("u", [], key="new")).stream == "u"
+        await log.append("s", [])
+        assert (await log.head("s")).key is None
+
+    async def test_who_is_given_a_key_takes_it_from_whoever_has_it(self, log):
+        await log.create("s", [], key="k")
+        await log.create("t", [], key="other")
+        await log.append("t", [], key="k")
+        assert [(await log.head(name)).key for name in ("s", "t")] == [None, "k"]
+        await log.append("t", [], key="k")
+        await log.append("s", [], key="other")
+        assert [(await log.head(name)).key for name in ("s", "t")] == ["other", "k"]
+        await log.delete("t")
+        await log.append("s", [], key="k")
+        assert (await log.create("u", [], key="k")).stream == "s"
+
+    async def test_a_key_that_is_refused_is_not_given(self, log):
+        await log.create("s", [], key="k")
+        await log.create("t", [b"1"])
+        with pytest.raises(Conflict):
+            await log.append("t", [b"2"], after=0, key="k")
+        assert [(await log.head(name)).key for name in ("s", "t")] == ["k", None]
+
+    async def test_a_summary_may_leave_the_order_alone(self, log, clock):
+        await log.create("s", [])
+        before = (await log.head("s")).updated
+        clock.now += 1
+        await log.append("s", [], summary=b"new", touch=False)
+        head = await log.head("s")
+        assert (head.summary, head.updated) == (b"new", before)
+
     # Appending
 
     async def test_lsns_are_dense_from_one(self, log):

@@ -63,7 +63,7 @@ class Model:
         self.streams[name] = Stream(key, len(self.streams), now, kept, summary, list(records))
         return name
 
-    def append(self, now, name, records, epoch, after, labels, summary, release):
+    def append(self, now, name, records, epoch, after, labels, summary, key, release):
         if release and epoch is None:
             raise Refused("ValueError")
         stream = self.living(name)
@@ -78,6 +78,10 @@ class Model:
                 stream.labels[label] = value
         if summary is not None:
             stream.summary, stream.updated = summary, now
+        if key is not None:
+            for other in self.streams.values():
+                other.key = None if other.key == key else other.key
+            stream.key = key or None
         if release:
             stream.holder = None
         return len(stream.records)
@@ -176,17 +180,17 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(
         name=NAMES, records=RECORDS, epoch=st.none() | NUMBER, after=st.none() | NUMBER, labels=LABELS,
-        summary=st.none() | SUMMARY, release=st.booleans(),
+        summary=st.none() | SUMMARY, key=KEYS | st.just(""), release=st.booleans(),
     )  # fmt: skip
-    def append(self, name, records, epoch, after, labels, summary, release):
+    def append(self, name, records, epoch, after, labels, summary, key, release):
+        more = {"epoch": epoch, "after": after, "labels": labels, "summary": summary, "key": key, "release": release}
         self.equal(
-            lambda: self.model.append(self.clock.now, name, records, epoch, after, labels, summary, release),
-            self.log.append(name, records, epoch=epoch, after=after, labels=labels, summary=summary, release=release),
+            lambda: self.model.append(self.clock.now, name, records, **more), self.log.append(name, records, **more)
         )
 
     @rule(name=NAMES, records=RECORDS)
     def grow(self, name, records):
-        self.append(name, records, None, None, {}, None, False)
+        self.append(name, records, None, None, {}, None, None, False)
 
     @rule(name=NAMES, after=NUMBER, limit=st.integers(1, 10), max_bytes=st.integers(1, 60))
     def read(self, name, after, limit, max_bytes):
@@ -234,7 +238,7 @@ class LogMachine(RuleBasedStateMachine):
             if not stream.deleted:
                 head = self.run(self.log.head(name))
                 assert (head.lsn, head.epoch, head.updated) == (len(stream.records), stream.epoch, stream.updated)
-                assert (head.labels, head.summary) == (stream.labels, stream.summary)
+                assert (head.labels, head.summary, head.key) == (stream.labels, stream.summary, stream.key)
         leases = self.run(self.log.leases())
         assert {(lease.stream, lease.holder, lease.epoch, lease.until) for lease in leases} == self.model.leases()
 

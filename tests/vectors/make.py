@@ -141,6 +141,7 @@ VECTORS = {
         (None, e.SessionUpdated(title="First", by=ME)),
         (None, e.SessionUpdated(model="openai:gpt-5", agent="assistant")),
         (None, e.SessionUpdated(title=None, muted=True)),
+        (None, e.SessionUpdated(notebook="b/a.ipynb")),
     ),
     "queue": log(
         *HEAD,
