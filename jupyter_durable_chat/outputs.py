@@ -7,6 +7,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -51,9 +52,22 @@ async def cut(output: Any, limit: int, keep: Callable[[bytes], Awaitable[str]]) 
         return {"content": [{"type": "text", "text": text}], "cut": {"bytes": size}}
     size = sum(len(item["text"].encode()) for item in items if item["type"] == "text")
     told = {"content": await _told(items, limit, size, keep)}
-    if "structured" in plain and size + len(e.to_json(plain["structured"])) <= limit:
-        told["structured"] = plain["structured"]
+    if (structured := _fitting(plain.get("structured"), limit - size)) is not None:
+        told["structured"] = structured
     return told if size <= limit and len(items) <= MAX_ITEMS else {**told, "cut": {"bytes": size}}
+
+
+def _fitting(structured: Any, room: int) -> Any:
+    """All of it; of a table the rows that there is room for; else nothing: the content says it, too."""
+    if len(e.to_json(structured)) <= room:
+        return structured
+    match structured:
+        case {"rows": int(), "cells": [*rows], **about}:
+            left = room - len(e.to_json({"rows": 0, "cells": [], **about})) - 20
+            sizes = accumulate(len(e.to_json(row)) + 1 for row in rows)
+            cells = [row for row, size in zip(rows, sizes, strict=True) if size <= left]
+            return {**structured, "cells": cells} if cells else None
+    return None
 
 
 async def _told(

@@ -1146,6 +1146,21 @@ class TestWhatIsHostile:
         assert "change" in [spec.name for spec in world.agent.requests[1].tools]
 
 
+async def test_of_a_table_the_rows_that_there_is_room_for_are_kept() -> None:
+    async def keep(data: bytes) -> str:
+        raise AssertionError(data)
+
+    structured = {"rows": 1000, "columns": ["a"], "index": [""], "cells": [[n, "x" * 10] for n in range(100)]}
+    output = {"content": [{"type": "text", "text": "a"}], "structured": structured}
+    assert await cut(output, 10_000, keep) == output
+    kept = await cut(output, 500, keep)
+    cells = kept["structured"].pop("cells")
+    assert kept["structured"] == {"rows": 1000, "columns": ["a"], "index": [""]}
+    assert cells == structured["cells"][: len(cells)]
+    assert 300 < len(e.to_json(cells)) < 500
+    assert "structured" not in await cut(output, 50, keep)
+
+
 @pytest.mark.parametrize(
     "output",
     [

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from jupyter_durable_chat.notebook.client import ChatError
-from jupyter_durable_chat.notebook.values import bytes_of, described, png_of, shortened
+from jupyter_durable_chat.notebook.values import bytes_of, described, is_table, png_of, shortened, table_data
 from jupyter_durable_chat.transcript import JSON
 
 CAN = (
@@ -69,7 +69,8 @@ def variable(name: str, value: Any) -> Attached:
         raise ChatError(f"{name} cannot be drawn: {type(error).__name__}: {error}. {CAN}") from error
     if picture is not None:
         return Upload(picture, f"{name}.png", "image/png")
-    return {"type": "data-variable", "data": {"label": name, "text": described(value)}}
+    data: JSON = {"label": name, "text": described(value)}
+    return {"type": "data-variable", "data": data | ({"table": table_data(value)} if is_table(value) else {})}
 
 
 def _is_named(thing: Any) -> bool:

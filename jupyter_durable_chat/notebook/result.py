@@ -15,11 +15,11 @@ from jupyter_durable_chat.notebook.capture import Captured
 from jupyter_durable_chat.notebook.values import (
     as_json,
     bytes_of,
-    columns_of,
     is_table,
     png_of,
     repr_of,
     shortened,
+    table_data,
     table_text,
 )
 from jupyter_durable_chat.transcript import JSON
@@ -68,8 +68,7 @@ def result_of(value: Any, captured: Captured) -> Result:
         files = [Upload(picture, "figure.png", "image/png"), *(file for file in files if file.data != picture)]
         return Result(content=[*_told(captured), *files[:PICTURES]])
     if is_table(value):
-        structured = {"rows": value.shape[0], "columns": columns_of(value)}
-        return Result(content=[table_text(value), *files], structured=structured)
+        return Result(content=[table_text(value), *files], structured=table_data(value))
     if value is None:
         told = _told(captured) or ([shortened(captured.printed)] if captured.printed.strip() else [])
         return Result(content=[*told, *files]) if told or files else Result()

@@ -6,16 +6,30 @@ No library of data or pictures is imported here: a value says by what it can do 
 import base64
 import inspect
 import io
+import math
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, time
 from typing import Any
 
 import msgspec
+
+from jupyter_durable_chat.transcript import JSON
 
 TEXT = 20_000
 """Characters of one value."""
 
 ROWS = 50
 """Rows of one table."""
+
+DRAWN_ROWS = 200
+DRAWN_COLUMNS = 60
+DRAWN_CELL = 200
+DRAWN_BYTES = 32 * 1024
+"""What is told of one table for people to look at: a model reads `ROWS`, as CSV."""
+
+EXACT = 2**53
+"""Whole numbers beyond this are others in a browser."""
 
 
 _SECRET = re.compile(r"key|token|passw|secret|credential|auth|private", re.IGNORECASE)
@@ -109,6 +123,75 @@ def table_text(table: Any, rows: int = ROWS) -> str:
     """Its size, and its first rows as CSV."""
     first = f"; the first {rows}" if table.shape[0] > rows else ""
     return f"{type(table).__name__}, {size_of(table)}{first} as CSV:\n{shortened(table.head(rows).to_csv())}"
+
+
+def table_data(table: Any) -> JSON:
+    """A table to be drawn: how many rows it has, and the first ones.
+
+    `{"rows", "columns", "index", "cells"}`: a row of `cells` has a value for each name of `index` and of `columns`, as
+    JSON, what is missing as null. `more_columns`, if there are any, says how many are left out.
+    """
+    names = columns_of(table)
+    data: JSON = {"rows": table.shape[0], "columns": names[:DRAWN_COLUMNS]}
+    if (more := len(names) - DRAWN_COLUMNS) > 0:
+        data["more_columns"] = more
+    try:
+        first = table.head(DRAWN_ROWS)
+        frame = (first.to_frame() if callable(getattr(first, "to_frame", None)) else first).iloc[:, :DRAWN_COLUMNS]
+        index = ["" if name is None else str(name) for name in frame.index.names]
+        rows = [[*(key if len(index) > 1 else (key,)), *row] for key, *row in frame.itertuples(name=None)]
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        return data  # it has a table's ways, but not all of them
+    columns = [[_cell(value) for value in _days(column)] for column in zip(*rows, strict=True)]
+    cells = _within(DRAWN_BYTES, map(list, zip(*columns, strict=True)))
+    return data | {"columns": [_name(column) for column in frame.columns], "index": index, "cells": list(cells)}
+
+
+def _name(column: Any) -> str:
+    return " / ".join(map(str, column)) if isinstance(column, tuple) else str(column)
+
+
+def _days(column: Sequence[Any]) -> Sequence[Any]:
+    """Times that are all midnight are days."""
+    times = [isinstance(value, datetime) and value == value for value in column]
+    if any(is_time and value.time() != time.min for value, is_time in zip(column, times, strict=True)):
+        return column
+    return [value.date() if is_time else value for value, is_time in zip(column, times, strict=True)]
+
+
+def _within(limit: int, rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    for row in rows:
+        limit -= len(msgspec.json.encode(row)) + 1
+        if limit < 0:
+            return
+        yield row
+
+
+def _cell(value: Any) -> Any:
+    if getattr(value, "ndim", None) == 0 and callable(plain := getattr(value, "item", None)):
+        value = plain()  # numpy's scalars, which columns with missing values hold
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return int(value) if abs(value) < EXACT else str(value)
+        case float() if math.isfinite(value):
+            return float(value)
+    try:
+        if value != value:  # NaN, NaT
+            return None
+    except (TypeError, ValueError):  # pandas' NA is neither; an array is several
+        if type(value).__name__ == "NAType":
+            return None
+    text = value if isinstance(value, str) else _text_of(value)
+    return text if len(text) <= DRAWN_CELL else f"{text[: DRAWN_CELL - 1]}…"
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # the person's own `__str__` may raise anything
+        return f"<{type(value).__name__}, whose str raises {type(error).__name__}>"
 
 
 def described(value: Any) -> str:

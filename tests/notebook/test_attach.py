@@ -51,6 +51,10 @@ def test_tables(jupyter: Jupyter, kernel: Kernel) -> None:
     assert (first, head) == ("DataFrame, 1000 rows, 2 columns; the first 50 as CSV:", ",a,b")
     assert rows[-1] == "49,49,x"
     assert column["data"]["text"].startswith("Series, 1000 rows; the first 50 as CSV:\n,a\n0,0")
+    drawn = table["data"]["table"]
+    assert (drawn["rows"], drawn["columns"], drawn["index"]) == (1000, ["a", "b"], [""])
+    assert drawn["cells"] == [[n, n, "x"] for n in range(200)]
+    assert (column["data"]["table"]["columns"], column["data"]["table"]["cells"][1]) == (["a"], [1, 1])
 
 
 def test_variables(jupyter: Jupyter, kernel: Kernel) -> None:

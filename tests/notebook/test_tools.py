@@ -296,7 +296,8 @@ def test_tables(jupyter: Jupyter, kernel: Kernel) -> None:
     kernel.run("import pandas as pd, numpy as np\n@chat.tool\ndef table(): return pd.DataFrame({'a': range(100)})")
     kernel.run("@chat.tool\ndef within(): return {'t': pd.Series([1], name='s'), 'n': np.float64(0.5), 'm': np.eye(2)}")
     table, within = outputs(ask(kernel, jupyter, "use table & use within"))
-    assert table["structured"] == {"rows": 100, "columns": ["a"]}
+    cells = [[n, n] for n in range(100)]
+    assert table["structured"] == {"rows": 100, "columns": ["a"], "index": [""], "cells": cells}
     assert "the first 50 as CSV" in table["content"][0]["text"] and "\n49,49" in table["content"][0]["text"]
     assert (within["n"], within["m"]) == (0.5, [[1.0, 0.0], [0.0, 1.0]])
     assert within["t"]["columns"] == ["s"]
