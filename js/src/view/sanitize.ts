@@ -39,7 +39,9 @@ text.setConfig({
 })
 text.addHook('afterSanitizeAttributes', (element) => {
   if (element.nodeName === 'A') guardLink(element)
+  else element.removeAttribute('href')
   if (element.nodeName === 'IMG') guardImage(element)
+  else element.removeAttribute('src')
 })
 
 const math = DOMPurify(window)

@@ -5,92 +5,91 @@ import { beforeAll, expect, test } from 'vitest'
 import type { Part } from '../../src/transcript'
 import { languages } from '../../src/view/highlight'
 import { temml } from '../../src/view/math'
-import { isInlineImage, outsideUrl } from '../../src/view/sanitize'
 import { MarkdownStream } from '../../src/view/stream'
 import { toHtml } from '../../src/view/html'
-import { attacks } from './attacks'
+import { sources } from '../hostile/corpus.ts'
+import { foreign } from '../hostile/foreign.ts'
 import { answer, question, transcript } from './transcripts'
 
 beforeAll(() => Promise.all([temml.load(), languages.load()]))
 
-const ELEMENTS = new Set(
-  (
-    'a abbr b blockquote br button caption cite code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p ' +
-    'path pre q s samp small span strong sub sup svg table tbody td tfoot th thead tr u ul var wbr ' +
-    'math merror mfrac mi mn mo mover mpadded mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder'
-  ).split(' '),
-)
-const ATTRIBUTES = /^(?:align|alt|class|colspan|data-alt|data-jdc-\w+|data-lang|dir|height|lang|rowspan|start|title|type|width|aria-(?:hidden|label)|viewbox|d)$/
-const MATH = /^(?:accent|class|columnalign|display|displaystyle|fence|form|lspace|mathcolor|mathbackground|mathvariant|rspace|scriptlevel|separator|stretchy|style|symmetric)$/
-
-/** Everything in the tree that is not expected there. */
-function foreign(root: Element): string[] {
-  return [...root.querySelectorAll('*')].flatMap((element) => {
-    const name = element.localName
-    const found = ELEMENTS.has(name) ? [] : [`<${name}>`]
-    for (const { name: attribute, value } of element.attributes) {
-      const at = attribute.toLowerCase()
-      const fine =
-        at === 'href'
-          ? name === 'a' && outsideUrl(value) !== null && element.getAttribute('target') === '_blank'
-          : at === 'src'
-            ? name === 'img' && isInlineImage(value)
-            : at === 'style'
-              ? element.closest('math') !== null && !/url|position|fixed|[\\@]/i.test(value)
-              : ['rel', 'target'].includes(at)
-                ? name === 'a'
-                : ATTRIBUTES.test(at) || (element.closest('math') !== null && MATH.test(at))
-      if (!fine) found.push(`${name}[${attribute}=${value}]`)
-    }
-    const classes = [...element.classList].filter((given) => !/^(?:jdc|tml)-/.test(given))
-    return [...found, ...classes.map((given) => `.${given}`)]
-  })
+function place(): HTMLElement {
+  const root = document.createElement('div')
+  root.className = 'jdc-markdown'
+  return root
 }
 
 function drawn(text: string): Element {
-  const root = document.createElement('div')
+  const root = place()
   new MarkdownStream(root).update(text, true)
   return root
 }
 
-test.each(attacks)('%j leaves nothing, wherever it stands', (attack) => {
-  const line = attack.replaceAll('\n', ' ')
-  for (const text of [
-    attack,
-    `before ${attack} behind`,
-    `- x\n\n  ${attack.replaceAll('\n', '\n  ')}\n- y`,
-    `| a |\n|---|\n| ${line.replaceAll('|', '')} |`,
-    `<div>${attack}</div>`,
-    `## ${line}`,
-  ]) {
-    expect(foreign(drawn(text)), text).toEqual([])
-  }
-})
+/** All of it in all places takes minutes; a browser test draws all of it in one. */
+const LONG = process.env['PROOF'] === 'long'
+const TIME = 600_000
 
-test.each(attacks)('%j leaves nothing, piece by piece', (attack) => {
-  const root = document.createElement('div')
-  const stream = new MarkdownStream(root)
-  for (let end = 1; end <= attack.length; end += 3) {
-    stream.update(attack.slice(0, end), false)
-    expect(foreign(root)).toEqual([])
-  }
-})
+const each = test.each(Object.keys(sources))
 
-test.each(attacks)('%j leaves nothing in the static HTML', (attack) => {
-  const parts: Part[] = [
-    { type: 'text', text: attack },
-    { type: 'reasoning', text: attack },
-    { type: 'dynamic-tool', toolName: attack, toolCallId: 'c', state: 'output-error', errorText: attack },
-    { type: 'source-url', sourceId: 's', url: attack, title: attack },
-    { type: 'file', mediaType: 'image/png', url: attack, filename: attack },
-  ]
-  const error = { category: 'internal', text: attack, recoverable: false }
-  const html = toHtml(transcript([question(attack, 't_1', parts), answer(parts, { outcome: 'failed', error })]), null)
-  const root = new DOMParser().parseFromString(html, 'text/html').body
-  for (const element of root.querySelectorAll('[style]')) element.removeAttribute('style') // ours: `style` in `text` is gone
-  for (const details of root.querySelectorAll('details, summary')) details.replaceWith(...details.childNodes)
-  expect(foreign(root)).toEqual([])
-})
+/** The attacks of which something stays. */
+function left(source: string, what: (attack: string) => string[]): Record<string, string[]> {
+  const found = (sources[source] ?? []).map((attack) => [attack, what(attack)] as const)
+  return Object.fromEntries(found.filter(([, found]) => found.length > 0))
+}
+
+/** What an attack may stand in. */
+const PLACES: ((attack: string) => string)[] = [
+  (attack) => attack,
+  (attack) => `before ${attack} behind`,
+  (attack) => `- x\n\n  ${attack.replaceAll('\n', '\n  ')}\n- y`,
+  (attack) => `| a |\n|---|\n| ${attack.replaceAll('\n', ' ').replaceAll('|', '')} |`,
+  (attack) => `<div>${attack}</div>`,
+  (attack) => `## ${attack.replaceAll('\n', ' ')}`,
+  (attack) => `\`\`\`${attack.replaceAll('\n', ' ')}\n${attack}\n\`\`\``,
+  (attack) => `> [${attack}](https://ok.example "${attack}")`,
+  (attack) => `x[^1] ![${attack}](https://ok.example)\n\n[^1]: ${attack}`,
+]
+
+each('%s leave nothing, wherever they stand', (source) => {
+  let turn = 0
+  const places = source === 'attacks' || LONG ? () => PLACES : () => [PLACES[turn++ % PLACES.length]!]
+  const drawnThere = (attack: string) => places().flatMap((place) => foreign(drawn(place(attack))).map((name) => `${name} of ${place(attack)}`))
+  expect(left(source, drawnThere)).toEqual({})
+}, TIME)
+
+test.each(LONG ? Object.keys(sources) : ['attacks', 'nestings', 'encoded'])('%s leave nothing, piece by piece', (source) => {
+  const cuts = LONG ? Number.POSITIVE_INFINITY : source === 'attacks' ? 20 : 2
+  const pieces = (attack: string) => {
+    const root = place()
+    const stream = new MarkdownStream(root)
+    const step = Math.ceil(attack.length / Math.min(cuts, attack.length))
+    const ends = Array.from({ length: Math.ceil(attack.length / step) }, (_, n) => (n + 1) * step)
+    return ends.flatMap((end) => {
+      stream.update(attack.slice(0, end), false)
+      return foreign(root)
+    })
+  }
+  expect(left(source, pieces)).toEqual({})
+}, TIME)
+
+each('%s leave nothing in the static HTML', (source) => {
+  const kept = (attack: string) => {
+    const parts: Part[] = [
+      { type: 'reasoning', text: attack },
+      { type: 'dynamic-tool', toolName: attack, toolCallId: 'c', state: 'output-error', errorText: attack },
+      { type: 'source-url', sourceId: 's', url: attack, title: attack },
+      { type: 'file', mediaType: 'image/png', url: attack, filename: attack },
+    ]
+    const error = { category: 'internal', text: attack, recoverable: false }
+    const html = toHtml(transcript([question(attack, 't_1', parts), answer(parts, { outcome: 'failed', error })]), null)
+    const root = new DOMParser().parseFromString(html, 'text/html').body
+    for (const element of root.querySelectorAll('[style]')) element.removeAttribute('style') // ours: `style` in `text` is gone
+    for (const details of root.querySelectorAll('details, summary')) details.replaceWith(...details.childNodes)
+    root.className = 'jdc-markdown'
+    return foreign(root)
+  }
+  expect(left(source, kept)).toEqual({})
+}, TIME)
 
 test('what is allowed stays', () => {
   const root = drawn('[a](https://a.example/?b=1&c#d "t") <b>b</b> <kbd>k</kbd> ![x](data:image/png;base64,AAAA) https://u.example')
