@@ -1,4 +1,4 @@
-"""A chat for everyone: in the person's language, for keyboard and screen reader, in every theme, width and direction."""
+"""A chat for everyone: in the language of the person, for keyboard and screen reader, in every theme and direction."""
 
 from playwright.sync_api import BrowserContext, expect
 
