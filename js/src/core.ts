@@ -15,7 +15,7 @@ import { findNotebook } from './host'
 import { Lazy } from './lazy'
 import type { Transcript } from './transcript'
 import { ChatView } from './view'
-import { calls, controls } from './view/late'
+import { calls, controls, values } from './view/late'
 import { dressPlace } from './view/styles'
 import type { ChatViewProps } from './view/types'
 import { waitingCalls, waits } from './view/waits'
@@ -174,7 +174,7 @@ function fetchSoon(): void {
   if (isFetched) return
   isFetched = true
   const idle = globalThis.requestIdleCallback ?? ((run: () => void) => setTimeout(run, 1000))
-  idle(() => [calls, controls, saved].forEach((chunk) => void chunk.load()))
+  idle(() => [calls, controls, values, saved].forEach((chunk) => void chunk.load()))
 }
 
 let isFetched = false

@@ -24,6 +24,7 @@ const UNSAID = [
   'Lets chats put code into the notebook around them, and name what is in it.',
   'The call around this one is over.',
   'There is no',
+  'Traceback (most recent call last)',
   'nothing was heard for too long',
   'other sessions are followed',
 ]

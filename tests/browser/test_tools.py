@@ -48,7 +48,7 @@ def assert_figure(notebook: NotebookPage) -> None:
 def test_a_figure_of_a_kernels_tool_arrives_in_the_answer(open_notebook: Open) -> None:
     notebook = asked(open_notebook(CELL), PLOT)
     expect(notebook.chat.root).to_have_attribute("data-waiting", "approval")
-    expect(tool(notebook)).to_contain_text('"kind": "bar"')
+    expect(tool(notebook)).to_contain_text("kind: “bar”")
     tool(notebook).locator("button.jdc-approve").click()
     notebook.chat.wait_for_outcome("completed")
     assert_figure(notebook)

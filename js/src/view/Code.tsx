@@ -5,6 +5,7 @@ import { words } from '../words'
 import { number } from '../words/numbers'
 import { highlight } from './highlight'
 import { Icon } from './Icon'
+import { Data } from './late'
 
 /** Longer data is cut: a page is no pager. */
 const LONGEST = 20_000
@@ -34,10 +35,11 @@ export function Code({ text, language }: { text: string; language: string }) {
 /** A value under its name. */
 export function Json({ label, value }: { label: string; value: unknown }) {
   if (value === undefined) return null
+  if (typeof value === 'object' && value !== null && Object.keys(value).length > 0) return <Data label={label} value={value} />
   return (
     <div class="jdc-json">
       <span>{label}</span>
-      <pre dir="auto">{cut(typeof value === 'string' ? value : JSON.stringify(value, null, 2))}</pre>
+      <pre dir="auto">{cut(typeof value === 'string' ? value : JSON.stringify(value))}</pre>
     </div>
   )
 }

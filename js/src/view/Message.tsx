@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { canContinue, isOver, type Metadata, type Part, type Turn, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { dollars, duration, moment, number, percent } from '../words/numbers'
-import { copyText } from './clipboard'
+import { CopyButton } from './CopyButton'
 import { useEditing } from './editing'
 import { Elapsed } from './Elapsed'
 import { Icon } from './Icon'
@@ -315,18 +315,9 @@ function Facts({ message, children }: { message: UIMessage; children: ComponentC
   }
   return (
     <footer class="jdc-facts" title={[end && moment(end), ...details].filter(Boolean).join('\n')}>
-      {texts.length > 0 && <CopyAnswer text={texts.join('\n\n')} />}
+      {texts.length > 0 && <CopyButton class="jdc-copy-answer" label={words.copyAnswer} text={() => texts.join('\n\n')} />}
       {children}
       <span>{facts.filter(Boolean).join(' · ')}</span>
     </footer>
   )
-}
-
-function CopyAnswer({ text }: { text: string }) {
-  const [copied, setCopied] = useState(false)
-  const copy = async () => {
-    setCopied(await copyText(text))
-    setTimeout(() => setCopied(false), 1500)
-  }
-  return <IconButton icon={copied ? 'check' : 'copy'} class="jdc-copy-answer" label={words.copyAnswer} onClick={() => void copy()} />
 }

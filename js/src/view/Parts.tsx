@@ -8,10 +8,11 @@ import { Elapsed } from './Elapsed'
 import { Chip, File } from './File'
 import { Fold } from './Fold'
 import { Icon } from './Icon'
-import { Entries, Tool } from './late'
+import { Entries, Grid, Tool } from './late'
 import { memo } from './memo'
 import { linkAttributes, outsideUrl } from './sanitize'
 import { labelOf } from './shown'
+import { tableOf } from './tables'
 import { Text } from './Text'
 import { thought } from './times'
 
@@ -84,12 +85,14 @@ function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {
   )
 }
 
-/** A cell or a variable that was attached: its label, and on demand its text. */
+/** A cell or a variable that was attached: its label, and on demand the table that it is, or its text. */
 function Snippet({ part: { data } }: { part: DataPart }) {
-  const { text } = (data ?? {}) as { text?: unknown }
+  const { text, table: structured } = (data ?? {}) as { text?: unknown; table?: unknown }
+  const table = tableOf(structured)
+  const label = labelOf(data) || words.noName
   return (
-    <Fold class="jdc-snippet" summary={<span>{labelOf(data) || words.noName}</span>}>
-      {() => <pre dir="auto">{typeof text === 'string' ? text : ''}</pre>}
+    <Fold class="jdc-snippet" summary={<span>{label}</span>}>
+      {() => (table ? <Grid label={label} table={table} /> : <pre dir="auto">{typeof text === 'string' ? text : ''}</pre>)}
     </Fold>
   )
 }

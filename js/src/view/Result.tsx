@@ -5,7 +5,11 @@ import { words } from '../words'
 import { number } from '../words/numbers'
 import { Json } from './Code'
 import { File } from './File'
+import { Fold } from './Fold'
+import { Grid } from './late'
+import { type Table, tableOf } from './tables'
 import { Text } from './Text'
+import { isTraceback, Trouble } from './Trouble'
 
 interface Content {
   texts: string[]
@@ -48,6 +52,16 @@ export function repeats(output: unknown, logs: NonNullable<ToolPart['logs']>): b
   return said !== '' && pieces.some((piece) => `\n${piece.trimEnd()}`.endsWith(`\n${said}`))
 }
 
+/** The array or object that this text is; a number in it that would not be the same is left as it is written. */
+function jsonOf(text: string): unknown {
+  if (!/^\s*[[{]/.test(text) || /\d{16}/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // it only began like JSON
+  }
+}
+
 export function Files({ files }: { files: FilePart[] }) {
   return (
     <div class="jdc-files">
@@ -62,18 +76,40 @@ export function Result({ output }: { output: unknown }) {
   const content = contentOf(output)
   if (!content) return <Value value={output} />
   const { texts, files, structured, cut } = content
-  const text = texts.filter(Boolean).join('\n\n')
+  const table = tableOf(structured)
+  const errors = texts.filter(isTraceback)
+  const text = texts.filter((piece) => piece && !isTraceback(piece)).join('\n\n')
+  const isEmpty = !text && files.length + errors.length === 0
   return (
     <>
-      <Value value={text || (structured ?? (files.length > 0 ? undefined : words.nothing))} />
+      {table ? <Drawn table={table} text={text} /> : <Value value={text || (structured ?? (isEmpty ? words.nothing : undefined))} />}
+      {errors.map((error, index) => (
+        <Trouble key={index} text={error} />
+      ))}
       {cut !== null && <p class="jdc-tool-note jdc-tool-cut">{words.cutBytes(number(cut))}</p>}
     </>
   )
 }
 
-/** Agents give changes of files as fenced Markdown; any other text is as it is. */
+/** For people, and how the model has it: what is made of it can be checked. */
+function Drawn({ table, text }: { table: Table; text: string }) {
+  return (
+    <>
+      <Grid label={words.result} table={table} />
+      {text && (
+        <Fold class="jdc-json" summary={<span>{words.asModelReads}</span>}>
+          {() => <pre dir="auto">{text}</pre>}
+        </Fold>
+      )}
+    </>
+  )
+}
+
+/** Agents give changes of files as fenced Markdown, and many tools give JSON as text; any other text is as it is. */
 function Value({ value }: { value: unknown }) {
-  if (typeof value !== 'string' || !value.startsWith('```')) return <Json label={words.result} value={value} />
+  if (typeof value !== 'string' || !value.startsWith('```')) {
+    return <Json label={words.result} value={typeof value === 'string' ? (jsonOf(value) ?? value) : value} />
+  }
   return (
     <div class="jdc-json">
       <span>{words.result}</span>

@@ -15,6 +15,7 @@ import { PartView } from './Parts'
 import { PlanCard, planOf } from './Plan'
 import { QuestionsCard } from './Questions'
 import { filesOf, Files, repeats, Result } from './Result'
+import { Trouble } from './Trouble'
 import { nameOf, needsPerson, waits } from './waits'
 
 interface Props {
@@ -68,7 +69,7 @@ function Call({ part, running }: Props) {
       {active && state === 'approval-requested' && approval && <ApprovalForm part={part} approval={approval} />}
       {files.length > 0 && <Files files={files} />}
       {errorText && end === 'no-result' && <p class="jdc-tool-note">{errorText}</p>}
-      {errorText && end === null && <div class="jdc-tool-error">{errorText}</div>}
+      {errorText && end === null && <Trouble text={errorText} />}
       {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{approval.reason}</div>}
     </Card>
   )

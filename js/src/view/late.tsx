@@ -11,9 +11,12 @@ import { Lazy } from '../lazy'
 
 export const calls = new Lazy(() => import('./chunks/calls'))
 export const controls = new Lazy(() => import('./chunks/controls'))
+export const values = new Lazy(() => import('./chunks/values'))
 
 export const Tool = later(calls, ({ Tool }) => Tool, { meanwhile: ToolComing })
 export const Entries = later(calls, ({ Entries }) => Entries)
+export const Data = later(values, ({ Data }) => Data)
+export const Grid = later(values, ({ Grid }) => Grid)
 export const Choices = later(controls, ({ Choices }) => Choices, { takesFocus: true })
 export const Editor = later(controls, ({ Editor }) => Editor, { takesFocus: true })
 export const Queue = later(controls, ({ Queue }) => Queue)

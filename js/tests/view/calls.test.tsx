@@ -136,12 +136,14 @@ describe('arguments and results', () => {
     await open('.jdc-tool details')
   }
   const pres = () => all('.jdc-tool pre').map(({ textContent }) => textContent)
+  const nodes = () => all('.jdc-tool .jdc-node').map(({ textContent }) => textContent)
 
   test('code is code', async () => {
     await opened({ input: { code: 'x = 1\ny = 2', timeout: 3 } })
     expect(find('.jdc-code code')?.textContent).toBe('x = 1\ny = 2')
     expect(find('.jdc-code code')?.dataset['jdcLang']).toBe('python')
-    expect(pres()).toEqual(['x = 1\ny = 2', '{\n  "timeout": 3\n}', 'null'])
+    expect(pres()).toEqual(['x = 1\ny = 2', 'null'])
+    expect(nodes()).toEqual(['timeout: 3'])
   })
 
   test('in the language that is said', async () => {
@@ -159,11 +161,11 @@ describe('arguments and results', () => {
     const input = { locations: [], meta: {}, count: 0, words: '' }
     await opened({ input, providerExecuted: true })
     expect(find('.jdc-tool-gist')?.textContent).toBe('count: 0, words: ')
-    expect(pres()).toEqual(['{\n  "count": 0,\n  "words": ""\n}', 'null'])
+    expect([nodes(), pres()]).toEqual([['count: 0', 'words: “”'], ['null']])
     await opened({ input: { locations: [] }, providerExecuted: true })
-    expect(pres()).toEqual(['null'])
+    expect([nodes(), pres()]).toEqual([[], ['null']])
     await opened({ input: { locations: [] } })
-    expect(pres()).toEqual(['{\n  "locations": []\n}', 'null'])
+    expect([nodes(), pres()]).toEqual([['locations: []'], ['null']])
   })
 
   test('an end that an agent of its own did not report is no failure', async () => {
@@ -203,7 +205,7 @@ describe('arguments and results', () => {
     expect(all('.jdc-tool :is(a, button.jdc-load-image)')).toEqual([])
     expect(all('.jdc-tool .jdc-chip').map(({ textContent }) => textContent)).toEqual(['figure.svg', 'inline.svg', 'outside.png', 'evil.html'])
     await open('.jdc-tool details')
-    expect(pres()).toEqual(['{\n  "x": 1\n}', 'one\n\ntwo'])
+    expect([nodes(), pres()]).toEqual([['x: 1'], ['one\n\ntwo']])
     expect(find('.jdc-tool-cut')?.textContent).toBe(`cut: ${(1234).toLocaleString()} bytes in all`)
   })
 
@@ -243,7 +245,7 @@ describe('an approval', () => {
     await draw({ transcript: asks() })
     expect(isOpen()).toBe(true)
     expect(find('.jdc-approval')?.dataset['approvalId']).toBe('a1')
-    expect(find('.jdc-tool pre')?.textContent).toContain('"x": 1')
+    expect(find('.jdc-tool .jdc-node')?.textContent).toBe('x: 1')
   })
 
   test('is given', async () => {
@@ -299,7 +301,7 @@ describe('an approval', () => {
     const approval = { id: 'a1', approved: true } as const
     await draw({ transcript: after(call({ state: 'output-available', output: 'So.', approval })) })
     await open('.jdc-tool details')
-    expect(find('.jdc-folded')?.textContent).toBe('Arguments{\n  "x": 1\n}AllowedResultSo.')
+    expect(find('.jdc-folded')?.textContent).toBe('Argumentsx: 1AllowedResultSo.')
   })
 
   test('inside of a call opens what it is in', async () => {

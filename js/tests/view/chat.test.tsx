@@ -136,9 +136,9 @@ describe('parts', () => {
       ]),
     })
     expect(all('.jdc-tool').map((tool) => tool.textContent)).toEqual(['meancolumn: pricedone', 'meancolumn: pricefailedno such column'])
-    expect(find('.jdc-json')).toBeNull()
+    expect(find('.jdc-tree')).toBeNull()
     await open('.jdc-tool details')
-    expect(all('.jdc-json pre').map((pre) => pre.textContent)).toEqual(['{\n  "column": "price"\n}', '[\n  1\n]'])
+    expect(all('.jdc-node').map((node) => node.textContent)).toEqual(['column: “price”', '0: 1'])
   })
 
   test('reasoning is folded', async () => {

@@ -4,7 +4,7 @@ import { h, render } from 'preact'
 import { act } from 'preact/test-utils'
 import { beforeAll, beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
-import { calls, controls } from '../../src/view/late'
+import { calls, controls, values } from '../../src/view/late'
 import type { Actions, Agents, ChatViewProps } from '../../src/view/types'
 
 // jsdom has no layout.
@@ -66,7 +66,7 @@ export const actions: Actions = {
 }
 
 // What comes in chunks is there, so that everything is drawn at once.
-beforeAll(() => Promise.all([calls.load(), controls.load()]))
+beforeAll(() => Promise.all([calls.load(), controls.load(), values.load()]))
 
 beforeEach(() => {
   document.body.replaceChildren((root = document.createElement('div')))
