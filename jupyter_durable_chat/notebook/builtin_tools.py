@@ -81,7 +81,7 @@ async def run_code(code: str) -> Shown:
     shell = _shell()
     if shell is None:
         raise ValueError("Code is run in IPython only.")
-    with _unseen(shell) as errors:
+    with _unseen(shell) as unseen:
         transformed = shell.transform_cell(code)
         if shell.should_run_async(code, transformed_cell=transformed):
             result = await shell.run_cell_async(code, transformed_cell=transformed)
@@ -92,27 +92,40 @@ async def run_code(code: str) -> Shown:
                 result = shell.run_cell(code)
     if isinstance(result.error_in_exec, (KeyboardInterrupt, asyncio.CancelledError)):
         raise result.error_in_exec
-    return Shown("\n".join(errors))
+    return Shown("\n".join(unseen.errors), unseen.last)
+
+
+class _Unseen:
+    """What code failed with, and the last value that it gave."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.last: Any = None
 
 
 @contextlib.contextmanager
-def _unseen(shell: Any) -> Iterator[list[str]]:
-    """Have values and errors of code go where a call's displays go, and not under the last cell; gives the errors."""
+def _unseen(shell: Any) -> Iterator[_Unseen]:
+    """Have values and errors of code go where a call's displays go, and not under the last cell."""
     from IPython.core.displayhook import CapturingDisplayHook
 
-    errors: list[str] = []
+    unseen = _Unseen()
+    show = CapturingDisplayHook(shell, shell.display_pub.outputs)
 
     def show_error(kind: Any, value: Any, lines: list[str]) -> None:
-        errors.append(shortened(_ANSI.sub("", "\n".join(lines))))
+        unseen.errors.append(shortened(_ANSI.sub("", "\n".join(lines))))
+
+    def show_value(value: Any = None) -> None:
+        unseen.last = value
+        show(value)
 
     # There is no public way to see tracebacks of syntax errors too.
     shell._showtraceback = show_error
     try:
         # Inside of it the shell no longer sets a hook of its own.
         with shell.display_trap:
-            before, sys.displayhook = sys.displayhook, CapturingDisplayHook(shell, shell.display_pub.outputs)
+            before, sys.displayhook = sys.displayhook, show_value
             try:
-                yield errors
+                yield unseen
             finally:
                 sys.displayhook = before
     finally:

@@ -51,9 +51,13 @@ class Result(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True):
-    """What a function returns whose result is all that it printed, displayed and drew, and how it failed, if so."""
+    """What a function returns whose result is all that it printed, displayed and drew, and how it failed, if so.
+
+    `last` is the value that was displayed last.
+    """
 
     error: str = ""
+    last: Any = None
 
 
 def result_of(value: Any, captured: Captured) -> Result:
@@ -62,7 +66,11 @@ def result_of(value: Any, captured: Captured) -> Result:
     if isinstance(value, Shown):
         printed = [shortened(captured.printed)] if captured.printed.strip() else []
         errors = [value.error] if value.error else []
-        return Result(content=[*printed, *_told(captured), *files, *errors] or ["(It printed and gave nothing.)"])
+        texts = [*printed, *_told(captured)]
+        content = [*texts, *files, *errors] or ["(It printed and gave nothing.)"]
+        if texts and is_table(value.last):
+            return Result(content=content, structured=table_data(value.last) | {"text": len(texts) - 1})
+        return Result(content=content)
     if (picture := png_of(value)) is not None:
         # A figure that was returned may also have been left open.
         files = [Upload(picture, "figure.png", "image/png"), *(file for file in files if file.data != picture)]

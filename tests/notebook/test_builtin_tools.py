@@ -86,6 +86,14 @@ def test_code(jupyter: Jupyter, offering: Kernel, code: str, shown: list[str] | 
     assert texts == shown if shown else len(texts) == 1
 
 
+def test_a_table_that_code_gives_is_one_to_look_at(jupyter: Jupyter, offering: Kernel) -> None:
+    offering.run("import pandas as pd; frame = pd.DataFrame({'a': [1, 2]})")
+    output = allow(jupyter, offering, 'use run_code {"code": "print(1)\\nframe"}')["output"]
+    assert [item["text"] for item in output["content"]] == ["1\n", "   a\n0  1\n1  2"]
+    assert output["structured"] == {"rows": 2, "columns": ["a"], "index": [""], "cells": [[0, 1], [1, 2]], "text": 1}
+    assert "structured" not in allow(jupyter, offering, 'use run_code {"code": "frame\\nNone\\nprint(1)"}')["output"]
+
+
 def test_code_in_the_notebooks_namespace_and_not_in_its_history(jupyter: Jupyter, offering: Kernel) -> None:
     allow(jupyter, offering, 'use run_code {"code": "made_by_model = 42"}')
     assert offering.value("made_by_model") == 42

@@ -62,6 +62,11 @@ function jsonOf(text: string): unknown {
   }
 }
 
+function numberIn(structured: unknown, name: string): number {
+  const found = isRecord(structured) ? structured[name] : undefined
+  return typeof found === 'number' ? found : 0
+}
+
 export function Files({ files }: { files: FilePart[] }) {
   return (
     <div class="jdc-files">
@@ -77,12 +82,15 @@ export function Result({ output }: { output: unknown }) {
   if (!content) return <Value value={output} />
   const { texts, files, structured, cut } = content
   const table = tableOf(structured)
+  // The table says the same as one of the texts, the first one if it does not say which.
+  const read = table && (texts[numberIn(structured, 'text')] ?? '')
   const errors = texts.filter(isTraceback)
-  const text = texts.filter((piece) => piece && !isTraceback(piece)).join('\n\n')
+  const text = texts.filter((piece) => piece && piece !== read && !isTraceback(piece)).join('\n\n')
   const isEmpty = !text && files.length + errors.length === 0
   return (
     <>
-      {table ? <Drawn table={table} text={text} /> : <Value value={text || (structured ?? (isEmpty ? words.nothing : undefined))} />}
+      {(text || !table) && <Value value={text || (structured ?? (isEmpty ? words.nothing : undefined))} />}
+      {table && <Drawn table={table} text={read ?? ''} />}
       {errors.map((error, index) => (
         <Trouble key={index} text={error} />
       ))}

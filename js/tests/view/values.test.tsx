@@ -70,6 +70,14 @@ describe('a table', () => {
     expect(find('.jdc-folded .jdc-folded pre')?.textContent).toBe('DataFrame as CSV')
   })
 
+  test('beside other texts: which of them it is, is said', async () => {
+    const content = ['printed', 'DataFrame', 'more'].map((text) => ({ type: 'text', text }))
+    await gave({ content, structured: { ...frame().structured, text: 1 } })
+    expect(find('.jdc-folded > .jdc-json > pre')?.textContent).toBe('printed\n\nmore')
+    await open('details.jdc-json')
+    expect(find('.jdc-folded .jdc-folded pre')?.textContent).toBe('DataFrame')
+  })
+
   test('says how much of it is there', async () => {
     await gave(frame({ rows: 10_000, more_columns: 40 }))
     expect(counted()).toBe(`Result${(10_000).toLocaleString('en')} rows × 43 columns · here are the first 3 rows, the first 3 columns`)
