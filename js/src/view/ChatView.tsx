@@ -3,10 +3,11 @@
  */
 
 import type { VNode } from 'preact'
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useMemo, useRef, useState } from 'preact/hooks'
 import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
+import { Announcement } from './Announcement'
 import { useAttachments } from './Attach'
 import { Composer, type Returned, StopButton } from './Composer'
 import { Desk } from './desk'
@@ -167,7 +168,7 @@ function Chat(props: ChatViewProps): VNode {
           />
         )}
         {!whole && <Foot {...props} actions={actions} running={running} />}
-        <Announcement transcript={transcript} turn={turn} waiting={waiting} />
+        <Announcement transcript={transcript} turn={running} waiting={waiting} />
       </section>
     </Desk.Provider>
   )
@@ -354,34 +355,4 @@ function First({ calls }: { calls: ToolPart[] }) {
       ))}
     </div>
   )
-}
-
-interface AnnouncementProps {
-  transcript: Transcript | null
-  turn: string | null
-  waiting: ToolPart[]
-}
-
-/** What a screen reader says: that an answer began, what it waits for, and how it ended; never its tokens. */
-function Announcement({ transcript, turn, waiting }: AnnouncementProps) {
-  const running = runningTurn(transcript, turn) !== null
-  const waits = waiting.map(waitingWords).join('. ')
-  const wasRunning = useRef(false)
-  const [text, setText] = useState('')
-  useEffect(() => {
-    if (running) setText(waits || words.answering)
-    else if (wasRunning.current) setText(ending(transcript ? messagesOf(transcript, turn).at(-1) : undefined))
-    wasRunning.current = running
-  }, [running, waits])
-  return (
-    <div class="jdc-announcement" role="status">
-      {text}
-    </div>
-  )
-}
-
-function ending(message: UIMessage | undefined): string {
-  const { outcome, error } = message?.metadata ?? {}
-  const over = outcome ? words.endings[outcome] : words.answerOver
-  return error ? `${over}: ${error.text}` : over
 }

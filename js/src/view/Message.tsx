@@ -128,7 +128,6 @@ function Answer(props: Props) {
       data-role="assistant"
       data-outcome={metadata.outcome}
       aria-label={words.assistant}
-      aria-busy={running}
     >
       {parts.map((part, index) => (
         <PartView key={index} part={part} running={running} />

@@ -87,7 +87,7 @@ export function Scroller({ follow, jump, label, busy, latest, children }: Props)
 
   return (
     <div class="jdc-window">
-      <div class="jdc-scroll" ref={scroller} tabIndex={0} role="log" aria-live="off" aria-label={label} aria-busy={busy}>
+      <div class="jdc-scroll" ref={scroller} tabIndex={0} role="log" aria-live="off" aria-label={label}>
         <div class="jdc-messages" ref={content}>
           {children}
         </div>

@@ -68,6 +68,12 @@ export const de: Words = {
     interrupted: 'Antwort unterbrochen',
   },
   answerOver: 'Antwort beendet',
+  heardCode: (language, count, written) =>
+    `${language ? `Code in ${language}` : 'Code'}, ${count === 1 ? '1 Zeile' : `${written} Zeilen`}.`,
+  heardTable: (count, written) => (count === 1 ? 'Tabelle mit 1 Zeile.' : `Tabelle mit ${written} Zeilen.`),
+  heardFormula: 'Eine Formel.',
+  heardInline: 'Formel',
+  heardRest: (count, written) => (count === 1 ? '1 weiterer Satz steht im Chat.' : `${written} weitere Sätze stehen im Chat.`),
 
   // A message
   editLater: 'Senden geht, sobald die Antwort beendet ist.',

@@ -60,6 +60,12 @@ export const en = {
     interrupted: 'Answer interrupted',
   },
   answerOver: 'Answer over',
+  heardCode: (language: string, count: number, written: string) =>
+    `${language ? `Code in ${language}` : 'Code'}, ${count === 1 ? '1 line' : `${written} lines`}.`,
+  heardTable: (count: number, written: string) => (count === 1 ? 'Table with 1 row.' : `Table with ${written} rows.`),
+  heardFormula: 'A formula.',
+  heardInline: 'formula',
+  heardRest: (count: number, written: string) => (count === 1 ? '1 more sentence is in the chat.' : `${written} more sentences are in the chat.`),
 
   // A message
   editLater: 'It can be sent when the answer is over.',
