@@ -19,7 +19,7 @@ export function foreign(root: Element): string[] {
       'msubsup msup mtable mtd mtext mtr munder munderover none',
   )
   const plain = /^(?:align|class|colspan|dir|height|lang|rowspan|scope|start|title|alt|type|width)$/
-  const fields = /^(?:disabled|hidden|max|maxlength|multiple|open|placeholder|role|rows|tabindex|value|checked|selected|spellcheck|enterkeyhint|autocomplete)$/
+  const fields = /^(?:disabled|hidden|max|maxlength|multiple|novalidate|open|placeholder|role|rows|tabindex|value|checked|selected|spellcheck|enterkeyhint|autocomplete)$/
   const ofMath = /^(?:accent|accentunder|class|column[a-z]+|depth|display|displaystyle|fence|form|height|largeop|linethickness|lspace|math[a-z]+|maxsize|minsize|movablelimits|notation|row[a-z]+|rspace|scriptlevel|separator|stretchy|symmetric|voffset|width)$/
   const picture = /^data:image\/(?:png|jpeg|gif|webp);base64,[a-z0-9+/=\s]*$/i
 
