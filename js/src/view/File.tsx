@@ -10,6 +10,7 @@ import { words } from '../words'
 import { Desk } from './desk'
 import { picture } from './dress'
 import { Icon, type IconName } from './Icon'
+import { Lightbox } from './late'
 import { isInlineImage, linkAttributes, outsideUrl } from './sanitize'
 
 const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
@@ -33,6 +34,29 @@ export function File({ part, outside }: { part: FilePart; outside: boolean }) {
 }
 
 function Picture({ url, alt }: { url: string; alt: string }) {
+  if (isInlineImage(url)) return <Shown source={url} name={alt} />
+  return <Outside url={url} alt={alt} />
+}
+
+/** A picture that is here, and can be looked at closely. */
+function Shown({ source, name }: { source: string; name: string }) {
+  const [large, setLarge] = useState(false)
+  const button = useRef<HTMLButtonElement>(null)
+  const close = () => {
+    setLarge(false)
+    button.current?.focus()
+  }
+  return (
+    <div class="jdc-picture">
+      <button type="button" class="jdc-enlarge" ref={button} aria-label={words.enlarge(name)} title={words.enlarge(name)} onClick={() => setLarge(true)}>
+        <img src={source} alt={name} referrerpolicy="no-referrer" />
+      </button>
+      {large && <Lightbox source={source} name={name} close={close} />}
+    </div>
+  )
+}
+
+function Outside({ url, alt }: { url: string; alt: string }) {
   const element = useRef<HTMLDivElement>(null)
   useLayoutEffect(() => element.current?.replaceChildren(picture(url, alt)), [url, alt])
   return <div class="jdc-picture" ref={element} />
@@ -64,11 +88,7 @@ function Attached({ part }: { part: FilePart }) {
   }, [actions, url, mediaType])
   if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{filename || mediaType}</Chip>
   if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label={words.pictureComes} />
-  return (
-    <div class="jdc-picture">
-      <img src={source} alt={filename ?? ''} />
-    </div>
-  )
+  return <Shown source={source} name={filename ?? ''} />
 }
 
 /** A file of our own server: to be saved, never to be opened. */

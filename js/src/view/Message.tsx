@@ -1,20 +1,21 @@
 /** One message, and what became of it. */
 
-import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { canContinue, isOver, type Metadata, type Part, type Turn, type UIMessage } from '../transcript'
+import { canContinue, isOver, type Part, type Turn, type UIMessage } from '../transcript'
 import { words } from '../words'
-import { dollars, duration, moment, number, percent } from '../words/numbers'
-import { CopyButton } from './CopyButton'
+import { number } from '../words/numbers'
 import { useEditing } from './editing'
 import { Elapsed } from './Elapsed'
+import { Ending, helpsOf } from './Ending'
+import { answers, Facts } from './Facts'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
 import { Choices, Editor } from './late'
 import { memo } from './memo'
 import { Unsent } from './Outgoing'
 import { PartView } from './Parts'
-import { worked, working } from './times'
+import { Sources } from './Sources'
+import { working } from './times'
 import type { Choice, Outgoing } from './types'
 import { waits } from './waits'
 
@@ -121,6 +122,9 @@ function Answer(props: Props) {
     other.current?.focus()
   }
   const { id, parts, metadata } = message
+  const helps = helpsOf(metadata)
+  const retry = () => actions?.retry(id)
+  const choose = () => setChoosing(!choosing)
   return (
     <article
       class="jdc-message"
@@ -132,30 +136,45 @@ function Answer(props: Props) {
       {parts.map((part, index) => (
         <PartView key={index} part={part} running={running} />
       ))}
+      <Sources parts={parts} />
       {running && isWaiting(parts) && <Waiting live={live} />}
-      <Outcome metadata={metadata} running={running}>
-        {/* Going on from an earlier answer would hide what follows it. */}
-        {actions && last && canContinue(message) && hasText(message) && (
-          <button type="button" class="jdc-continue jdc-button" disabled={busy} onClick={() => actions.goOn(id)}>
-            <Icon name="play" /> {words.continue}
-          </button>
-        )}
-      </Outcome>
+      {!running && metadata.outcome !== 'completed' && (
+        <Ending metadata={metadata}>
+          {/* Going on from an earlier answer would hide what follows it. */}
+          {actions && last && canContinue(message) && hasText(message) && (
+            <button type="button" class="jdc-continue jdc-button" disabled={busy} onClick={() => actions.goOn(id)}>
+              <Icon name="play" /> {words.continue}
+            </button>
+          )}
+          {actions && helps.retry && (
+            <button type="button" class="jdc-retry jdc-button" disabled={busy} onClick={retry}>
+              <Icon name="retry" /> {words.tryAgain}
+            </button>
+          )}
+          {actions && helps.other && (
+            <button type="button" class="jdc-retry-with jdc-button" disabled={busy} aria-expanded={choosing} ref={other} onClick={choose}>
+              {words.otherModel} <Icon name="lower" />
+            </button>
+          )}
+        </Ending>
+      )}
       {turn && <Progress turn={turn} message={message} />}
       {!running && (
-        <Facts message={message}>
+        <Facts message={message} last={last}>
           {actions && (
             <>
-              <IconButton icon="retry" class="jdc-retry" label={words.retry} disabled={busy} onClick={() => actions.retry(id)} />
-              <IconButton
-                icon="lower"
-                class="jdc-retry-with"
-                label={words.retryOther}
-                disabled={busy}
-                expanded={choosing}
-                button={other}
-                onClick={() => setChoosing(!choosing)}
-              />
+              {!helps.retry && <IconButton icon="retry" class="jdc-retry" label={words.retry} disabled={busy} onClick={retry} />}
+              {!helps.other && (
+                <IconButton
+                  icon="lower"
+                  class="jdc-retry-with"
+                  label={words.retryOther}
+                  disabled={busy}
+                  expanded={choosing}
+                  button={other}
+                  onClick={choose}
+                />
+              )}
               <Versions {...props} actions={actions} />
             </>
           )}
@@ -224,99 +243,12 @@ function Waiting({ live }: { live: boolean }) {
   )
 }
 
-interface OutcomeProps {
-  metadata: Metadata
-  running: boolean
-  /** What can be done about it. */
-  children: ComponentChildren
-}
-
-function Outcome({ metadata, running, children }: OutcomeProps) {
-  if (running || metadata.outcome === 'completed') return null
-  return (
-    <div class="jdc-ending">
-      <Banner {...bannerOf(metadata)} />
-      {children}
-    </div>
-  )
-}
-
-interface BannerProps {
-  kind: string
-  icon: 'stop' | 'warn' | 'cut' | 'pause'
-  title: string
-  text: string | undefined
-}
-
-function bannerOf({ outcome, error }: Metadata): BannerProps {
-  const why = error?.text
-  const isBudget = error?.category === 'budget'
-  switch (outcome) {
-    case 'stopped':
-      return { kind: outcome, icon: 'stop', title: words.outcomes.stopped, text: why }
-    case 'failed':
-      return { kind: outcome, icon: 'warn', title: isBudget ? words.budgetSpent : words.outcomes.failed, text: why }
-    case 'truncated':
-      return { kind: outcome, icon: 'cut', title: words.outcomes.truncated, text: why ?? words.whyTruncated }
-    case 'interrupted':
-      return { kind: outcome, icon: 'pause', title: words.outcomes.interrupted, text: why ?? words.whyInterrupted }
-    default:
-      return { kind: 'unknown', icon: 'pause', title: words.outcomes.unknown, text: words.whyUnfinished }
-  }
-}
-
-function Banner({ kind, icon, title, text }: BannerProps) {
-  return (
-    <div class="jdc-outcome" data-kind={kind} role="note">
-      <Icon name={icon} />
-      <span>
-        <b>{title}</b>
-        {text && <span class="jdc-why">{text}</span>}
-      </span>
-    </div>
-  )
-}
-
 /** Who answers, and since when, from the server's own start: whoever comes later sees the same time. */
 function Progress({ turn, message }: { turn: Turn; message: UIMessage }) {
   return (
     <footer class="jdc-facts">
       <span>{answers(message)}</span>
       <Elapsed {...working(turn, message)} />
-    </footer>
-  )
-}
-
-function answers({ metadata: { model, agent, effort } }: UIMessage): string {
-  return [model ?? agent ?? '', effort].filter(Boolean).join(', ')
-}
-
-/** Who answered, how many tokens, at what cost, how long; and what can be done with the answer. */
-function Facts({ message, children }: { message: UIMessage; children: ComponentChildren }) {
-  const { parts, metadata } = message
-  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
-  const { mode, usage = {}, context, finished_at: end } = metadata
-  const { cost_usd: cost, ...tokens } = usage
-  const took = worked(message)
-  const full = context?.window ? Math.ceil((100 * context.tokens) / context.window) / 100 : 0
-  const facts = [
-    answers(message),
-    mode === 'ask' || mode === 'plan' ? words.inMode[mode] : '',
-    usage['output_tokens'] ? words.tokens(number(usage['output_tokens'])) : '',
-    cost === undefined ? '' : dollars(cost),
-    full > 0 ? words.contextFull(percent(full)) : '',
-    took >= 0 ? duration(took) : '',
-  ]
-  const details = Object.entries(tokens).map(([kind, count]) => words.tokensOf(number(count), kind))
-  if (context) {
-    const count = number(context.tokens)
-    details.push(context.window ? words.inContextOf(count, number(context.window)) : words.inContext(count))
-  }
-  return (
-    <footer class="jdc-facts" title={[end && moment(end), ...details].filter(Boolean).join('\n')}>
-      {texts.length > 0 && <CopyButton class="jdc-copy-answer" label={words.copyAnswer} text={() => texts.join('\n\n')} />}
-      {children}
-      <span>{facts.filter(Boolean).join(' · ')}</span>
     </footer>
   )
 }

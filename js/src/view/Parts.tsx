@@ -1,16 +1,14 @@
-/** The parts of a message: text, reasoning, calls, sources, files, what was attached. What is folded is not drawn. */
+/** The parts of a message: text, reasoning, calls, files, what was attached. What is folded is not drawn; sources stand below. */
 
 import type { VNode } from 'preact'
-import type { DataPart, Part, SourceDocumentPart, SourceUrlPart, TextPart } from '../transcript'
+import type { DataPart, Part, TextPart } from '../transcript'
 import { words } from '../words'
 import { duration } from '../words/numbers'
 import { Elapsed } from './Elapsed'
-import { Chip, File } from './File'
+import { File } from './File'
 import { Fold } from './Fold'
-import { Icon } from './Icon'
 import { Entries, Grid, Tool } from './late'
 import { memo } from './memo'
-import { linkAttributes, outsideUrl } from './sanitize'
 import { labelOf } from './shown'
 import { tableOf } from './tables'
 import { Text } from './Text'
@@ -25,9 +23,6 @@ export const PartView = memo(({ part, running }: { part: Part; running: boolean 
       return <Reasoning part={part} done={isDone(part, running)} />
     case 'dynamic-tool':
       return <Tool part={part} running={running} />
-    case 'source-url':
-    case 'source-document':
-      return <Source part={part} />
     case 'file':
       return <File part={part} outside />
     case 'data-cell':
@@ -71,18 +66,6 @@ const BRIEF = 1000
 function thoughtWords(took: number): string {
   if (Number.isNaN(took)) return words.reasoning
   return took < BRIEF ? words.thoughtBriefly : words.thoughtFor(duration(took, true))
-}
-
-function Source({ part }: { part: SourceUrlPart | SourceDocumentPart }) {
-  const url = part.type === 'source-url' ? outsideUrl(part.url) : null
-  const label = part.title || url?.host || (part.type === 'source-url' ? part.url : part.filename)
-  if (!url) return <Chip icon="file">{label}</Chip>
-  return (
-    <a class="jdc-chip" {...linkAttributes(url)}>
-      <Icon name="link" />
-      <span>{label}</span>
-    </a>
-  )
 }
 
 /** A cell or a variable that was attached: its label, and on demand the table that it is, or its text. */

@@ -120,12 +120,10 @@ export function Tree({ label, value }: { label: string; value: object }) {
 function Value({ value, open }: Row) {
   if (typeof value === 'string') {
     return (
-      <>
-        <span class="jdc-string">
-          “<bdi>{open === false ? `${value.slice(0, TEXT)}…` : value}</bdi>”
-        </span>
+      <span class="jdc-string">
+        “<bdi>{open === false ? `${value.slice(0, TEXT)}…` : value}</bdi>”
         {open === false && <span class="jdc-size">{words.moreCharacters(number(value.length - TEXT))}</span>}
-      </>
+      </span>
     )
   }
   if (typeof value !== 'object' || value === null) return <span class="jdc-atom">{String(value)}</span>

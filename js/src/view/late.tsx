@@ -19,6 +19,7 @@ export const Data = later(values, ({ Data }) => Data)
 export const Grid = later(values, ({ Grid }) => Grid)
 export const Choices = later(controls, ({ Choices }) => Choices, { takesFocus: true })
 export const Editor = later(controls, ({ Editor }) => Editor, { takesFocus: true })
+export const Lightbox = later(controls, ({ Lightbox }) => Lightbox)
 export const Queue = later(controls, ({ Queue }) => Queue)
 
 /** Its name is known; the way to it (from what says that it waits) leads here, too. */

@@ -737,7 +737,7 @@ describe('what an answer cost', () => {
     const facts = { context: { tokens: 23_100, window: 200_000 }, mode: 'plan', effort: 'high' } as const
     await draw({ transcript: transcript([question('Why?'), answer(['So.'], facts)]) })
     expect(find('.jdc-facts')?.textContent).toBe('demo, high · plan mode · context 12% full')
-    expect(find('.jdc-facts')?.title).toContain(`${(23_100).toLocaleString()} of ${(200_000).toLocaleString()} tokens in the context`)
+    expect(find('.jdc-fact-line')?.title).toContain(`${(23_100).toLocaleString()} of ${(200_000).toLocaleString()} tokens in the context`)
   })
 
   test('a budget that is used up', async () => {

@@ -158,10 +158,11 @@ describe('parts', () => {
         ]),
       ]),
     })
-    expect(all('.jdc-chip').map((chip) => [chip.textContent, chip.getAttribute('href'), chip.title])).toEqual([
+    await open('.jdc-sources')
+    expect(all('.jdc-sources li > :first-child, .jdc-chip').map((link) => [link.textContent, link.getAttribute('href'), link.title])).toEqual([
+      ['c.html', null, ''],
       ['A', 'https://a.example/x', 'https://a.example/x'],
       ['B', null, ''],
-      ['c.html', null, ''],
     ])
   })
 

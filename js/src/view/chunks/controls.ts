@@ -5,6 +5,7 @@ import { addStyles } from '../styles'
 
 export { Choices } from '../Choices'
 export { Editor } from '../Editor'
+export { Lightbox } from '../Lightbox'
 export { Queue } from '../Queue'
 
 addStyles(css)
