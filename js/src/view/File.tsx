@@ -11,6 +11,7 @@ import { Desk } from './desk'
 import { picture } from './dress'
 import { Icon, type IconName } from './Icon'
 import { Lightbox } from './late'
+import { leadsTo, visible } from './links'
 import { isInlineImage, linkAttributes, outsideUrl } from './sanitize'
 
 const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
@@ -20,7 +21,7 @@ const isAttachment = (url: string) => url.startsWith('attachment:')
 /** `outside`: what is on other hosts may be asked for. */
 export function File({ part, outside }: { part: FilePart; outside: boolean }) {
   const { url, mediaType } = part
-  const name = part.filename || mediaType
+  const name = visible(part.filename || mediaType)
   if (isAttachment(url)) return PICTURES.has(mediaType) ? <Attached part={part} /> : <Saved part={part} />
   if (mediaType.startsWith('image/') && (outside || isInlineImage(url))) return <Picture url={url} alt={part.filename ?? ''} />
   const link = outside ? outsideUrl(url) : null
@@ -29,8 +30,15 @@ export function File({ part, outside }: { part: FilePart; outside: boolean }) {
     <a class="jdc-chip" {...linkAttributes(link)}>
       <Icon name="file" />
       <span>{name}</span>
+      <Leads words={name} url={link} />
     </a>
   )
+}
+
+/** Where a link leads, if its words could be taken for another place. */
+export function Leads({ words, url }: { words: string; url: URL }) {
+  const host = leadsTo(words, url)
+  return host ? <span class="jdc-leads">{host}</span> : null
 }
 
 function Picture({ url, alt }: { url: string; alt: string }) {
@@ -86,7 +94,7 @@ function Attached({ part }: { part: FilePart }) {
       setProblem(null)
     }
   }, [actions, url, mediaType])
-  if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{filename || mediaType}</Chip>
+  if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{visible(filename || mediaType)}</Chip>
   if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label={words.pictureComes} />
   return <Shown source={source} name={filename ?? ''} />
 }
@@ -96,12 +104,12 @@ function Saved({ part }: { part: FilePart }) {
   const { url, mediaType, filename } = part
   const actions = useContext(Desk)
   const [problem, setProblem] = useState<string | null>(null)
-  const name = filename || mediaType
+  const name = visible(filename || mediaType)
   if (!actions) return <Chip icon="file">{name}</Chip>
   const save = async () => {
     try {
       const bytes = await actions.attachment(url, AbortSignal.timeout(600_000))
-      offer(new Blob([bytes], { type: 'application/octet-stream' }), filename || 'file')
+      offer(new Blob([bytes], { type: 'application/octet-stream' }), visible(filename ?? '') || 'file')
       setProblem(null)
     } catch (error) {
       setProblem((error as Error).message)

@@ -61,7 +61,7 @@ function Source({ source }: { source: SourcePart }) {
   return (
     <>
       {url ? <a {...linkAttributes(url)}>{label}</a> : <span>{label}</span>}
-      {url && <span class="jdc-source-target">{url.href}</span>}
+      {url && <span class="jdc-source-target">{linkAttributes(url).href}</span>}
     </>
   )
 }

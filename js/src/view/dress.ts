@@ -7,6 +7,7 @@ import { words } from '../words'
 import { copyText } from './clipboard'
 import { highlight } from './highlight'
 import { icon } from './Icon'
+import { leadsTo } from './links'
 import { typeset } from './math'
 import { isInlineImage, outsideUrl } from './sanitize'
 
@@ -18,6 +19,7 @@ export function dress(nodes: DocumentFragment): DocumentFragment {
   for (const formula of nodes.querySelectorAll<HTMLElement>('[data-jdc-tex]')) {
     formula.className = formula.dataset['jdcTex'] ? 'jdc-math' : 'jdc-math jdc-set'
   }
+  for (const link of nodes.querySelectorAll('a')) sayWhere(link)
   typeset(nodes)
   return nodes
 }
@@ -70,6 +72,15 @@ function image(url: string, alt: string): HTMLImageElement {
 
 function showImage(button: HTMLElement): void {
   button.replaceWith(image(button.title, button.dataset['alt'] ?? ''))
+}
+
+function sayWhere(link: HTMLAnchorElement): void {
+  const host = URL.canParse(link.href) ? leadsTo(link.textContent ?? '', new URL(link.href)) : ''
+  if (!host) return
+  const place = document.createElement('span')
+  place.className = 'jdc-leads'
+  place.textContent = host
+  link.append(place)
 }
 
 function dressCode(code: HTMLElement): void {

@@ -4,6 +4,7 @@
  */
 
 import type { Part, Transcript, UIMessage } from '../transcript'
+import { leadsTo } from './links'
 import { blocks, noLinks } from './markdown'
 import { escapeHtml, isInlineImage, linkAttributes, outsideUrl, sanitize } from './sanitize'
 import { asideOf, EMPTY, leftOut, stated } from './static'
@@ -41,7 +42,9 @@ function partHtml(part: Part, role: UIMessage['role']): string {
 
 function aside(text: string, address = ''): string {
   const url = outsideUrl(address)
-  const inner = url ? `<a${attributes(linkAttributes(url))}>${escapeHtml(text)}</a>` : escapeHtml(text)
+  const host = url ? leadsTo(text, url) : ''
+  const said = escapeHtml(host ? `${text} (${host})` : text)
+  const inner = url ? `<a${attributes(linkAttributes(url))}>${said}</a>` : said
   return `<p style="${ASIDE}"><em>${inner}</em></p>\n`
 }
 
@@ -57,6 +60,10 @@ function markdownHtml(text: string): string {
   for (const pre of root.querySelectorAll('pre')) pre.setAttribute('style', CODE)
   for (const cell of root.querySelectorAll('th, td')) {
     cell.setAttribute('style', `text-align: ${cell.getAttribute('align') ?? 'left'}`) // nbconvert aligns to the right
+  }
+  for (const link of root.querySelectorAll('a')) {
+    const host = URL.canParse(link.href) ? leadsTo(link.textContent ?? '', new URL(link.href)) : ''
+    if (host) link.append(` (${host})`)
   }
   for (const image of root.querySelectorAll('img:not([src])')) image.replaceWith(image.getAttribute('alt') || 'image')
   for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang], [data-jdc-task]')) {

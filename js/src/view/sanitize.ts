@@ -87,9 +87,14 @@ export function isInlineImage(url: string): boolean {
   return /^data:image\/(?:png|jpeg|gif|webp);base64,[a-z0-9+/=\s]*$/i.test(url)
 }
 
-/** What makes a link open outside and say where it leads; put on every `<a>` of the view. */
+/**
+ * What makes a link open outside and say where it leads; put on every `<a>` of the view. What is in front of an `@` is for
+ * no host that a person would read, but made to be taken for one.
+ */
 export function linkAttributes(url: URL): Record<'href' | 'target' | 'rel' | 'title', string> {
-  return { href: url.href, target: '_blank', rel: 'noopener noreferrer', title: url.href }
+  const bare = new URL(url)
+  bare.username = bare.password = ''
+  return { href: bare.href, target: '_blank', rel: 'noopener noreferrer', title: bare.href }
 }
 
 function guardLink(link: Element): void {

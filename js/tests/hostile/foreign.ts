@@ -11,7 +11,7 @@ export function foreign(root: Element): string[] {
       'pre q s samp small span strong sub sup table tbody td tfoot th thead tr u ul var wbr',
   )
   const view = words(
-    'a article aside b button code details div fieldset figure footer form h2 h3 h4 header i img input label legend li nav ol ' +
+    'a article aside b bdi button code details div fieldset figure footer form h2 h3 h4 header i img input label legend li nav ol ' +
       'option p pre progress section select span strong summary table tbody td textarea th thead tr ul',
   )
   const math = words(
