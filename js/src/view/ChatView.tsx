@@ -4,7 +4,7 @@
 
 import type { VNode } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn, type UIMessage, versions } from '../transcript'
+import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { Announcement } from './Announcement'
@@ -13,14 +13,15 @@ import { Composer, type Returned, StopButton } from './Composer'
 import { Desk } from './desk'
 import { onPress } from './dress'
 import { Now } from './Elapsed'
-import { Message, type MessageActions, type Step } from './Message'
-import { OutgoingMessage } from './Outgoing'
+import type { MessageActions, Step } from './Message'
+import { Messages } from './Messages'
 import { PartView } from './Parts'
+import { Position } from './position'
 import { Icon } from './Icon'
 import { Queue } from './late'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
-import type { ChatViewProps, ConnectionState, Outgoing } from './types'
+import type { ChatViewProps, ConnectionState } from './types'
 import { waitingCalls, waitingWords, waits } from './waits'
 
 export function ChatView(props: ChatViewProps): VNode {
@@ -37,6 +38,7 @@ function Chat(props: ChatViewProps): VNode {
   const [returned, setReturned] = useState<Returned | null>(null)
   const running = runningTurn(transcript, turn)
   const whole = turn === null
+  const [position] = useState(() => new Position(whole || running !== null))
   const actions = state === 'gone' || state === 'static' ? null : props.actions
   const messages = transcript ? messagesOf(transcript, turn) : []
   const removed = transcript && !whole ? transcript.removed.filter((message) => isOfTurn(message, turn)) : []
@@ -130,7 +132,7 @@ function Chat(props: ChatViewProps): VNode {
       >
         {whole && <Head {...props} />}
         <Scroller
-          follow={whole || running !== null}
+          position={position}
           jump={jumps}
           label={nameOf(transcript)}
           busy={running !== null}
@@ -138,6 +140,7 @@ function Chat(props: ChatViewProps): VNode {
         >
           <Messages
             {...props}
+            position={position}
             messages={[...messages, ...removed]}
             edits={edits}
             fresh={queues ? [] : fresh}
@@ -230,66 +233,6 @@ function State({ state, gaps }: { state: ConnectionState; gaps: number }) {
     <span class="jdc-state" data-state={state} title={missed}>
       {words.states[state]}
     </span>
-  )
-}
-
-interface MessagesProps extends ChatViewProps {
-  messages: UIMessage[]
-  /** Of the outbox, what changes one of the messages, and what is to follow them. */
-  edits: Outgoing[]
-  fresh: Outgoing[]
-  messageActions: MessageActions | null
-  /** Something is in the queue, if nothing is here. */
-  waits: boolean
-}
-
-function Messages({ transcript, turn, state, messages, edits, fresh, actions, messageActions, waits }: MessagesProps) {
-  const omitted = turn === null ? (transcript?.omitted ?? 0) : 0
-  if (messages.length === 0 && fresh.length === 0) {
-    return waits ? null : <Empty turn={turn} state={state} asks={actions !== null} />
-  }
-  // Only what follows the same message as something on another branch has versions.
-  const forks = new Set(transcript?.others.map(({ metadata }) => metadata.parent))
-  return (
-    <>
-      {omitted > 0 && <p class="jdc-aside">{words.leftOut(omitted, number(omitted))}</p>}
-      {messages.map((message, index) => (
-        <Message
-          key={message.id}
-          message={message}
-          turn={transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone' ? transcript.turn : null}
-          live={state === 'live'}
-          edited={edits.find((item) => item.edits === message.id) ?? null}
-          last={index === messages.length - 1}
-          actions={messageActions}
-          busy={transcript?.turn != null}
-          {...placeOf(message, transcript && forks.has(message.metadata.parent) ? versions(transcript, message) : [message])}
-        />
-      ))}
-      {actions && fresh.map((item) => <OutgoingMessage key={item.clientId} item={item} actions={actions} />)}
-    </>
-  )
-}
-
-/** Where a message stands among its versions. */
-function placeOf({ id }: UIMessage, siblings: UIMessage[]) {
-  const index = siblings.findIndex((sibling) => sibling.id === id)
-  return {
-    version: index + 1,
-    versions: siblings.length,
-    previous: siblings[index - 1]?.id ?? null,
-    next: siblings[index + 1]?.id ?? null,
-  }
-}
-
-function Empty({ turn, state, asks }: { turn: string | null; state: ConnectionState; asks: boolean }) {
-  if (state === 'connecting') return <p class="jdc-empty jdc-shimmer">{words.connecting}</p>
-  if (turn !== null || !asks || state === 'gone') return <p class="jdc-empty">{words.nothingYet}</p>
-  return (
-    <div class="jdc-empty">
-      <b>{words.emptyTitle}</b>
-      <span>{words.emptyText}</span>
-    </div>
   )
 }
 

@@ -4,13 +4,13 @@
  */
 
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { words } from '../words'
 import { Icon } from './Icon'
+import type { Position } from './position'
 
 interface Props {
-  /** Begin at the end and follow; else begin at the start. */
-  follow: boolean
+  position: Position
   /** Changes when the person has done something that belongs to the end. */
   jump: number
   label: string
@@ -21,89 +21,63 @@ interface Props {
   children: ComponentChildren
 }
 
-/** Who comes nearer to the end than this, in CSS pixels, follows it again; who leaves it by more than a rounding does not. */
-const NEAR = 24
-const ROUNDING = 1
 const KEY_STEP = 40
 const SMALLEST = 120
 
-export function Scroller({ follow, jump, label, busy, latest, children }: Props) {
-  const scroller = useRef<HTMLDivElement>(null)
-  const content = useRef<HTMLDivElement>(null)
-  const following = useRef(follow)
+export function Scroller({ position, jump, label, busy, latest, children }: Props) {
   const read = useRef(latest)
   const coming = useRef({ busy, latest })
   coming.current = { busy, latest }
   const [news, setNews] = useState(false)
   const [overflows, setOverflows] = useState(false)
 
-  useEffect(() => {
-    const box = scroller.current as HTMLDivElement
-    let top = box.scrollTop
-    const keepUp = () => {
-      setOverflows(box.scrollHeight > box.clientHeight + 1)
+  useLayoutEffect(() => {
+    const closing = new AbortController()
+    const { current: box } = position.box
+    position.watch(closing.signal)
+    const moved = () => position.atEnd && setNews(false)
+    const resized = () => {
+      setOverflows(box !== null && box.scrollHeight > box.clientHeight + 1)
       const { busy, latest } = coming.current
-      if (following.current) box.scrollTop = box.scrollHeight
-      else if (busy && latest !== read.current && distance(box) > NEAR) setNews(true)
+      if (busy && latest !== read.current && !position.following && !position.atEnd) setNews(true)
       read.current = latest
-      top = box.scrollTop
     }
-    const onScroll = () => {
-      // Only a person moves it up, be it by a pixel; where a text that became shorter does, it ends at the end.
-      if (box.scrollTop < top) following.current &&= distance(box) <= ROUNDING
-      else if (box.scrollTop > top) following.current ||= distance(box) <= NEAR
-      if (distance(box) <= NEAR) setNews(false)
-      top = box.scrollTop
-    }
+    const forget = position.listen({ moved, resized })
     // What a person unfolds, changes or compares, they read where it is.
     const onClick = ({ target }: Event) => {
-      if (target instanceof Element && target.closest('summary, .jdc-edit, .jdc-versions')) following.current = false
+      if (target instanceof Element && target.closest('summary, .jdc-edit, .jdc-versions')) position.stay()
     }
-    // After layout and before paint: nothing is measured twice, and no frame shows the text without its end.
-    const observer = new ResizeObserver(keepUp)
-    observer.observe(box)
-    observer.observe(content.current as HTMLDivElement)
-    box.addEventListener('scroll', onScroll, { passive: true })
-    box.addEventListener('click', onClick)
+    box?.addEventListener('click', onClick)
     return () => {
-      observer.disconnect()
-      box.removeEventListener('scroll', onScroll)
-      box.removeEventListener('click', onClick)
+      closing.abort()
+      forget()
+      box?.removeEventListener('click', onClick)
     }
   }, [])
 
-  const toEnd = () => {
-    following.current = true
-    setNews(false)
-    const box = scroller.current
-    if (box) box.scrollTop = box.scrollHeight
-  }
   useEffect(() => {
     if (jump === 0) return
-    toEnd()
+    position.toTheEnd()
     // The button that was pressed in here is about to go; the focus is not to go with it.
-    if (scroller.current?.matches(':focus-within')) scroller.current.focus({ preventScroll: true })
+    const { current: box } = position.box
+    if (box?.matches(':focus-within')) box.focus({ preventScroll: true })
   }, [jump])
 
   return (
     <div class="jdc-window">
-      <div class="jdc-scroll" ref={scroller} tabIndex={0} role="log" aria-live="off" aria-label={label}>
-        <div class="jdc-messages" ref={content}>
+      <div class="jdc-scroll" ref={position.box} tabIndex={0} role="log" aria-live="off" aria-label={label}>
+        <div class="jdc-messages" ref={position.content}>
           {children}
         </div>
       </div>
       {news && (
-        <button type="button" class="jdc-below" onClick={toEnd}>
+        <button type="button" class="jdc-below" onClick={() => position.toTheEnd()}>
           <Icon name="down" /> {words.newBelow}
         </button>
       )}
-      {overflows && <Grip scroller={scroller} />}
+      {overflows && <Grip scroller={position.box} />}
     </div>
   )
-}
-
-function distance(box: Element): number {
-  return box.scrollHeight - box.clientHeight - box.scrollTop
 }
 
 /** Drags the height; the arrow keys do too, a double click gives it back. */

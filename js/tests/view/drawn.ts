@@ -2,7 +2,7 @@
 
 import { h, render } from 'preact'
 import { act } from 'preact/test-utils'
-import { beforeAll, beforeEach } from 'vitest'
+import { afterEach, beforeAll, beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
 import { calls, controls, values } from '../../src/view/late'
 import type { Actions, Agents, ChatViewProps } from '../../src/view/types'
@@ -73,6 +73,8 @@ beforeEach(() => {
   did.length = 0
   taken.commands = true
 })
+
+afterEach(() => render(null, root))
 
 export async function draw(props: Partial<ChatViewProps>): Promise<void> {
   const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, now: Date.now, ...props } as const

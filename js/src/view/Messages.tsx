@@ -1,0 +1,119 @@
+/**
+ * The messages, one below the other. Of a long session most are not drawn (see nearby.ts): each has its slot, which stays
+ * the same element whether it is full or empty.
+ */
+
+import { Component, type ComponentChildren, type VNode } from 'preact'
+import { type UIMessage, versions } from '../transcript'
+import { words } from '../words'
+import { number } from '../words/numbers'
+import { Message, type MessageActions } from './Message'
+import { useNearby } from './nearby'
+import { OutgoingMessage } from './Outgoing'
+import type { Position } from './position'
+import type { ChatViewProps, ConnectionState, Outgoing } from './types'
+
+interface Props extends ChatViewProps {
+  position: Position
+  messages: UIMessage[]
+  /** Of the outbox, what changes one of the messages, and what is to follow them. */
+  edits: Outgoing[]
+  fresh: Outgoing[]
+  messageActions: MessageActions | null
+  /** Something is in the queue, if nothing is here. */
+  waits: boolean
+}
+
+/**
+ * The list draws itself anew whenever something comes into sight. It is all that this component draws: an element that is
+ * among somebody's `children` is kept there by Preact as it was first, and with it everything that was ever drawn.
+ */
+export function Messages(props: Props) {
+  return <List {...props} />
+}
+
+function List(props: Props) {
+  const { position, transcript, turn, state, messages, edits, fresh, actions, messageActions, waits } = props
+  const nearby = useNearby(position, messages, turn !== null)
+  const omitted = turn === null ? (transcript?.omitted ?? 0) : 0
+  if (messages.length === 0 && fresh.length === 0) {
+    return waits ? null : <Empty turn={turn} state={state} asks={actions !== null} />
+  }
+  // Only what follows the same message as something on another branch has versions.
+  const forks = new Set(transcript?.others.map(({ metadata }) => metadata.parent))
+  return (
+    <>
+      {omitted > 0 && <p class="jdc-aside">{words.leftOut(omitted, number(omitted))}</p>}
+      {messages.map((message, index) =>
+        turn === null && !nearby.isDrawn(index) ? (
+          <Slot key={message.id} message={message} height={nearby.heightOf(message)} />
+        ) : (
+          <Slot key={message.id} message={message} height={null}>
+            <Message
+              message={message}
+              turn={transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone' ? transcript.turn : null}
+              live={state === 'live'}
+              edited={edits.find((item) => item.edits === message.id) ?? null}
+              last={index === messages.length - 1}
+              actions={messageActions}
+              busy={transcript?.turn != null}
+              {...versionOf(message, transcript && forks.has(message.metadata.parent) ? versions(transcript, message) : [message])}
+            />
+          </Slot>
+        ),
+      )}
+      {actions && fresh.map((item) => <OutgoingMessage key={item.clientId} item={item} actions={actions} />)}
+    </>
+  )
+}
+
+interface SlotProps {
+  message: UIMessage
+  /** Of one that is not drawn, how tall its place is. */
+  height: number | null
+  children?: ComponentChildren
+}
+
+/** The place of a message. Where the message is not drawn, its text can be searched for. */
+class Slot extends Component<SlotProps> {
+  override shouldComponentUpdate({ message, height }: SlotProps): boolean {
+    return height === null || height !== this.props.height || message !== this.props.message
+  }
+
+  override render({ message, height, children }: SlotProps): VNode {
+    if (height === null) return <div class="jdc-slot">{children}</div>
+    const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+    return (
+      <div class="jdc-slot jdc-away" style={{ height: `${height}px` }}>
+        <div ref={untilFound}>{texts.join('\n')}</div>
+      </div>
+    )
+  }
+}
+
+/** Not to be seen, but to be found: a browser that finds it says so before it shows it. */
+function untilFound(element: HTMLElement | null): void {
+  element?.setAttribute('hidden', 'until-found')
+}
+
+/** Where a message stands among its versions. */
+function versionOf({ id }: UIMessage, siblings: UIMessage[]) {
+  const index = siblings.findIndex((sibling) => sibling.id === id)
+  return {
+    version: index + 1,
+    versions: siblings.length,
+    previous: siblings[index - 1]?.id ?? null,
+    next: siblings[index + 1]?.id ?? null,
+  }
+}
+
+function Empty({ turn, state, asks }: { turn: string | null; state: ConnectionState; asks: boolean }) {
+  if (state === 'connecting') return <p class="jdc-empty jdc-shimmer">{words.connecting}</p>
+  if (turn !== null || !asks || state === 'gone') return <p class="jdc-empty">{words.nothingYet}</p>
+  return (
+    <div class="jdc-empty">
+      <b>{words.emptyTitle}</b>
+      <span>{words.emptyText}</span>
+    </div>
+  )
+}

@@ -1,0 +1,173 @@
+/**
+ * Where a person is in a window that scrolls: at its end, which they follow as it moves on, or at what they read, which
+ * stays where it is, whatever above it or below it changes its height. Otherwise only the person moves it.
+ *
+ * What is at the upper edge is noted whenever the person has scrolled, and brought back there after layout and before
+ * paint, so no frame shows it elsewhere. (The browsers' own scroll anchoring is not in all of them, and lets go of what is
+ * drawn anew.)
+ */
+
+import { createRef } from 'preact'
+
+/** Who comes nearer to the end than this, in CSS pixels, follows it again; who leaves it by more than a rounding does not. */
+const NEAR = 24
+const ROUNDING = 1
+
+interface Mark {
+  element: Element
+  /** How far below the beginning of the content it begins. */
+  at: number
+}
+
+interface Listener {
+  /** Other things are in sight. */
+  moved(): void
+  /** The window has another size, or what is in it; it is settled. Layout is over in this frame. */
+  resized(): void
+}
+
+export class Position {
+  readonly box = createRef<HTMLDivElement>()
+  readonly content = createRef<HTMLDivElement>()
+  following: boolean
+  /** What is at the upper edge, from the outside to the inside. */
+  #marks: Mark[] = []
+  #top = 0
+  readonly #listeners = new Set<Listener>()
+
+  constructor(following: boolean) {
+    this.following = following
+  }
+
+  /** Watches the elements, which are there, until the signal. */
+  watch(signal: AbortSignal): void {
+    const { current: box } = this.box
+    const { current: content } = this.content
+    if (!box || !content) return
+    const observer = new ResizeObserver(() => {
+      this.settle()
+      for (const { resized } of this.#listeners) resized()
+    })
+    observer.observe(box)
+    observer.observe(content)
+    signal.addEventListener('abort', () => observer.disconnect())
+    box.addEventListener('scroll', () => this.#scrolled(box), { passive: true, signal })
+  }
+
+  /** Until what is returned is called. */
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** How far the end is below the lower edge. */
+  get toEnd(): number {
+    const { current: box } = this.box
+    return box ? box.scrollHeight - box.clientHeight - box.scrollTop : 0
+  }
+
+  get atEnd(): boolean {
+    return this.toEnd <= NEAR
+  }
+
+  /** Something may have changed its height. */
+  settle(): void {
+    const { current: box } = this.box
+    if (!box || box.clientHeight === 0) return // it is not in the page now, or not shown
+    this.#heed(box)
+    if (this.following) box.scrollTop = box.scrollHeight
+    else this.#hold(box)
+    this.#note(box)
+  }
+
+  /** What is in sight is being read. */
+  stay(): void {
+    this.following = false
+    this.settle()
+  }
+
+  toTheEnd(): void {
+    this.following = true
+    this.settle()
+    this.#tell()
+  }
+
+  /** Brings an element in the content to the upper edge, and keeps it there. */
+  toTop(element: Element, gap: number): void {
+    const { current: box } = this.box
+    if (!box) return
+    this.following = false
+    box.scrollTop += topOf(element) - topOf(box) - gap
+    this.#note(box)
+    this.#tell()
+  }
+
+  #scrolled(box: HTMLElement): void {
+    this.#heed(box)
+    this.#note(box)
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const { moved } of this.#listeners) moved()
+  }
+
+  /** Who has scrolled since then follows, or does not. */
+  #heed(box: HTMLElement): void {
+    const { scrollTop } = box
+    // Only a person moves it up, be it by a pixel; where a text that became shorter does, it ends at the end.
+    if (scrollTop < this.#top) this.following &&= this.toEnd <= ROUNDING
+    else if (scrollTop > this.#top) this.following ||= this.atEnd
+  }
+
+  #hold(box: HTMLElement): void {
+    const mark = this.#marks.findLast(({ element }) => box.contains(element) && element.getClientRects().length > 0)
+    if (!mark) return
+    const { scrollTop } = box
+    const shift = topOf(mark.element) - topOf(box) + scrollTop - mark.at
+    // Where it ends earlier than it did, the browser may have moved it already.
+    const cut = scrollTop < this.#top && this.toEnd <= ROUNDING ? this.#top - scrollTop : 0
+    // By, not to: a scroll of the person's that is under way goes on.
+    if (Math.abs(shift + cut) >= 0.5) box.scrollBy({ top: shift + cut, behavior: 'instant' })
+  }
+
+  #note(box: HTMLElement): void {
+    this.#top = box.scrollTop
+    this.#marks = []
+    if (this.following) return
+    const { top: edge, bottom } = box.getBoundingClientRect()
+    let within: Element | null = this.content.current
+    while (within) {
+      const first: Element | undefined = within.children[firstBelow(within.children, edge)]
+      if (!first) return
+      const element: Element = firstThere(first, bottom) ?? first
+      const top = topOf(element) - edge
+      this.#marks.push({ element, at: top + this.#top })
+      within = top < 0 ? element : null
+    }
+  }
+}
+
+/** What is about to be drawn may become as tall as it will: the first that is there, and in sight, is to stay where it is. */
+function firstThere(element: Element, bottom: number): Element | null {
+  for (let next: Element | null = element; next && topOf(next) < bottom; next = next.nextElementSibling) {
+    if (!next.matches('.jdc-away')) return next
+  }
+  return null
+}
+
+function topOf(element: Element): number {
+  return element.getBoundingClientRect().top
+}
+
+/** The first of these, which stand one below the other, that ends below this height of the viewport. */
+export function firstBelow(elements: ArrayLike<Element>, height: number): number {
+  let from = 0
+  let to = elements.length
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if ((elements[middle] as Element).getBoundingClientRect().bottom > height) to = middle
+    else from = middle + 1
+  }
+  return from
+}
