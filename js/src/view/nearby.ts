@@ -134,9 +134,9 @@ export class Nearby {
     if (next) {
       this.#drawn = next
       this.#redraw()
-    } else {
+    } else if (this.#beside() !== null) {
       this.#cancel()
-      this.#cancel = whenIdle(() => this.#beside())
+      this.#cancel = whenIdle(() => this.#more())
     }
   }
 
@@ -166,18 +166,24 @@ export class Nearby {
     return missing.length > 0 ? new Set([...this.#drawn, ...missing]) : null
   }
 
-  /** Draws the nearest one that is out of sight and not there. */
-  #beside(): void {
+  #more(): void {
+    const id = this.#beside()
+    if (id === null) return
+    this.#drawn = new Set([...this.#drawn, id])
+    this.#redraw()
+  }
+
+  /** The nearest one that is out of sight and not drawn. */
+  #beside(): string | null {
     const { current: box } = this.#position.box
-    if (!box || box.clientHeight === 0) return
+    if (!box || box.clientHeight === 0) return null
     const [from, to] = within(box, this.#slots, BESIDE)
     const [above, below] = within(box, this.#slots, 0)
     for (let distance = 0; above - distance > from || below + distance < to; distance += 1) {
       const index = [below + distance, above - 1 - distance].find((index) => index >= from && index < to && !this.isDrawn(index))
-      if (index === undefined) continue
-      this.#drawn = new Set([...this.#drawn, this.#messages[index]?.id ?? ''])
-      return this.#redraw()
+      if (index !== undefined) return this.#messages[index]?.id ?? null
     }
+    return null
   }
 
   #stays(id: string, slot: Element | undefined): boolean {
