@@ -304,8 +304,7 @@ class SessionEvents(EventStream):
         after = lsn(self.get_query_argument("after", "0", strip=False), "after")
         if seen := self.request.headers.get("Last-Event-ID"):
             after = lsn(seen, "Last-Event-ID")
-        accepted = self.request.headers.get("Accept", "")
-        if "application/json" in accepted and "text/event-stream" not in accepted:
+        if self.paged:
             await self._page(session_id, after)
             return
         # A position that cannot be read is an error of this request, not an event of its stream.
@@ -324,7 +323,7 @@ class SessionEvents(EventStream):
             assert kept is not None
             after, snapshot = kept
             records = await log.read(session_id, after, limit=limit)
-        if not records and (wait := self._seconds()):
+        if not records and (wait := seconds(self)):
             await log.wait({session_id: after}, wait)
             records = await log.read(session_id, after, limit=limit)
         last = (await log.head(session_id)).lsn
@@ -332,19 +331,21 @@ class SessionEvents(EventStream):
         more = b"true" if last > (records[-1].lsn if records else after) else b"false"
         self.reply(b'{"events":[%b],"lsn":%d,"more":%b,"snapshot":%b}' % (page, last, more, snapshot))
 
-    def _seconds(self) -> float:
-        text = self.get_query_argument("wait", "0")
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < float("inf"):
-            raise ApiError(400, "malformed", f"wait takes a number of seconds from 0, and not {text!r}.")
-        return min(seconds, self.chat.long_poll_seconds)
+
+def seconds(handler: ChatHandler) -> float:
+    """How long a page may wait for its first event. Raises `ApiError` 400 that quotes it."""
+    text = handler.get_query_argument("wait", "0")
+    try:
+        wait = float(text)
+    except ValueError:
+        wait = -1.0
+    if not 0 <= wait < float("inf"):
+        raise ApiError(400, "malformed", f"wait takes a number of seconds from 0, and not {text!r}.")
+    return min(wait, handler.chat.long_poll_seconds)
 
 
 class SharedEvents(EventStream):
-    """Events of many sessions in one stream."""
+    """Events of many sessions in one stream, or in pages."""
 
     @route
     async def get(self) -> None:
@@ -359,8 +360,9 @@ class SharedEvents(EventStream):
             text = f"after names {len(positions)} sessions; one stream follows at most {MAX_FOLLOWED}."
             raise ApiError(400, "too-many", text)
         runner = self.get_query_argument("runner", None)
+        wait = seconds(self) if self.paged else None
         async with self._runs(runner, list(positions)) if runner else contextlib.nullcontext():
-            await self.stream(positions, shared=True)
+            await (self.stream(positions, shared=True) if wait is None else self.page(positions, wait))
 
     @contextlib.asynccontextmanager
     async def _runs(self, runner: str, sessions: list[str]) -> AsyncIterator[None]:

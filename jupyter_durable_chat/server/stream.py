@@ -5,14 +5,18 @@ position until there is nothing more, and then waits until there is. Nothing is 
 a new, a resumed, a slow and a live reader differ in nothing but their positions; one that does not read its socket
 costs its positions and one chunk. A snapshot is one piece, however large; so all who are sent it hold the same one.
 
+Where something between server and reader holds streams back, the same is given in pages: what a stream would say next,
+up to a chunk, as one JSON answer.
+
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from tornado.http1connection import HTTP1Connection
@@ -27,6 +31,9 @@ CHUNK_BYTES = 1 << 16
 """About how much a reader is given, and holds, at a time."""
 
 RETRY_MILLISECONDS = 1000
+
+RESTART_SECONDS = 1
+"""After which a reader that is let go of may come again."""
 
 
 class Records(NamedTuple):
@@ -61,6 +68,8 @@ class Lost(NamedTuple):
 
 Item = Records | Snapshot | CaughtUp | Lost
 
+Read = TypeVar("Read")
+
 
 class Snapshots:
     """The snapshots of one log that readers are being sent. They leave memory with the last reader."""
@@ -83,7 +92,7 @@ class Snapshots:
 
 async def read(
     log: Log, positions: dict[str, int], keep_alive: float, snapshots: Snapshots
-) -> AsyncIterator[list[Item]]:
+) -> AsyncGenerator[list[Item]]:
     """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
 
     Ends when every session is lost. Raises `LogUnavailable`.
@@ -126,6 +135,31 @@ async def read(
                 yield []
 
 
+async def page(log: Log, positions: dict[str, int], wait: float, snapshots: Snapshots) -> list[Item]:
+    """What `read` gives first: all that there is, or what comes within `wait` seconds, up to about a chunk."""
+    given: list[Item] = []
+    size = 0
+    behind = set(positions)
+    async with aclosing(read(log, positions, wait, snapshots)) as reading:
+        async for found in reading:
+            given += found
+            size += sum(_size(item) for item in found)
+            behind -= {item.session for item in found if isinstance(item, CaughtUp | Lost)}
+            is_news = any(not isinstance(item, CaughtUp) for item in given)
+            if not found or size >= CHUNK_BYTES or (is_news and not behind):
+                break
+    return given
+
+
+def _size(item: Item) -> int:
+    match item:
+        case Records():
+            return sum(len(record.data) for record in item.records)
+        case Snapshot():
+            return len(item.data)
+    return 0
+
+
 async def _next(log: Log, session: str, after: int, max_bytes: int, snapshots: Snapshots) -> list[Record] | Snapshot:
     try:
         return await log.read(session, after, max_bytes=max_bytes)
@@ -143,12 +177,20 @@ def frame(data: bytes, *, name: str = "", position: str = "") -> bytes:
 
 
 class EventStream(ChatHandler):
-    """A handler that streams. An open stream is not activity: a chat left open keeps no server from its culler."""
+    """A handler that reads events. That is not activity: a chat left open keeps no server from its culler."""
 
     _track_activity = False
-    _following: asyncio.Task[None] | None = None
+    _following: asyncio.Task[Any] | None = None
+    _hung_up = False
+
+    @property
+    def paged(self) -> bool:
+        """Whether the reader wants pages, and no stream."""
+        accepted = self.request.headers.get("Accept", "")
+        return "application/json" in accepted and "text/event-stream" not in accepted
 
     def on_connection_close(self) -> None:
+        self._hung_up = True
         self.end_stream()
         super().on_connection_close()
 
@@ -164,15 +206,27 @@ class EventStream(ChatHandler):
         self.set_header("X-Accel-Buffering", "no")
         # Tornado would compress any text; a compressed stream reaches nobody until the compressor has enough.
         self.set_header("Content-Encoding", "identity")
-        self._following = asyncio.create_task(self._follow(positions, shared))
+        await self.attend(self._follow(positions, shared))
+
+    async def attend(self, reading: Coroutine[Any, Any, Read]) -> Read | None:
+        """What this reader reads; nothing when it is let go of."""
+        self._following = following = asyncio.create_task(reading)
         self.chat.streams.add(self)
         try:
-            await asyncio.wait({self._following})
-            if not self._following.cancelled():
-                self._following.result()
+            await asyncio.wait({following})
+            return None if following.cancelled() else following.result()
         finally:
-            self._following.cancel()
+            following.cancel()
             self.chat.streams.discard(self)
+
+    async def page(self, positions: dict[str, int], wait: float) -> None:
+        """Answer with what there is after these positions, or comes within `wait` seconds."""
+        given = await self.attend(page(self.registry.log, positions, wait, self.chat.snapshots))
+        if self._hung_up:
+            return
+        if given is None:
+            raise ApiError(503, "busy", "The server is shutting down.", retry_after=RESTART_SECONDS)
+        self.reply(b'{"items":[%b]}' % b",".join(_item(item) for item in given))
 
     def _hang_up(self) -> None:
         """Close the connection with what it still holds. Whoever comes back has a position."""
@@ -181,7 +235,8 @@ class EventStream(ChatHandler):
         connection.stream.close()
 
     async def _follow(self, positions: dict[str, int], shared: bool) -> None:
-        hello = e.to_json({"version": __version__, "sessions": sorted(positions)})
+        about = {"version": __version__, "sessions": sorted(positions), "keep_alive": self.chat.keep_alive_seconds}
+        hello = e.to_json(about)
         try:
             self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + frame(hello, name="hello"))
             await self.flush()
@@ -229,8 +284,7 @@ def _frames(found: list[Item], positions: dict[str, int], shared: bool) -> Itera
             # As `frame` has it, without a copy.
             yield from (b"event: snapshot\ndata: ", item.data, b"\n\n")
         elif isinstance(item, Lost):
-            lost = {"session": item.session, "status": item.error.status_code, **item.error.body}
-            yield frame(e.to_json(lost), name="gone")
+            yield frame(e.to_json(_gone(item)), name="gone")
         elif not shared:
             for lsn, data in item.records:
                 yield frame(e.number(lsn, data), position=str(lsn))
@@ -240,3 +294,19 @@ def _frames(found: list[Item], positions: dict[str, int], shared: bool) -> Itera
                 at_end = item is last and record is item.records[-1]
                 position = " ".join(f"{session}:{lsn}" for session, lsn in positions.items()) if at_end else ""
                 yield frame(prefix + e.number(*record)[1:], position=position)
+
+
+def _item(item: Item) -> bytes:
+    """What was found as JSON, as a page has it."""
+    name = e.to_json(item.session)
+    if isinstance(item, Records):
+        return b'{"session":%b,"events":[%b]}' % (name, b",".join(e.number(*record) for record in item.records))
+    if isinstance(item, Snapshot):
+        return b'{"session":%b,"snapshot":%b}' % (name, item.data)
+    if isinstance(item, CaughtUp):
+        return b'{"session":%b,"caught_up":%d}' % (name, item.lsn)
+    return b'{"session":%b,"gone":%b}' % (name, e.to_json(_gone(item)))
+
+
+def _gone(item: Lost) -> dict[str, Any]:
+    return {"session": item.session, "status": item.error.status_code, **item.error.body}

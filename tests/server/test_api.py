@@ -341,15 +341,17 @@ async def test_a_bad_last_event_id_is_refused_with_its_word(api: Api, value: str
 
 @pytest.mark.parametrize("query", ["", "after=", "after=s_1", "after=:3"])
 async def test_a_shared_stream_of_nothing_is_refused(api: Api, query: str) -> None:
-    assert (await api("GET", f"api/events?{query}")).status_code == 400
+    for accept in ("text/event-stream", "application/json"):
+        assert (await api("GET", f"api/events?{query}", headers={"Accept": accept})).status_code == 400
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=-3", "limit=x", "limit=99999", "wait=-1", "wait=soon", "wait=nan"])
 async def test_a_bad_page_is_refused(api: Api, query: str) -> None:
     session = await api.session()
-    path = f"api/sessions/{session}/events?after=1&{query}"
-    answer = await api("GET", path, headers={"Accept": "application/json"})
-    assert answer.status_code == 400 and query.split("=")[0] in answer.json()["message"]
+    paths = [f"api/sessions/{session}/events?after=1&{query}", f"api/events?after={session}:1&{query}"]
+    for path in paths[: 1 if "limit" in query else 2]:
+        answer = await api("GET", path, headers={"Accept": "application/json"})
+        assert answer.status_code == 400 and query.split("=")[0] in answer.json()["message"]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])

@@ -4,6 +4,11 @@
  * What is followed says where to start, what is delivered moves the position, and whatever ends a connection is answered
  * by the next one from the positions reached. So nothing is delivered twice, and a hole is never delivered over: the
  * session is given up as `lost`, for its readers to read it anew.
+ *
+ * A proxy may hold a stream back. A server says `hello`, and how far each session is, at once, and something at least
+ * every 15 s; where that is not heard in time, the same events are asked for in pages, each a whole answer. Beside the pages a
+ * stream is tried from time to time, and takes over when it gets through. Both deliver what comes after the same positions,
+ * so it does not matter which is faster.
  */
 
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
@@ -11,6 +16,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { WireEvent } from '../events'
 import type { Transcript } from '../transcript'
 import { Backoff } from './backoff'
+import { Carrier } from './carrier'
 import { HttpError, request } from './http'
 import type { FromHub, LinkState } from './protocol'
 
@@ -24,15 +30,33 @@ export interface StreamOptions {
   xsrf(): Promise<string>
   tell(told: Told): void
   backoff?: Backoff
-  /** A server says something every 15 s. Milliseconds without anything after which the connection counts as dead. */
+  /** Milliseconds without anything after which a connection counts as dead. */
   silence?: number
+  /** Milliseconds in which a server that is there has said what it says at once. */
+  patience?: number
+  /** Milliseconds until a stream is tried beside pages; each time that it does not get through, twice as long. */
+  probe?: number
 }
 
 type SessionEvent = WireEvent & { session: string }
 
-/** Why a connection was ended from here. */
-const CHANGED = 'other sessions are followed'
-const SILENT = 'nothing was heard for too long'
+interface Gone {
+  session: string
+  status: number
+  message: string
+}
+
+/** What a page says of a session. */
+type Item =
+  | { session: string; events: WireEvent[] }
+  | { session: string; snapshot: Transcript }
+  | { session: string; caught_up: number }
+  | { session: string; gone: Gone }
+
+/** A followed session, from when it is followed until it is not. */
+interface Position {
+  lsn: number
+}
 
 /** As many sessions as the server lets one stream follow. */
 export const MAX_FOLLOWED = 64
@@ -40,24 +64,57 @@ export const MAX_FOLLOWED = 64
 /** Milliseconds in which sessions that come together are collected into one request. */
 const TOGETHER = 5
 
+const PATIENCE = 10_000
+
+/** Milliseconds that a sign of life may be late. */
+const GRACE = 25_000
+
+/** Milliseconds between the signs of life of a server that does not say. */
+const KEEP_ALIVE = 15_000
+
+const PROBE = 15_000
+const MOST_PROBE = 300_000
+
+/** Streams that fail one after the other before they do, before pages are tried. */
+const FAILURES = 3
+
+/** Seconds that a page waits for its first event, at most and at least. */
+const WAIT = 20
+const LEAST_WAIT = 1
+
+/** Milliseconds from one page to the next, so that the pieces of an answer come together; longer where nothing is said. */
+const PACE = 200
+const IDLE_PACE = 1000
+
 export class Stream {
   readonly #options: StreamOptions
   readonly #backoff: Backoff
   /** Those that were seen or heard of last stand last. */
-  #positions = new Map<string, number>()
-  /** What the present connection was asked for and still delivers. */
-  #carried = new Set<string>()
-  #connection: AbortController | null = null
+  #positions = new Map<string, Position>()
+  #way: 'stream' | 'pages' = 'stream'
+  /** The present connection. */
+  #main: Carrier | null = null
+  /** A stream that is tried beside pages. */
+  #probing: Carrier | null = null
   #batch = new Map<string, WireEvent[]>()
   #timer: ReturnType<typeof setTimeout> | undefined
-  #silence: ReturnType<typeof setTimeout> | undefined
+  #probeTimer: ReturnType<typeof setTimeout> | undefined
+  #probeAt = 0
+  #probeDelay: number
   #state: LinkState = { state: 'connecting', text: null }
   #loginRefused = false
   #attempted = 0
+  /** Streams that failed since one got through, or a page did. */
+  #failures = 0
+  /** A page came since pages were begun with. */
+  #paged = false
+  #wait = WAIT
+  #keepAlive = KEEP_ALIVE
 
   constructor(options: StreamOptions) {
     this.#options = options
     this.#backoff = options.backoff ?? new Backoff()
+    this.#probeDelay = this.#firstProbe
   }
 
   get state(): LinkState {
@@ -66,7 +123,7 @@ export class Stream {
 
   /** Up to which LSN a followed session is delivered. */
   position(session: string): number | undefined {
-    return this.#positions.get(session)
+    return this.#positions.get(session)?.lsn
   }
 
   /**
@@ -75,9 +132,9 @@ export class Stream {
    */
   follow(session: string, lsn: number, seen = true): void {
     const have = this.#positions.get(session)
-    if (seen) this.#move(session, have ?? lsn)
-    else if (have === undefined) this.#positions = new Map([[session, lsn], ...this.#positions])
-    if (have !== undefined) return
+    if (have) return seen ? this.#touch(session, have) : undefined
+    if (seen) this.#positions.set(session, { lsn })
+    else this.#positions = new Map([[session, { lsn }], ...this.#positions])
     const [first] = this.#positions.keys()
     if (first !== undefined && this.#positions.size > MAX_FOLLOWED) this.#drop(first)
     if (this.#positions.has(session)) this.#restart(TOGETHER)
@@ -85,25 +142,36 @@ export class Stream {
 
   unfollow(session: string): void {
     if (!this.#positions.delete(session)) return
-    this.#carried.delete(session)
+    this.#main?.drop(session)
+    this.#probing?.drop(session)
     if (this.#positions.size === 0) this.close()
   }
 
   /** Connect now, whether waiting for the next attempt or connected to who knows what. Many who ask at once are one. */
   retry(): void {
-    if (this.#positions.size > 0 && Date.now() - this.#attempted > 1000) this.#restart(0)
+    if (this.#positions.size === 0 || Date.now() - this.#attempted <= 1000) return
+    this.#probeAt = 0
+    this.#restart(0)
   }
 
   close(): void {
     this.#positions.clear()
     clearTimeout(this.#timer)
-    this.#disconnect(CHANGED)
+    this.#disconnect()
     this.#setState({ state: 'connecting', text: null })
   }
 
-  #move(session: string, lsn: number): void {
+  get #patience(): number {
+    return this.#options.patience ?? PATIENCE
+  }
+
+  get #firstProbe(): number {
+    return this.#options.probe ?? PROBE
+  }
+
+  #touch(session: string, position: Position): void {
     this.#positions.delete(session)
-    this.#positions.set(session, lsn)
+    this.#positions.set(session, position)
   }
 
   #drop(session: string): void {
@@ -111,47 +179,69 @@ export class Stream {
     this.#options.tell({ type: 'dropped', session })
   }
 
+  // Connections
+
   #restart(delay: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#connect(), delay)
+    this.#timer = setTimeout(() => this.#connect(), delay)
   }
 
-  #disconnect(reason: string): void {
-    clearTimeout(this.#silence)
-    this.#carried = new Set()
-    this.#connection?.abort(reason)
-    this.#connection = null
+  #disconnect(): void {
+    clearTimeout(this.#probeTimer)
+    this.#main?.end()
+    this.#probing?.end()
+    this.#main = this.#probing = null
   }
 
-  async #connect(): Promise<void> {
-    this.#disconnect(CHANGED)
+  #connect(): void {
+    this.#disconnect()
     this.#attempted = Date.now()
-    const connection = new AbortController()
-    this.#connection = connection
-    let wait: number
-    try {
-      await this.#read(connection.signal)
-      wait = this.#ended()
-    } catch (error) {
-      if (connection.signal.aborted && connection.signal.reason !== SILENT) return
-      wait = this.#failed(error)
-    }
-    this.#disconnect(CHANGED)
+    this.#main = new Carrier()
+    void this.#run(this.#main, this.#way === 'stream' ? this.#read(this.#main) : this.#turnPages(this.#main))
+  }
+
+  /** Until this connection ends; then make the next one. */
+  async #run(carrier: Carrier, reading: Promise<void>): Promise<void> {
+    const failure = await reading.then(
+      () => null,
+      (error: unknown) => (error instanceof HttpError ? error : new HttpError(0)),
+    )
+    if (carrier.unwanted) return
+    if (carrier === this.#probing) return this.#notThrough(carrier)
+    const wait = failure ? this.#failed(failure, carrier) : this.#ended()
+    this.#disconnect()
     if (this.#positions.size > 0) this.#restart(wait)
   }
 
-  /** Until the connection ends; raises when it breaks. */
-  async #read(signal: AbortSignal): Promise<void> {
-    this.#hearing()
+  /** Ask from where each session is: raises when this is not wanted any more, or refused. */
+  async #ask(carrier: Carrier, accept: 'text/event-stream' | 'application/json', wait?: number): Promise<Response> {
+    const { signal } = carrier
     const xsrf = await this.#options.xsrf()
     signal.throwIfAborted()
     const asked = [...this.#positions]
-    const response = await request(this.#url(asked), { accept: 'text/event-stream', xsrf, signal })
-    const unmoved = asked.filter(([session, lsn]) => this.#positions.get(session) === lsn)
-    this.#carried = new Set(unmoved.map(([session]) => session))
+    const url = new URL('events', this.#options.api)
+    for (const [session, { lsn }] of asked) url.searchParams.append('after', `${session}:${lsn}`)
+    if (wait !== undefined) url.searchParams.set('wait', String(wait))
+    const response = await request(url, { accept, xsrf, signal })
     this.#loginRefused = false
+    // What was followed anew meanwhile, from wherever, was not asked for.
+    const same = asked.filter(([session, position]) => this.#positions.get(session) === position)
+    carrier.carry(same.map(([session]) => session))
+    return response
+  }
+
+  // A stream
+
+  /** Until the connection ends; raises when it breaks. */
+  async #read(carrier: Carrier): Promise<void> {
+    carrier.expect(this.#patience)
+    const response = await this.#ask(carrier, 'text/event-stream')
+    let greeted = false
     const parser = createParser({
-      onEvent: (message) => this.#heard(message),
+      onEvent: (message) => {
+        if (message.event === 'hello') greeted = true
+        this.#heard(carrier, message)
+      },
       onRetry: (milliseconds) => {
         this.#backoff.base = milliseconds
       },
@@ -159,75 +249,151 @@ export class Stream {
     const reader = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader()
     for (;;) {
       const { done, value } = await reader.read()
-      signal.throwIfAborted()
+      carrier.signal.throwIfAborted()
       if (done) return
-      this.#hearing()
       try {
         parser.feed(value)
       } finally {
         this.#deliver()
       }
+      if (greeted && !carrier.owes) this.#through(carrier)
+      carrier.expect(carrier.through ? (this.#options.silence ?? this.#keepAlive + GRACE) : this.#patience)
     }
   }
 
-  #url(positions: [string, number][]): URL {
-    const url = new URL('events', this.#options.api)
-    for (const [session, lsn] of positions) url.searchParams.append('after', `${session}:${lsn}`)
-    return url
-  }
-
-  #hearing(): void {
-    clearTimeout(this.#silence)
-    this.#silence = setTimeout(() => this.#connection?.abort(SILENT), this.#options.silence ?? 40_000)
-  }
-
-  #heard({ event, data }: EventSourceMessage): void {
+  #heard(carrier: Carrier, { event, data }: EventSourceMessage): void {
     const value: unknown = JSON.parse(data)
     switch (event) {
       case undefined:
-        return this.#take(value as SessionEvent)
+        return this.#take(carrier, value as SessionEvent)
       case 'hello':
-        this.#backoff.succeeded()
-        return this.#setState({ state: 'live', text: null })
+        return this.#greeted(value as { keep_alive?: number })
       case 'caught-up':
-        return this.#caughtUp(value as { session: string; lsn: number })
+        return this.#caughtUp(carrier, value as { session: string; lsn: number })
       case 'snapshot':
-        return this.#replace(value as Transcript)
+        return this.#replace(carrier, value as Transcript)
       case 'gone':
-        return this.#gone(value as { session: string; status: number; message: string })
+        return this.#gone(carrier, value as Gone)
     }
   }
 
-  #take({ session, ...rest }: SessionEvent): void {
-    if (!this.#carried.has(session)) return
+  #greeted({ keep_alive }: { keep_alive?: number }): void {
+    this.#keepAlive = keep_alive === undefined ? KEEP_ALIVE : keep_alive * 1000
+    this.#backoff.succeeded()
+    this.#setState({ state: 'live', text: null })
+  }
+
+  /** Nothing holds this stream back. */
+  #through(carrier: Carrier): void {
+    if (carrier.through) return
+    carrier.through = true
+    this.#failures = 0
+    this.#way = 'stream'
+    if (carrier !== this.#probing) return
+    this.#main?.end()
+    this.#main = carrier
+    this.#probing = null
+  }
+
+  #probeLater(): void {
+    clearTimeout(this.#probeTimer)
+    this.#probeTimer = setTimeout(() => this.#probe(), Math.max(0, this.#probeAt - Date.now()))
+  }
+
+  #probe(): void {
+    this.#probing = new Carrier()
+    void this.#run(this.#probing, this.#read(this.#probing))
+  }
+
+  #notThrough(carrier: Carrier): void {
+    carrier.end()
+    this.#probing = null
+    this.#probeDelay = Math.min(MOST_PROBE, 2 * this.#probeDelay)
+    this.#probeAt = Date.now() + this.#probeDelay
+    this.#probeLater()
+  }
+
+  // Pages
+
+  /** Page after page, until one does not come. The first one does not wait: it shows whether there is a server. */
+  async #turnPages(carrier: Carrier): Promise<void> {
+    this.#probeLater()
+    for (let wait = 0; this.#positions.size > 0; wait = this.#wait) {
+      const pace = wait === 0 ? 0 : IDLE_PACE
+      const asked = Date.now()
+      carrier.through = wait > 0
+      carrier.expect(wait * 1000 + this.#patience)
+      const response = await this.#ask(carrier, 'application/json', wait)
+      const { items } = (await response.json()) as { items: Item[] }
+      carrier.signal.throwIfAborted()
+      carrier.rest()
+      try {
+        for (const item of items) this.#turned(carrier, item)
+      } finally {
+        this.#deliver()
+      }
+      this.#paged = true
+      this.#failures = 0
+      this.#backoff.succeeded()
+      this.#setState({ state: 'live', text: null })
+      const isNews = items.some((item) => 'events' in item)
+      await this.#pause(carrier, asked + (isNews ? PACE : pace) - Date.now())
+    }
+  }
+
+  async #pause(carrier: Carrier, milliseconds: number): Promise<void> {
+    if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds))
+    carrier.signal.throwIfAborted()
+  }
+
+  #turned(carrier: Carrier, item: Item): void {
+    const { session } = item
+    if ('events' in item) for (const event of item.events) this.#next(carrier, session, event)
+    else if ('snapshot' in item) this.#replace(carrier, item.snapshot)
+    else if ('caught_up' in item) this.#caughtUp(carrier, { session, lsn: item.caught_up })
+    else this.#gone(carrier, item.gone)
+  }
+
+  // What was heard
+
+  #take(carrier: Carrier, { session, ...rest }: SessionEvent): void {
     // The one event that names its session on a stream of its own too.
     const event = rest.type === 'session-created' ? { ...rest, session } : rest
-    const have = this.#positions.get(session) as number
-    if (event.lsn <= have) return
-    if (event.lsn !== have + 1) return this.#lose(session, 'gap')
-    this.#move(session, event.lsn)
+    this.#next(carrier, session, event)
+  }
+
+  #next(carrier: Carrier, session: string, event: WireEvent): void {
+    if (!carrier.carries(session)) return
+    const position = this.#positions.get(session) as Position
+    if (event.lsn <= position.lsn) return
+    if (event.lsn !== position.lsn + 1) return this.#lose(session, 'gap')
+    position.lsn = event.lsn
+    this.#touch(session, position)
     const batch = this.#batch.get(session)
     if (batch) batch.push(event)
     else this.#batch.set(session, [event])
   }
 
   /** All is delivered that there was when the stream was asked: a hole at the end shows here. */
-  #caughtUp({ session, lsn }: { session: string; lsn: number }): void {
-    if (!this.#carried.has(session)) return
-    if (lsn > (this.#positions.get(session) as number)) return this.#lose(session, 'gap')
+  #caughtUp(carrier: Carrier, { session, lsn }: { session: string; lsn: number }): void {
+    if (!carrier.carries(session)) return
+    if (lsn > (this.#positions.get(session) as Position).lsn) return this.#lose(session, 'gap')
+    carrier.paid(session)
   }
 
-  #replace(transcript: Transcript): void {
+  #replace(carrier: Carrier, transcript: Transcript): void {
     const session = transcript.id
-    if (!this.#carried.has(session)) return
+    if (!carrier.carries(session)) return
+    const position = this.#positions.get(session) as Position
+    if (transcript.lsn <= position.lsn) return
     this.#deliver()
-    this.#positions.set(session, transcript.lsn)
+    position.lsn = transcript.lsn
     this.#options.tell({ type: 'snapshot', session, transcript })
   }
 
   /** This session cannot be read on; the others can. */
-  #gone({ session, status, message }: { session: string; status: number; message: string }): void {
-    if (!this.#carried.has(session)) return
+  #gone(carrier: Carrier, { session, status, message }: Gone): void {
+    if (!carrier.carries(session)) return
     if (status === 409) return this.#lose(session, 'ahead')
     if (status !== 404 && status !== 410) throw new HttpError(status, message)
     this.#deliver()
@@ -248,21 +414,49 @@ export class Stream {
     for (const [session, events] of batch) this.#options.tell({ type: 'events', session, events })
   }
 
+  // How it ended
+
   /** The server ended it in good order: it goes away, or wants readers to come again. */
   #ended(): number {
     this.#setState({ state: 'connecting', text: null })
     return this.#backoff.failed()
   }
 
-  #failed(error: unknown): number {
-    const failure = error instanceof HttpError ? error : new HttpError(0)
+  #failed(failure: HttpError, carrier: Carrier): number {
     if (failure.login && !this.#loginRefused) {
       // The token may have been renewed meanwhile, by this very answer too.
       this.#loginRefused = true
       return 0
     }
+    if (this.#way === 'pages' && failure.unreachable && carrier.through) {
+      // Something in between waits less long than a page does. The next one, which does not wait, shows whether that is all.
+      this.#wait = Math.max(LEAST_WAIT, this.#wait / 2)
+      return IDLE_PACE
+    }
+    const isHeldBack = this.#way === 'stream' && carrier.silent
+    if (isHeldBack || failure.unreachable) this.#tryOtherWay(isHeldBack)
+    if (isHeldBack) {
+      this.#setState({ state: 'connecting', text: null })
+      return 0
+    }
     this.#setState({ state: 'offline', status: failure.status, text: failure.message })
     return this.#backoff.failed((failure.retrySeconds ?? 0) * 1000)
+  }
+
+  /** Where streams are held back, or fail again and again, pages may come; where none ever came, streams may. */
+  #tryOtherWay(isHeldBack: boolean): void {
+    if (this.#way === 'pages') {
+      if (!this.#paged) this.#way = 'stream'
+      return
+    }
+    this.#failures += 1
+    if (!isHeldBack && this.#failures < FAILURES) return
+    this.#way = 'pages'
+    this.#paged = false
+    this.#wait = WAIT
+    // A stream that got through for long was not held back by what is always there.
+    if (Date.now() - this.#attempted > MOST_PROBE) this.#probeDelay = this.#firstProbe
+    this.#probeAt = Date.now() + this.#probeDelay
   }
 
   #setState(state: LinkState): void {

@@ -2,7 +2,8 @@
  * The bytes of a shared stream, cut after each one of them: every event arrives once and in order, and no gap is counted.
  *
  * The server writes its answers to the socket by itself, headers too. It is asked at `/N/…` and cuts its first two answers
- * there after N bytes; an answer that goes on from a position repeats what came before it.
+ * there after N bytes; an answer that goes on from a position repeats what came before it. A connection that falls silent
+ * is followed by pages, which are cut as well.
  */
 
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
@@ -46,11 +47,26 @@ function bodyAfter(positions: Map<string, number>): string[] {
   return frames
 }
 
+function pageAfter(positions: Map<string, number>): unknown[] {
+  return [...positions].flatMap(([session, after]) => {
+    const log = logs.get(session) as WireEvent[]
+    const compacted = session === 'b' && after < COMPACTED
+    const snapshot = { ...fold(emptyTranscript(), log.slice(0, COMPACTED)), id: session }
+    const events = log.slice(compacted ? COMPACTED : Math.max(0, after - 2))
+    return [...(compacted ? [{ session, snapshot }] : []), { session, events }, { session, caught_up: log.length }]
+  })
+}
+
 type Ending = 'is closed' | 'is closed, and says no length' | 'falls silent'
 
 function answerTo(request: string, ending: Ending): Buffer {
   const query = new URL(/^GET (\S+)/.exec(request)?.[1] ?? '', 'http://x').searchParams
   const positions = new Map(query.getAll('after').map((text): [string, number] => [text.slice(0, 1), Number(text.slice(2))]))
+  if (request.includes('application/json')) {
+    const body = Buffer.from(JSON.stringify({ items: pageAfter(positions) }))
+    const about = ['Content-Type: application/json', `Content-Length: ${body.length}`, 'Connection: close', '', '']
+    return Buffer.concat([Buffer.from(['HTTP/1.1 200 OK', ...about].join('\r\n')), body])
+  }
   const head = ['HTTP/1.1 200 OK', 'Content-Type: text/event-stream', 'Connection: close']
   const frames = bodyAfter(positions)
   if (ending === 'is closed, and says no length') return Buffer.from([...head, '', frames.join('')].join('\r\n'))
@@ -117,7 +133,7 @@ async function follow(cut: number): Promise<void> {
     xsrf: () => Promise.resolve(''),
     tell: (message) => told.push(message),
     backoff: new Backoff(0, 0),
-    silence: ending === 'falls silent' ? 100 : 10_000,
+    ...(ending === 'falls silent' ? { silence: 300, patience: 300 } : {}),
   })
   for (const session of logs.keys()) stream.follow(session, 0)
   await until(() => [...logs].every(([session, log]) => stream.position(session) === log.length))

@@ -5,6 +5,7 @@
  * becomes of them; `answer` may take a request over.
  */
 
+import { setMaxListeners } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -33,21 +34,28 @@ interface Reader {
   response: ServerResponse
   positions: Map<string, number>
   sent: number
+  /** What a proxy has of it, and has not handed on yet. */
+  held: Buffer
   /** Which one it is, from 1, of the streams that were asked for these sessions. */
   attempt: number
 }
 
 export class ChatServer {
-  readonly requests: { method: string; path: string; query: URLSearchParams; xsrf: string }[] = []
+  readonly requests: { method: string; path: string; query: URLSearchParams; xsrf: string; accept: string }[] = []
   readonly readers = new Set<Reader>()
   answer: (request: IncomingMessage, response: ServerResponse, url: URL) => boolean = () => false
   spoil: (frames: string[], attempt: number) => string[] = (frames) => frames
   /** Bytes of the stream after which its socket is destroyed. */
   cutAfter: (reader: Reader) => number = () => Infinity
+  /** Bytes that a proxy in front of the server collects of a stream before it hands them on. */
+  holdsBack = 0
+  /** Milliseconds that a page waits for its first event, at most. */
+  longPoll = 20_000
   /** Whether a message that is sent waits for its turn. */
   queues = false
   /** What was uploaded, by its address, as the request said it. */
   readonly files = new Map<string, { bytes: Buffer; mediaType: string }>()
+  readonly #grown = new EventTarget()
   readonly #attempts = new Map<string, number>()
   readonly #sessions = new Map<string, WireEvent[]>()
   readonly #server: Server
@@ -59,6 +67,7 @@ export class ChatServer {
   }
 
   constructor() {
+    setMaxListeners(0, this.#grown)
     this.#server = createServer((request, response) => void this.#handle(request, response))
   }
 
@@ -72,7 +81,12 @@ export class ChatServer {
 
   /** How many streams were asked for. */
   get streams(): number {
-    return this.requests.filter(({ path }) => path === '/events').length
+    return this.requests.filter(({ path, accept }) => path === '/events' && accept === 'text/event-stream').length
+  }
+
+  /** How many pages were asked for. */
+  get pages(): number {
+    return this.requests.filter(({ path, accept }) => path === '/events' && accept === 'application/json').length
   }
 
   async close(): Promise<void> {
@@ -93,6 +107,7 @@ export class ChatServer {
       log.push({ at: `at ${log.length + 1}`, turn: null, ...event, lsn: log.length + 1 } as WireEvent)
     }
     for (const reader of this.readers) this.#feed(reader)
+    this.#grown.dispatchEvent(new Event('grown'))
   }
 
   /** A session with a running turn `t_1`, whose text is streaming. */
@@ -117,6 +132,7 @@ export class ChatServer {
   delete(session: string): void {
     this.#sessions.delete(session)
     for (const reader of this.readers) this.#feed(reader)
+    this.#grown.dispatchEvent(new Event('grown'))
   }
 
   lsn(session: string): number {
@@ -137,8 +153,10 @@ export class ChatServer {
     const url = new URL(request.url ?? '/', this.api)
     const path = url.pathname.slice(this.api.pathname.length - 1)
     const { method = 'GET', headers } = request
-    this.requests.push({ method, path, query: url.searchParams, xsrf: String(headers['x-xsrftoken'] ?? '') })
+    const [xsrf, accept] = [String(headers['x-xsrftoken'] ?? ''), String(headers.accept ?? '')]
+    this.requests.push({ method, path, query: url.searchParams, xsrf, accept })
     if (this.answer(request, response, url)) return
+    if (path === '/events' && accept === 'application/json') return this.#page(response, url.searchParams)
     if (path === '/events') return this.#stream(response, url.searchParams.getAll('after'))
     if (path === '/agents') return reply(response, 200, AGENTS)
     const [, session = '', command = ''] = /^\/sessions\/([^/]+)\/?(.*)$/.exec(path) ?? []
@@ -207,13 +225,40 @@ export class ChatServer {
     response.end(file.bytes)
   }
 
+  #page(response: ServerResponse, query: URLSearchParams): void {
+    const positions = positionsOf(query.getAll('after'))
+    const items = () => [...positions].flatMap(([session, after]) => this.#items(session, after))
+    const answer = () => {
+      clearTimeout(timer)
+      this.#grown.removeEventListener('grown', grown)
+      reply(response, 200, { items: items() })
+    }
+    const grown = () => items().some((item) => !('caught_up' in item)) && answer()
+    const timer = setTimeout(answer, Math.min(this.longPoll, Number(query.get('wait')) * 1000))
+    this.#grown.addEventListener('grown', grown)
+    grown()
+    response.on('close', () => {
+      clearTimeout(timer)
+      this.#grown.removeEventListener('grown', grown)
+    })
+  }
+
+  #items(session: string, after: number): Record<string, unknown>[] {
+    const log = this.#sessions.get(session)
+    if (!log || after > log.length) {
+      return [{ session, gone: { session, status: log ? 409 : 404, message: `There is no session '${session}'.` } }]
+    }
+    const events = log.slice(after)
+    return [...(events.length > 0 ? [{ session, events }] : []), { session, caught_up: log.length }]
+  }
+
   #stream(response: ServerResponse, after: string[]): void {
-    const positions = new Map(after.map((text) => text.split(':') as [string, string]).map(([id, lsn]) => [id, +lsn]))
+    const positions = positionsOf(after)
     if (positions.size > MAX_FOLLOWED) return reply(response, 400, { message: 'Too many sessions.', code: 'too-many' })
     const sessions = [...positions.keys()].join()
     const attempt = (this.#attempts.get(sessions) ?? 0) + 1
     this.#attempts.set(sessions, attempt)
-    const reader: Reader = { response, positions, sent: 0, attempt }
+    const reader: Reader = { response, positions, sent: 0, held: Buffer.alloc(0), attempt }
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.on('close', () => this.readers.delete(reader))
     this.readers.add(reader)
@@ -238,12 +283,19 @@ export class ChatServer {
   }
 
   #write(reader: Reader, frames: string[]): void {
-    const bytes = Buffer.from(frames.join(''))
+    reader.held = Buffer.concat([reader.held, Buffer.from(frames.join(''))])
+    const whole = reader.held.length - (this.holdsBack && reader.held.length % this.holdsBack)
+    const bytes = reader.held.subarray(0, whole)
+    reader.held = reader.held.subarray(whole)
     const room = this.cutAfter(reader) - reader.sent
     reader.sent += bytes.length
     if (bytes.length <= room) reader.response.write(bytes)
     else reader.response.write(bytes.subarray(0, Math.max(room, 0)), () => reader.response.destroy())
   }
+}
+
+function positionsOf(after: string[]): Map<string, number> {
+  return new Map(after.map((text) => text.split(':') as [string, string]).map(([id, lsn]) => [id, +lsn]))
 }
 
 export function frame(name: string, data: unknown): string {

@@ -222,9 +222,10 @@ test('a connection that falls silent is replaced', async () => {
     response.write(frame('hello', {}))
     return true
   }
-  const { stream, lsns } = open({ silence: 100 })
+  const { stream, lsns } = open({ silence: 100, patience: 100, probe: 10 })
   stream.follow('s', 0)
   await until(() => lsns('s').length === 4)
+  await until(() => server.readers.size === 1)
   expect(server.streams).toBeGreaterThan(1)
 })
 

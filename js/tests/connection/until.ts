@@ -2,7 +2,7 @@ import { vi } from 'vitest'
 
 /** Return once it is so; fail when it takes too long. */
 export function until(condition: () => boolean): Promise<boolean> {
-  return vi.waitUntil(condition, { interval: 2, timeout: 5000 })
+  return vi.waitUntil(condition, { interval: 2, timeout: 20_000 })
 }
 
 export function range(from: number, to: number): number[] {
