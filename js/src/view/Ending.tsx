@@ -29,7 +29,7 @@ export function Ending({ metadata, children }: { metadata: Metadata; children: C
           {hint && <span class="jdc-hint-of-error">{hint}</span>}
         </span>
       </div>
-      {children}
+      <div class="jdc-offers">{children}</div>
     </div>
   )
 }

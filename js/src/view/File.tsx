@@ -50,16 +50,18 @@ function Picture({ url, alt }: { url: string; alt: string }) {
 function Shown({ source, name }: { source: string; name: string }) {
   const [large, setLarge] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
-  const close = () => {
-    setLarge(false)
-    button.current?.focus()
-  }
+  const was = useRef(false)
+  useLayoutEffect(() => {
+    // While the picture is there, nothing else can have the focus.
+    if (was.current) button.current?.focus()
+    was.current = large
+  }, [large])
   return (
     <div class="jdc-picture">
       <button type="button" class="jdc-enlarge" ref={button} aria-label={words.enlarge(name)} title={words.enlarge(name)} onClick={() => setLarge(true)}>
         <img src={source} alt={name} referrerpolicy="no-referrer" />
       </button>
-      {large && <Lightbox source={source} name={name} close={close} />}
+      {large && <Lightbox source={source} name={name} close={() => setLarge(false)} />}
     </div>
   )
 }

@@ -1,6 +1,6 @@
 /** What a call gave: text, data, files. It is whatever the tool says, so it is shown as text and never as markup. */
 
-import type { FilePart, ToolPart } from '../transcript'
+import { type FilePart, nested, type Part, type ToolPart } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { Json } from './Code'
@@ -77,8 +77,16 @@ export function Files({ files }: { files: FilePart[] }) {
   )
 }
 
-export function Result({ output }: { output: unknown }) {
+/** `said`: what happened inside of the call. An agent's last words there are the result, and are not shown twice. */
+export function Result({ output, said }: { output: unknown; said: Part[] }) {
   const content = contentOf(output)
+  if (typeof output === 'string' && [...nested(said)].some((part) => part.type === 'text' && part.text.trim() === output.trim())) {
+    return (
+      <Fold class="jdc-json" summary={<span>{words.result}</span>}>
+        {() => <pre dir="auto">{output}</pre>}
+      </Fold>
+    )
+  }
   if (!content) return <Value value={output} />
   const { texts, files, structured, cut } = content
   const table = tableOf(structured)

@@ -61,7 +61,7 @@ function Call({ part, running }: Props) {
                 ))}
               </div>
             )}
-            <Result output={part.output} />
+            <Result output={part.output} said={parts} />
           </>
         )}
       </Fold>

@@ -1,6 +1,6 @@
 /** A chat that is drawn, what a person finds in it, and what it was asked to do. */
 
-import { h, render } from 'preact'
+import { h, options, render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeAll, beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
@@ -64,6 +64,9 @@ export const actions: Actions = {
   },
   reconnect: () => did.push('reconnect'),
 }
+
+// Preact would cancel a frame of a page that may be gone by then.
+options.requestAnimationFrame = (flush) => void setTimeout(flush)
 
 // What comes in chunks is there, so that everything is drawn at once.
 beforeAll(() => Promise.all([calls.load(), controls.load(), values.load()]))

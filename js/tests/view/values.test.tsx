@@ -281,6 +281,14 @@ describe('a tree', () => {
   })
 })
 
+test("what an agent said inside of a call is not shown twice, and its result can be opened", async () => {
+  await gave('So **it** is.', { parts: [{ type: 'text', text: 'So **it** is.\n', state: 'done' }] })
+  expect(find('.jdc-nested strong')?.textContent).toBe('it')
+  expect(find('.jdc-folded pre')).toBeNull()
+  await open('details.jdc-json')
+  expect(find('.jdc-folded pre')?.textContent).toBe('So **it** is.')
+})
+
 describe('an error', () => {
   const shown = () => find('.jdc-tool-error')?.firstChild?.textContent
   const failed = (errorText: string) => draw({ transcript: after(call({ state: 'output-error', errorText })) })
