@@ -126,6 +126,7 @@ function Chat(props: ChatViewProps): VNode {
         onDragOver={onDragOver}
         onDragLeave={onDragLeave}
         onDrop={onDrop}
+        role="group" // a landmark for each of thirty cells would lead nowhere
         aria-label={words.chat}
         onClick={(event) => event.target instanceof Element && onPress(event.target)}
         onKeyDown={onKeyDown}

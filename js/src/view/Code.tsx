@@ -21,7 +21,7 @@ export function Code({ text, language }: { text: string; language: string }) {
   }, [shown, language])
   return (
     <div class="jdc-code">
-      <pre>
+      <pre tabIndex={0}>
         <code ref={code} />
       </pre>
       <button type="button" class="jdc-copy" aria-label={words.copyCode} title={words.copyCode}>
@@ -39,7 +39,7 @@ export function Json({ label, value }: { label: string; value: unknown }) {
   return (
     <div class="jdc-json">
       <span>{label}</span>
-      <pre dir="auto">{cut(typeof value === 'string' ? value : JSON.stringify(value))}</pre>
+      <pre tabIndex={0} dir="auto">{cut(typeof value === 'string' ? value : JSON.stringify(value))}</pre>
     </div>
   )
 }

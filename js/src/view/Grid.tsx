@@ -27,15 +27,19 @@ export function Grid({ label, table }: { label: string; table: Table }) {
         <span>{counted}</span>
         <CopyButton class="jdc-copy-csv" label={words.copyCsv} text={() => csv(table)} />
       </div>
-      <div class="jdc-table" role="region" aria-label={`${label}: ${counted}`} tabIndex={0}>
+      <div class="jdc-table" role="group" aria-label={`${label}: ${counted}`} tabIndex={0}>
         <table>
           <thead>
             <tr>
-              {columns.map(({ name, numeric }, place) => (
-                <th key={place} scope="col" class={numeric ? 'jdc-numeric' : ''}>
-                  {name}
-                </th>
-              ))}
+              {columns.map(({ name, numeric }, place) =>
+                name ? (
+                  <th key={place} scope="col" class={numeric ? 'jdc-numeric' : ''}>
+                    {name}
+                  </th>
+                ) : (
+                  <td key={place} />
+                ),
+              )}
             </tr>
           </thead>
           <tbody>

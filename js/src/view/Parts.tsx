@@ -75,7 +75,7 @@ function Snippet({ part: { data } }: { part: DataPart }) {
   const label = labelOf(data) || words.noName
   return (
     <Fold class="jdc-snippet" summary={<span>{label}</span>}>
-      {() => (table ? <Grid label={label} table={table} /> : <pre dir="auto">{typeof text === 'string' ? text : ''}</pre>)}
+      {() => (table ? <Grid label={label} table={table} /> : <pre tabIndex={0} dir="auto">{typeof text === 'string' ? text : ''}</pre>)}
     </Fold>
   )
 }

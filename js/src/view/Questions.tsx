@@ -167,7 +167,11 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
   }
   const write = (text: string) => change({ chosen: multiple || !text ? draft.chosen : [], text })
   return (
-    <fieldset class="jdc-question" aria-describedby={problem ? `${id}-problem` : undefined} aria-required={question.required}>
+    <fieldset
+      class="jdc-question"
+      aria-describedby={problem ? `${id}-problem` : undefined}
+      {...(options.length > 0 && !multiple ? { role: 'radiogroup', 'aria-required': question.required } : {})}
+    >
       <legend>
         {(header || step) && (
           <span class="jdc-question-head">
@@ -203,6 +207,7 @@ function Field({ question, step, draft, problem, disabled, change, submit }: Fie
           label={options.length > 0 ? words.somethingElse : question.question}
           placeholder={options.length > 0 ? words.somethingElse : words.yourAnswer}
           text={draft.text}
+          required={question.required && options.length === 0}
           disabled={disabled}
           write={write}
           submit={submit}
@@ -222,12 +227,13 @@ interface WrittenProps {
   label: string
   placeholder: string
   text: string
+  required: boolean
   disabled: boolean
   write(text: string): void
   submit(): void
 }
 
-function Written({ kind, label, placeholder, text, disabled, write, submit }: WrittenProps) {
+function Written({ kind, label, placeholder, text, required, disabled, write, submit }: WrittenProps) {
   const area = useRef<HTMLTextAreaElement>(null)
   useLayoutEffect(() => grow(area.current), [text])
   if (kind === 'number' || kind === 'integer') {
@@ -238,6 +244,7 @@ function Written({ kind, label, placeholder, text, disabled, write, submit }: Wr
         inputMode={kind === 'integer' ? 'numeric' : 'decimal'}
         value={text}
         aria-label={label}
+        aria-required={required}
         placeholder={kind === 'integer' ? words.wholeNumber : words.number}
         disabled={disabled}
         onInput={(event) => write(event.currentTarget.value)}
@@ -251,6 +258,7 @@ function Written({ kind, label, placeholder, text, disabled, write, submit }: Wr
       rows={1}
       value={text}
       aria-label={label}
+      aria-required={required}
       placeholder={placeholder}
       dir="auto"
       disabled={disabled}

@@ -58,7 +58,7 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
     actions?.removeQueued(id)
   }
   return (
-    <section class="jdc-queue" aria-label={words.queue} data-held={held ?? undefined}>
+    <section class="jdc-queue" role="group" aria-label={words.queue} data-held={held ?? undefined}>
       <div class="jdc-queue-head">
         <Icon name={held === null ? 'clock' : 'pause'} />
         <span role="status">{held === null ? words.waiting(count, number(count)) : heldBack(held, count)}</span>

@@ -114,7 +114,7 @@ function Drawn({ table, text }: { table: Table; text: string }) {
       <Grid label={words.result} table={table} />
       {text && (
         <Fold class="jdc-json" summary={<span>{words.asModelReads}</span>}>
-          {() => <pre dir="auto">{text}</pre>}
+          {() => <pre tabIndex={0} dir="auto">{text}</pre>}
         </Fold>
       )}
     </>

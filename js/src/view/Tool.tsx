@@ -93,7 +93,7 @@ function Arguments({ part }: { part: ToolPart }) {
 
 function Logs({ logs, folded }: { logs: NonNullable<ToolPart['logs']>; folded: boolean }) {
   const lines = () => (
-    <pre class="jdc-logs" dir="auto">
+    <pre class="jdc-logs" tabIndex={0} dir="auto">
       {logs.map(({ level, text }, index) => (
         <span key={index} data-level={level}>
           {level === 'info' ? '' : `${level}: `}

@@ -22,7 +22,7 @@ export function Trouble({ text }: { text: string }) {
       {message}
       {message !== text && (
         <Fold class="jdc-trouble" summary={<span>{isTraceback(text) ? words.traceback : words.wholeError}</span>}>
-          {() => <pre dir="ltr">{text}</pre>}
+          {() => <pre tabIndex={0} dir="ltr">{text}</pre>}
         </Fold>
       )}
     </div>

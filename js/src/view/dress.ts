@@ -14,12 +14,14 @@ import { isInlineImage, outsideUrl } from './sanitize'
 /** Nothing in it may depend on whether its block still grows: the open block is dressed with every frame. */
 export function dress(nodes: DocumentFragment): DocumentFragment {
   for (const code of nodes.querySelectorAll<HTMLElement>('pre > code')) dressCode(code)
-  for (const table of nodes.querySelectorAll('table')) wrap(table, 'jdc-table')
+  for (const table of nodes.querySelectorAll('table')) wrap(table, 'jdc-table').tabIndex = 0
   for (const image of nodes.querySelectorAll('img')) if (!image.hasAttribute('src')) image.replaceWith(stand(image))
   for (const formula of nodes.querySelectorAll<HTMLElement>('[data-jdc-tex]')) {
     formula.className = formula.dataset['jdcTex'] ? 'jdc-math' : 'jdc-math jdc-set'
   }
   for (const link of nodes.querySelectorAll('a')) sayWhere(link)
+  // Paragraphs find their direction by themselves (`unicode-bidi`); the marks and edges of these are where the text begins.
+  for (const block of nodes.querySelectorAll<HTMLElement>(':is(ul, ol, blockquote, table):not([dir])')) block.dir = 'auto'
   typeset(nodes)
   return nodes
 }
@@ -88,6 +90,7 @@ function dressCode(code: HTMLElement): void {
   const language = code.dataset['jdcLang'] ?? ''
   const box = wrap(pre, 'jdc-code')
   if (language) box.dataset['lang'] = language
+  pre.tabIndex = 0 // so that the arrow keys scroll it
   const button = document.createElement('button')
   button.type = 'button'
   button.className = 'jdc-copy'

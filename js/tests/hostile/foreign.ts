@@ -50,6 +50,8 @@ export function foreign(root: Element): string[] {
         return !inText && tag === 'input' && /^P[\d-]+\w*$/.test(value)
       case 'type':
         return tag === 'button' ? /^(?:button|submit)$/.test(value) : tag === 'input' && /^(?:text|file|radio|checkbox|number|search)$/.test(value)
+      case 'tabindex':
+        return !inText || (value === '0' && (tag === 'pre' || element.className === 'jdc-table')) // they scroll
       case 'class':
         return value.split(/\s+/).every((given) => given === '' || given.startsWith('jdc-') || (inMath && given.startsWith('tml-')))
       default:
