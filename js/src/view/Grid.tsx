@@ -37,7 +37,7 @@ export function Grid({ label, table }: { label: string; table: Table }) {
                     {name}
                   </th>
                 ) : (
-                  <td key={place} />
+                  <td key={place} class={numeric ? 'jdc-numeric' : ''} />
                 ),
               )}
             </tr>
