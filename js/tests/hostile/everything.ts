@@ -21,6 +21,8 @@ const questions = {
   ],
 }
 
+const table = { rows: 5, columns: ['column', 'number'], index: ['index'], cells: [['a', 'cell', 0.5], ['b', null, 1]], more_columns: 2 }
+
 const parts = [
   { type: 'reasoning', text: 'reasoning', state: 'done', started: { at: '2026-11-20T20:15:01.000Z' }, finishedAt: '2026-11-20T20:15:04.000Z' },
   { type: 'text', text: 'text', state: 'done' },
@@ -32,6 +34,9 @@ const parts = [
   call('c_6', { output: '```diff\n-a\n+b\n```', parts: [{ type: 'text', text: 'inside' }, call('c_7', { toolName: 'inner', title: 'inner title', input: { deep: { deeper: ['value'] } }, output: [{ column: 'cell', other: 1 }] })] }),
   call('c_8', { toolName: 'propose_plan', input: { title: 'plan', plan: '1. do' }, output: { decision: 'change', text: 'otherwise' } }),
   call('c_9', { toolName: 'ask_user', input: questions, output: { action: 'accept', answers: { one: 'label', two: ['a', 'b'] } } }),
+  call('c_10', { output: { content: [{ type: 'text', text: 'printed' }, { type: 'text', text: 'CSV' }], structured: { ...table, text: 1 } } }),
+  call('c_11', { output: [{ column: 'cell', other: 1 }, { column: 'cell' }] }),
+  call('c_12', { state: 'output-error', errorText: 'Traceback (most recent call last):\n  in f\nValueError: error' }),
   { type: 'source-url', sourceId: 's', url: 'https://ok.example/page', title: 'source' },
   { type: 'source-url', sourceId: 's', url: 'https://ok.example/page' },
   { type: 'source-document', sourceId: 's', mediaType: 'text/plain', title: 'document', filename: 'd.txt' },
@@ -40,7 +45,7 @@ const parts = [
   { type: 'file', mediaType: 'application/pdf', url: HASH, filename: 'c.pdf' },
   { type: 'file', mediaType: 'text/html', url: 'https://ok.example/c.html', filename: 'c.html' },
   { type: 'data-cell', data: { label: 'cell', text: 'x = 1' } },
-  { type: 'data-variable', data: { label: 'variable', text: 'x' } },
+  { type: 'data-variable', data: { label: 'variable', text: 'x', table } },
   { type: 'data-plan', data: { entries: [{ content: 'entry', status: 'completed' }] } },
   { type: 'data-other', id: 'o', data: { html: 'value' } },
 ]
@@ -61,12 +66,12 @@ const usage = { input_tokens: 10, output_tokens: 20, cost_usd: 0.01 }
 const author = { username: 'username', name: 'name', color: '#123456' }
 const error = { category: 'internal', text: 'error', recoverable: true }
 
-const question = (id: string, turn: string) => ({ id, role: 'user', parts: [{ type: 'text', text: 'question' }, ...parts.slice(10)], metadata: { at, lsn: 1, turn, client_id: 'c', author, mode: 'ask' } })
+const question = (id: string, turn: string) => ({ id, role: 'user', parts: [{ type: 'text', text: 'question' }, ...parts.slice(13)], metadata: { at, lsn: 1, turn, client_id: 'c', author, mode: 'ask' } })
 const answer = (id: string, turn: string, outcome: string) => ({
   id,
   role: 'assistant',
   parts: [{ type: 'text', text: 'answer', state: 'done' }],
-  metadata: { at, lsn: 2, turn, agent: 'agent', model: 'model', effort: 'high', mode: 'plan', outcome, error, usage, context: { tokens: 5, window: 10 }, finished_at: '2026-11-20T20:15:09.000Z' },
+  metadata: { at, lsn: 2, turn, agent: 'agent', model: 'model', effort: 'high', mode: 'plan', outcome, error, usage, context: { tokens: 5, window: 10 }, waits: [{ from: at, to: at }], finished_at: '2026-11-20T20:15:09.000Z' },
 })
 
 const everything = {
@@ -88,7 +93,7 @@ const everything = {
     question('q_7', 't_7'),
     { id: 'a_7', role: 'assistant', parts: waiting, metadata: { at, lsn: 5, turn: 't_7', agent: 'agent', model: 'model' } },
   ],
-  turn: { id: 't_7', user_message_id: 'q_7', message_id: 'a_7', agent: 'agent', model: 'model', started_at: at, stopping: false },
+  turn: { id: 't_7', user_message_id: 'q_7', message_id: 'a_7', agent: 'agent', model: 'model', started_at: at, stopping: false, waits_since: at },
   queue: [question('q_8', 't_8')],
   held: 'held',
   removed: [question('q_9', 't_9')],
