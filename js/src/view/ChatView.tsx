@@ -2,7 +2,7 @@
  * A chat as a person sees it. It only draws: everything it shows is in its properties, everything it does is an action.
  */
 
-import type { VNode } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
 import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn } from '../transcript'
 import { words } from '../words'
@@ -13,12 +13,16 @@ import { Composer, type Returned, StopButton } from './Composer'
 import { Desk } from './desk'
 import { onPress } from './dress'
 import { Now } from './Elapsed'
+import { useFolds } from './folds'
 import type { MessageActions, Step } from './Message'
 import { Messages } from './Messages'
+import type { Moves } from './moves'
+import type { Nearby } from './nearby'
 import { PartView } from './Parts'
 import { Position } from './position'
 import { Icon } from './Icon'
-import { Queue } from './late'
+import { IconButton } from './IconButton'
+import { controls, Outline, Queue, Shortcuts } from './late'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
 import type { ChatViewProps, ConnectionState } from './types'
@@ -91,7 +95,35 @@ function Chat(props: ChatViewProps): VNode {
     }
   }, [whole, actions])
 
+  const nearby = useRef<Nearby | null>(null)
+  const folds = useFolds(whole ? transcript?.id : undefined)
+  const [panel, setPanel] = useState<'turns' | 'keys' | null>(null)
+  const turnsButton = useRef<HTMLButtonElement>(null)
+  const goTo = (question: string) => {
+    setPanel(null)
+    nearby.current?.goTo(question)?.focus({ preventScroll: true })
+  }
+  const closePanel = () => {
+    setPanel(null)
+    turnsButton.current?.focus()
+  }
+  const moves: Moves = {
+    turn(by) {
+      const question = nearby.current?.turnFrom(by)
+      if (question) goTo(question)
+      return question != null
+    },
+    message(from, by) {
+      const message = nearby.current?.neighbour(from, by)
+      message?.focus({ preventScroll: true })
+      message?.scrollIntoView({ block: 'nearest' })
+    },
+    help: () => setPanel('keys'),
+  }
+  const asked = messages.filter(({ role }) => role === 'user')
+
   const onKeyDown = (event: KeyboardEvent) => {
+    if (whole) controls.module?.onMoveKey(event, moves)
     if (event.key !== 'Escape' || !running || !actions || event.isComposing) return
     event.preventDefault()
     actions.stop()
@@ -131,7 +163,31 @@ function Chat(props: ChatViewProps): VNode {
         onClick={(event) => event.target instanceof Element && onPress(event.target)}
         onKeyDown={onKeyDown}
       >
-        {whole && <Head {...props} />}
+        {whole && (
+          <Head {...props}>
+            {asked.length > 1 && (
+              <IconButton
+                icon="plan"
+                class="jdc-outline-button"
+                label={words.turns}
+                expanded={panel !== null}
+                button={turnsButton}
+                onClick={() => setPanel(panel === null ? 'turns' : null)}
+              />
+            )}
+          </Head>
+        )}
+        {panel === 'turns' && (
+          <Outline
+            messages={messages}
+            running={running?.user_message_id ?? null}
+            goTo={goTo}
+            foldAll={(folded) => folds.fold(asked.map(({ id }) => id), folded)}
+            help={() => setPanel('keys')}
+            close={closePanel}
+          />
+        )}
+        {panel === 'keys' && <Shortcuts close={closePanel} />}
         <Scroller
           position={position}
           jump={jumps}
@@ -142,6 +198,8 @@ function Chat(props: ChatViewProps): VNode {
           <Messages
             {...props}
             position={position}
+            nearby={nearby}
+            folds={folds}
             messages={[...messages, ...removed]}
             edits={edits}
             fresh={queues ? [] : fresh}
@@ -207,11 +265,12 @@ function nameOf(transcript: Transcript | null): string {
   return transcript?.title || transcript?.name || words.chat
 }
 
-function Head({ transcript, state, gaps }: ChatViewProps) {
+function Head({ transcript, state, gaps, children }: ChatViewProps & { children: ComponentChildren }) {
   return (
     <header class="jdc-head">
       <span class="jdc-title">{nameOf(transcript)}</span>
       {transcript && <code class="jdc-id">{transcript.id}</code>}
+      {children}
       <State state={state} gaps={gaps} />
     </header>
   )

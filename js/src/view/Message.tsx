@@ -55,12 +55,15 @@ interface Props {
   versions: number
   previous: string | null
   next: string | null
+  /** Of a question: whether its answer is folded; `null`: it cannot be. */
+  folded: boolean | null
+  fold(question: string, folded: boolean): void
 }
 
 export const Message = memo((props: Props) => (props.message.role === 'user' ? <Question {...props} /> : <Answer {...props} />))
 
 function Question(props: Props) {
-  const { message, edited, actions, busy } = props
+  const { message, edited, actions, busy, folded, fold } = props
   const { editing, button, begin, end } = useEditing()
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const files = message.parts.filter(({ type }) => type !== 'text')
@@ -71,6 +74,7 @@ function Question(props: Props) {
       data-message-id={message.id}
       data-role="user"
       aria-label={author?.name || words.you}
+      tabIndex={-1}
     >
       {editing ? (
         <Editor
@@ -100,12 +104,21 @@ function Question(props: Props) {
         </div>
       )}
       {edited && actions && <Unsent item={edited} actions={actions} />}
-      {actions && !editing && !edited && (
+      {(actions || folded !== null) && !editing && !edited && (
         <footer class="jdc-asked">
-          {texts.length > 0 && (
+          {folded !== null && (
+            <IconButton
+              icon={folded ? 'lower' : 'higher'}
+              class="jdc-fold"
+              label={folded ? words.unfold : words.fold}
+              expanded={!folded}
+              onClick={() => fold(message.id, !folded)}
+            />
+          )}
+          {actions && texts.length > 0 && (
             <IconButton icon="edit" class="jdc-edit" label={words.editMessage} disabled={busy} button={button} onClick={begin} />
           )}
-          <Versions {...props} actions={actions} />
+          {actions && <Versions {...props} actions={actions} />}
         </footer>
       )}
     </article>
@@ -132,6 +145,7 @@ function Answer(props: Props) {
       data-role="assistant"
       data-outcome={metadata.outcome}
       aria-label={words.assistant}
+      tabIndex={-1}
     >
       {parts.map((part, index) => (
         <PartView key={index} part={part} running={running} />

@@ -4,14 +4,20 @@
  */
 
 import { Component, type ComponentChildren, type VNode } from 'preact'
+import { useCallback } from 'preact/hooks'
 import { type UIMessage, versions } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
+import type { Folds } from './folds'
+import { FoldedAnswer } from './late'
 import { Message, type MessageActions } from './Message'
-import { useNearby } from './nearby'
+import { type Nearby, useNearby } from './nearby'
 import { OutgoingMessage } from './Outgoing'
 import type { Position } from './position'
 import type { ChatViewProps, ConnectionState, Outgoing } from './types'
+
+/** How tall the line of a folded answer is, about. */
+const FOLDED = 28
 
 interface Props extends ChatViewProps {
   position: Position
@@ -22,6 +28,9 @@ interface Props extends ChatViewProps {
   messageActions: MessageActions | null
   /** Something is in the queue, if nothing is here. */
   waits: boolean
+  folds: Folds
+  /** Where this puts what finds messages. */
+  nearby: { current: Nearby | null }
 }
 
 /**
@@ -33,8 +42,13 @@ export function Messages(props: Props) {
 }
 
 function List(props: Props) {
-  const { position, transcript, turn, state, messages, edits, fresh, actions, messageActions, waits } = props
-  const nearby = useNearby(position, messages, turn !== null)
+  const { position, folds, transcript, turn, state, messages, edits, fresh, actions, messageActions, waits } = props
+  const nearby = useNearby(position, messages, folds, turn !== null)
+  props.nearby.current = nearby
+  const fold = useCallback((question: string, folded: boolean) => folds.fold([question], folded), [folds])
+  // What is alone need not be folded to find something else.
+  const canFold = turn === null && messages.filter(({ role }) => role === 'user').length > 1
+  let question = ''
   const omitted = turn === null ? (transcript?.omitted ?? 0) : 0
   if (messages.length === 0 && fresh.length === 0) {
     return waits ? null : <Empty turn={turn} state={state} asks={actions !== null} />
@@ -44,24 +58,35 @@ function List(props: Props) {
   return (
     <>
       {omitted > 0 && <p class="jdc-aside">{words.leftOut(omitted, number(omitted))}</p>}
-      {messages.map((message, index) =>
-        turn === null && !nearby.isDrawn(index) ? (
-          <Slot key={message.id} message={message} height={nearby.heightOf(message)} />
-        ) : (
+      {messages.map((message, index) => {
+        if (message.role === 'user') question = message.id
+        const isFolded = canFold && folds.has(question)
+        const folded = isFolded && message.role === 'assistant' ? question : null
+        if (turn === null && !nearby.isDrawn(index)) {
+          return <Slot key={message.id} message={message} height={folded ? FOLDED : nearby.heightOf(message)} />
+        }
+        const running = transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone' ? transcript.turn : null
+        return (
           <Slot key={message.id} message={message} height={null}>
-            <Message
-              message={message}
-              turn={transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone' ? transcript.turn : null}
-              live={state === 'live'}
-              edited={edits.find((item) => item.edits === message.id) ?? null}
-              last={index === messages.length - 1}
-              actions={messageActions}
-              busy={transcript?.turn != null}
-              {...versionOf(message, transcript && forks.has(message.metadata.parent) ? versions(transcript, message) : [message])}
-            />
+            {folded !== null ? (
+              <FoldedAnswer message={message} running={running !== null} question={folded} fold={fold} />
+            ) : (
+              <Message
+                message={message}
+                turn={running}
+                live={state === 'live'}
+                edited={edits.find((item) => item.edits === message.id) ?? null}
+                last={index === messages.length - 1}
+                actions={messageActions}
+                busy={transcript?.turn != null}
+                folded={canFold ? isFolded : null}
+                fold={fold}
+                {...versionOf(message, transcript && forks.has(message.metadata.parent) ? versions(transcript, message) : [message])}
+              />
+            )}
           </Slot>
-        ),
-      )}
+        )
+      })}
       {actions && fresh.map((item) => <OutgoingMessage key={item.clientId} item={item} actions={actions} />)}
     </>
   )

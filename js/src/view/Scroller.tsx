@@ -7,6 +7,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { words } from '../words'
 import { Icon } from './Icon'
+import { Grip } from './late'
 import type { Position } from './position'
 
 interface Props {
@@ -20,9 +21,6 @@ interface Props {
   latest: unknown
   children: ComponentChildren
 }
-
-const KEY_STEP = 40
-const SMALLEST = 120
 
 export function Scroller({ position, jump, label, busy, latest, children }: Props) {
   const read = useRef(latest)
@@ -77,40 +75,5 @@ export function Scroller({ position, jump, label, busy, latest, children }: Prop
       )}
       {overflows && <Grip scroller={position.box} />}
     </div>
-  )
-}
-
-/** Drags the height; the arrow keys do too, a double click gives it back. */
-function Grip({ scroller }: { scroller: { current: HTMLDivElement | null } }) {
-  const resize = (height: number | null) => {
-    const box = scroller.current
-    if (box) box.style.maxHeight = height === null ? '' : `${Math.max(SMALLEST, Math.round(height))}px`
-  }
-  const onPointerDown = (event: PointerEvent & { currentTarget: HTMLElement }) => {
-    const grip = event.currentTarget
-    const height = scroller.current?.clientHeight ?? 0
-    const move = ({ clientY }: PointerEvent) => resize(height + clientY - event.clientY)
-    grip.setPointerCapture(event.pointerId)
-    grip.addEventListener('pointermove', move)
-    grip.addEventListener('lostpointercapture', () => grip.removeEventListener('pointermove', move), { once: true })
-  }
-  const onKeyDown = (event: KeyboardEvent) => {
-    const step = event.key === 'ArrowDown' ? KEY_STEP : event.key === 'ArrowUp' ? -KEY_STEP : 0
-    if (step === 0) return
-    event.preventDefault()
-    resize((scroller.current?.clientHeight ?? 0) + step)
-  }
-  return (
-    <div
-      class="jdc-grip"
-      role="separator"
-      aria-orientation="horizontal"
-      aria-label={words.height}
-      title={words.resize}
-      tabIndex={0}
-      onPointerDown={onPointerDown}
-      onKeyDown={onKeyDown}
-      onDblClick={() => resize(null)}
-    />
   )
 }

@@ -15,11 +15,16 @@ export const values = new Lazy(() => import('./chunks/values'))
 
 export const Tool = later(calls, ({ Tool }) => Tool, { meanwhile: ToolComing })
 export const Entries = later(calls, ({ Entries }) => Entries)
+export const File = later(calls, ({ File }) => File)
 export const Data = later(values, ({ Data }) => Data)
 export const Grid = later(values, ({ Grid }) => Grid)
 export const Choices = later(controls, ({ Choices }) => Choices, { takesFocus: true })
 export const Editor = later(controls, ({ Editor }) => Editor, { takesFocus: true })
+export const FoldedAnswer = later(controls, ({ FoldedAnswer }) => FoldedAnswer)
+export const Grip = later(controls, ({ Grip }) => Grip, { meanwhile: () => null })
 export const Lightbox = later(controls, ({ Lightbox }) => Lightbox)
+export const Outline = later(controls, ({ Outline }) => Outline, { takesFocus: true })
+export const Shortcuts = later(controls, ({ Shortcuts }) => Shortcuts, { takesFocus: true })
 export const Queue = later(controls, ({ Queue }) => Queue)
 
 /** Its name is known; the way to it (from what says that it waits) leads here, too. */

@@ -10,6 +10,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { UIMessage } from '../transcript'
 import { estimate } from './estimate'
+import type { Folds } from './folds'
 import { now } from './now'
 import { firstBelow, type Position } from './position'
 
@@ -103,6 +104,31 @@ export class Nearby {
     const slot = this.#slots[this.#messages.findIndex((message) => message.id === id)]
     if (slot) now(() => this.#position.toTop(slot, GAP))
     return slot?.querySelector<HTMLElement>('.jdc-message') ?? null
+  }
+
+  /** The question of the turn after (1), or before (-1), the one that somebody is at. */
+  turnFrom(by: 1 | -1): string | null {
+    const { current: box } = this.#position.box
+    if (!box) return null
+    const slots = [...this.#slots]
+    const focused = slots.findIndex((slot) => slot.matches(':focus-within'))
+    const edge = box.getBoundingClientRect().top + GAP
+    const isBeyond = (index: number) => {
+      if (focused >= 0) return by > 0 ? index > focused : index < focused
+      const { top } = (slots[index] as HTMLElement).getBoundingClientRect()
+      return by > 0 ? top > edge + 1 : top < edge - 1
+    }
+    const asked = this.#messages.flatMap(({ id, role }, index) => (role === 'user' && isBeyond(index) ? [id] : []))
+    return asked.at(by > 0 ? 0 : -1) ?? null
+  }
+
+  /** The message after (1), or before (-1), the one in this element: drawn, and in sight. */
+  neighbour(element: Element, by: 1 | -1): HTMLElement | null {
+    const slots = [...this.#slots]
+    const slot = slots[slots.indexOf(element.closest('.jdc-slot') as HTMLElement) + by]
+    if (!slot) return null
+    if (slot.matches('.jdc-away')) return this.goTo(this.#messages[slots.indexOf(slot)]?.id ?? '')
+    return slot.querySelector<HTMLElement>('.jdc-message')
   }
 
   get #slots(): HTMLCollectionOf<HTMLElement> {
@@ -205,8 +231,8 @@ export class Nearby {
   }
 }
 
-/** The same for all who draw, and settled whenever something else is drawn. `all`: everything is. */
-export function useNearby(position: Position, messages: readonly UIMessage[], all: boolean): Nearby {
+/** Settled whenever something else is drawn, or folded. `all`: everything is drawn. */
+export function useNearby(position: Position, messages: readonly UIMessage[], folds: Folds, all: boolean): Nearby {
   const [version, setVersion] = useState(0)
   const nearby = useRef<Nearby | null>(null)
   nearby.current ??= new Nearby(position, messages, () => setVersion((version) => version + 1))
@@ -219,7 +245,7 @@ export function useNearby(position: Position, messages: readonly UIMessage[], al
   }, [all])
   useLayoutEffect(() => {
     if (!all) nearby.current?.settle()
-  }, [all, version, messages.length, messages.at(-1)?.id])
+  }, [all, version, folds, messages.length, messages.at(-1)?.id])
   return nearby.current
 }
 

@@ -75,6 +75,28 @@ export const de: Words = {
   heardInline: 'Formel',
   heardRest: (count, written) => (count === 1 ? '1 weiterer Satz steht im Chat.' : `${written} weitere Sätze stehen im Chat.`),
 
+  // Moving
+  turns: 'Fragen und Antworten',
+  filterTurns: 'Fragen filtern',
+  noTurns: 'Das kommt in keiner Frage vor',
+  noText: '(ohne Text)',
+  fold: 'Antwort einklappen',
+  unfold: 'Antwort ausklappen',
+  foldAll: 'Alle einklappen',
+  unfoldAll: 'Alle ausklappen',
+  keyboard: 'Tastatur',
+  shortcuts: [
+    ['Alt+↑ / Alt+↓', 'Zur vorigen oder zur nächsten Frage'],
+    ['↑ / ↓', 'Zur vorigen oder zur nächsten Nachricht'],
+    ['← / →', 'Die vorige oder die nächste Fassung zeigen'],
+    ['E', 'Die Frage bearbeiten'],
+    ['R', 'Noch einmal antworten lassen'],
+    ['C', 'Die Antwort kopieren'],
+    ['F', 'Die Antwort ein- oder ausklappen'],
+    ['Esc', 'Die laufende Antwort anhalten; schließen, was offen ist'],
+    ['?', 'Diese Tasten zeigen'],
+  ],
+
   // A message
   editLater: 'Senden geht, sobald die Antwort beendet ist.',
   editNever: 'Senden geht gerade nicht.',

@@ -67,6 +67,28 @@ export const en = {
   heardInline: 'formula',
   heardRest: (count: number, written: string) => (count === 1 ? '1 more sentence is in the chat.' : `${written} more sentences are in the chat.`),
 
+  // Moving
+  turns: 'Turns',
+  filterTurns: 'Filter turns',
+  noTurns: 'No turn has that in it',
+  noText: '(no text)',
+  fold: 'Fold the answer',
+  unfold: 'Unfold the answer',
+  foldAll: 'Fold all',
+  unfoldAll: 'Unfold all',
+  keyboard: 'Keyboard',
+  shortcuts: [
+    ['Alt+↑ / Alt+↓', 'Go to the turn before, or the next one'],
+    ['↑ / ↓', 'Go to the message before, or the next one'],
+    ['← / →', 'Show the version before, or the next one'],
+    ['E', 'Edit the question'],
+    ['R', 'Retry the answer'],
+    ['C', 'Copy the answer'],
+    ['F', 'Fold or unfold the answer'],
+    ['Esc', 'Stop the answer that is coming; close what is open'],
+    ['?', 'Show these keys'],
+  ] as [string, string][],
+
   // A message
   editLater: 'It can be sent when the answer is over.',
   editNever: 'It cannot be sent now.',

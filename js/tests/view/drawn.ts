@@ -77,7 +77,7 @@ beforeEach(() => {
   taken.commands = true
 })
 
-afterEach(() => render(null, root))
+afterEach(() => act(() => render(null, root)))
 
 export async function draw(props: Partial<ChatViewProps>): Promise<void> {
   const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, now: Date.now, ...props } as const
@@ -89,7 +89,7 @@ export const all = (selector: string) => [...root.querySelectorAll<HTMLElement>(
 export const input = () => find<HTMLTextAreaElement>('textarea.jdc-input') as HTMLTextAreaElement
 export const editor = () => find<HTMLTextAreaElement>('textarea.jdc-edit-input') as HTMLTextAreaElement
 
-export async function type(text: string, field = input()): Promise<void> {
+export async function type(text: string, field: HTMLTextAreaElement | HTMLInputElement = input()): Promise<void> {
   field.value = text
   await act(() => void field.dispatchEvent(new InputEvent('input', { bubbles: true })))
 }

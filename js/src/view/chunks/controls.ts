@@ -5,7 +5,11 @@ import { addStyles } from '../styles'
 
 export { Choices } from '../Choices'
 export { Editor } from '../Editor'
+export { FoldedAnswer } from '../FoldedAnswer'
+export { Grip } from '../Grip'
 export { Lightbox } from '../Lightbox'
+export { onMoveKey } from '../moves'
+export { Outline, Shortcuts } from '../Outline'
 export { Queue } from '../Queue'
 
 addStyles(css)

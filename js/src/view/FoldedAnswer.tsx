@@ -1,0 +1,38 @@
+/** An answer in one line: how it begins, and what became of it. */
+
+import type { UIMessage } from '../transcript'
+import { words } from '../words'
+import { Icon } from './Icon'
+import { memo } from './memo'
+import { firstWords } from './turns'
+
+interface Props {
+  message: UIMessage
+  running: boolean
+  question: string
+  fold(question: string, folded: boolean): void
+}
+
+export const FoldedAnswer = memo(({ message, running, question, fold }: Props) => {
+  const { id, parts, metadata } = message
+  const { outcome } = metadata
+  const isComplete = outcome === 'completed'
+  return (
+    <article
+      class="jdc-message jdc-folded-answer"
+      data-message-id={id}
+      data-role="assistant"
+      data-outcome={outcome}
+      aria-label={words.assistant}
+      tabIndex={-1}
+    >
+      <button type="button" class="jdc-unfold" aria-expanded="false" title={words.unfold} onClick={() => fold(question, false)}>
+        <Icon name="chevron" />
+        <span class={running ? 'jdc-first-words jdc-shimmer' : 'jdc-first-words'} dir="auto">
+          {firstWords(parts) || (running ? words.answering : words.noText)}
+        </span>
+        {!running && !isComplete && <span class="jdc-turn-mark">{words.outcomes[outcome ?? 'unknown']}</span>}
+      </button>
+    </article>
+  )
+})

@@ -1,0 +1,192 @@
+// @vitest-environment jsdom
+/** Going from turn to turn, folding them, and what keys do on a message. */
+
+import { act } from 'preact/test-utils'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { all, click, did, draw, editor, find, input, press, type } from './drawn'
+import { drawnIds, heights, layOut, place, position, resized, scrollTo } from './layout'
+import { answer, question, running, transcript } from './transcripts'
+
+const TURNS = 40
+
+const messages = Array.from({ length: TURNS }, (_, n) => [
+  question(n === 7 ? 'Where is the needle?' : `Question ${n}?`, `${n}`),
+  answer([`Answer ${n}.`], n === 7 ? { outcome: 'failed' } : {}, `${n}`),
+]).flat()
+const long = transcript(messages)
+
+const focused = () => document.activeElement?.getAttribute('data-message-id')
+const message = (id: string) => find(`[data-message-id="${id}"]`) as HTMLElement
+const focus = (id: string) => message(id).focus()
+const onFocused = (key: string, more: KeyboardEventInit = {}) => press(key, more, document.activeElement as Element)
+
+beforeEach(async () => {
+  localStorage.clear()
+  layOut()
+  await draw({ transcript: long })
+})
+
+describe('the outline', () => {
+  const filter = () => find<HTMLInputElement>('.jdc-outline-filter') as HTMLInputElement
+  const lines = () => all('.jdc-turns li').map((line) => line.dataset['turnOf'])
+
+  beforeEach(() => click('button.jdc-outline-button'))
+
+  test('lists what was asked, and marks what went wrong; it begins at the end', () => {
+    expect(lines()).toHaveLength(TURNS)
+    expect(document.activeElement).toBe(filter())
+    expect(find('[data-turn-of="q_7"]')?.textContent).toContain('Where is the needle?')
+    expect(find('[data-turn-of="q_7"]')?.textContent).toContain('failed')
+    expect(find('.jdc-turns [aria-selected="true"]')?.dataset['turnOf']).toBe('q_39')
+  })
+
+  test('typing filters, Enter goes there', async () => {
+    await type('NEEDLE', filter())
+    expect(lines()).toEqual(['q_7'])
+    await press('Enter', {}, filter())
+    expect(find('.jdc-outline')).toBeNull()
+    expect(focused()).toBe('q_7')
+    expect(place('q_7')).toBe(12)
+    expect(drawnIds()).toContain('a_7')
+  })
+
+  test('arrows choose among them', async () => {
+    await type('Question 1', filter())
+    await press('ArrowDown', {}, filter())
+    await press('ArrowDown', {}, filter())
+    await press('Enter', {}, filter())
+    expect(focused()).toBe('q_11')
+  })
+
+  test('nothing found is said; Esc closes it, stops nothing, and gives the focus back', async () => {
+    await type('no such thing', filter())
+    expect(find('.jdc-outline .jdc-aside')?.textContent).toBe('No turn has that in it')
+    await press('Enter', {}, filter())
+    await press('Escape', {}, filter())
+    expect(find('.jdc-outline')).toBeNull()
+    expect(document.activeElement).toBe(find('button.jdc-outline-button'))
+    expect(did).toEqual([])
+  })
+
+  test('folds all, and unfolds all', async () => {
+    await click('.jdc-fold-all')
+    expect(find('.jdc-slot [data-role="assistant"]:not(.jdc-folded-answer)')).toBeNull()
+    await click('.jdc-unfold-all')
+    expect(find('.jdc-folded-answer')).toBeNull()
+  })
+})
+
+test('one turn has no outline, and nothing to fold', async () => {
+  await draw({ transcript: transcript(messages.slice(0, 2)) })
+  expect(find('.jdc-outline-button, .jdc-fold')).toBeNull()
+})
+
+describe('keys', () => {
+  test('with Alt, the arrows go from turn to turn', async () => {
+    await scrollTo(0)
+    await press('ArrowDown', { altKey: true }, find('.jdc-scroll') as Element)
+    expect(focused()).toBe('q_1')
+    expect(place('q_1')).toBe(12)
+    await onFocused('ArrowDown', { altKey: true })
+    expect(focused()).toBe('q_2')
+    await onFocused('ArrowUp', { altKey: true })
+    await onFocused('ArrowUp', { altKey: true })
+    expect(focused()).toBe('q_0')
+    expect(position().top).toBe(0)
+    await onFocused('ArrowUp', { altKey: true })
+    expect(focused()).toBe('q_0')
+  })
+
+  test('with Alt, where one writes they are not ours', async () => {
+    expect((await press('ArrowUp', { altKey: true })).defaultPrevented).toBe(false)
+    expect(focused()).not.toBe('q_38')
+  })
+
+  test('on a message the arrows go to the next one', async () => {
+    await scrollTo(0)
+    focus('q_0')
+    await onFocused('ArrowDown')
+    expect(focused()).toBe('a_0')
+    await onFocused('ArrowUp')
+    expect(focused()).toBe('q_0')
+  })
+
+  test.each([
+    ['e', 'q_39', () => expect(editor()).not.toBeNull()],
+    ['r', 'a_39', () => expect(did).toEqual(['retry a_39'])],
+    ['f', 'q_39', () => expect(message('a_39').className).toContain('jdc-folded-answer')],
+    ['?', 'a_39', () => expect(find('.jdc-shortcuts')?.textContent).toContain('Alt+↑')],
+  ])('%s on %s does what its button does', async (key, id, expected) => {
+    focus(id)
+    expect((await onFocused(key)).defaultPrevented).toBe(true)
+    expected()
+  })
+
+  test.each(['e', 'r', 'f', 'c', '?'])('%s is only a letter where the message itself is not focused', async (key) => {
+    find('[data-message-id="a_39"] .jdc-retry')?.focus()
+    expect((await onFocused(key)).defaultPrevented).toBe(false)
+    input().focus()
+    expect((await press(key)).defaultPrevented).toBe(false)
+    expect(did.filter((what) => what !== 'agents')).toEqual([])
+    expect(find('.jdc-folded-answer, .jdc-shortcuts, .jdc-edit-input')).toBeNull()
+  })
+
+  test('what no button offers, no key does', async () => {
+    const { turn, messages: live } = running('Half')
+    for (const { id } of [...messages, ...live]) heights.set(id, 60)
+    await draw({ transcript: transcript([...messages.slice(0, 4), ...live], { turn }) })
+    await resized()
+    focus('q_1')
+    await onFocused('e')
+    focus('a_1')
+    await onFocused('r')
+    expect(editor()).toBeNull()
+    expect(did).toEqual([])
+  })
+
+  test('left and right step through versions, again and again', async () => {
+    const at = (n: number) => {
+      const one = answer([`Version ${n}`], {}, '39')
+      return { ...one, id: `v${n}`, metadata: { ...one.metadata, lsn: n, parent: 'q_39' } }
+    }
+    const versions = [at(1), at(2), at(3)]
+    const shown = async (n: number) => {
+      const others = versions.filter((_, index) => index !== n - 1)
+      await draw({ transcript: transcript([...messages.slice(0, -1), at(n)], { others }) })
+    }
+    await shown(3)
+    focus('v3')
+    await onFocused('ArrowLeft')
+    await shown(2)
+    await onFocused('ArrowLeft')
+    expect(did).toEqual(['show v2', 'show v1'])
+  })
+})
+
+describe('a folded turn', () => {
+  test('shows its answer in one line, and is kept so in this browser', async () => {
+    await click('[data-message-id="q_39"] .jdc-fold')
+    expect(message('a_39').textContent).toBe('Answer 39.')
+    expect(find('[data-message-id="q_39"] .jdc-fold')?.getAttribute('aria-expanded')).toBe('false')
+    await draw({ transcript: null })
+    await draw({ transcript: long })
+    expect(message('a_39').className).toContain('jdc-folded-answer')
+    await click('.jdc-unfold')
+    expect(find('.jdc-folded-answer')).toBeNull()
+    await draw({ transcript: { ...long, id: 's_2' } })
+    expect(find('.jdc-folded-answer')).toBeNull()
+  })
+
+  test('says how it ended, and that it still runs', async () => {
+    const { turn, messages: live } = running('Half')
+    for (const { id } of [...messages, ...live]) heights.set(id, 60)
+    const stopped = answer(['So far'], { outcome: 'stopped' }, '0')
+    await draw({ transcript: transcript([messages[0] as never, stopped, ...live], { turn }) })
+    await resized()
+    await click('[data-message-id="q_0"] .jdc-fold')
+    await click('[data-message-id="q_t_1"] .jdc-fold')
+    expect(message('a_0').textContent).toBe('So farStopped')
+    expect(message('a_t_1').querySelector('.jdc-shimmer')?.textContent).toBe('Half')
+    await act(() => undefined)
+  })
+})
