@@ -30,7 +30,9 @@ PAGES = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_serv
 class Jupyter:
     """One server, with or without pages: its folder, its address, and what its paced agent was asked."""
 
-    def __init__(self, app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> None:
+    def __init__(
+        self, app: App, folder: Path, *, base_url: str = "/", says: dict[str, str] | None = None, **settings: Any
+    ) -> None:
         self.app: App = app
         self.folder = folder
         self.port = free_port()
@@ -44,7 +46,7 @@ class Jupyter:
         self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30, transport=again)
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
-        self._configure(settings)
+        self._configure(settings, says or {})
 
     def start(self) -> None:
         """Returns when the server answers; raises with its output when it does not come up."""
@@ -138,7 +140,7 @@ class Jupyter:
         nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata={"kernelspec": kernel}), path)
         return path
 
-    def _configure(self, settings: dict[str, Any]) -> None:
+    def _configure(self, settings: dict[str, Any], says: dict[str, str]) -> None:
         config = {
             "ServerApp": {
                 "base_url": self.base_url,
@@ -148,12 +150,13 @@ class Jupyter:
                 "open_browser": False,
                 "allow_root": True,
                 "root_dir": str(self.files),
+                "tornado_settings": {"headers": says} if says else {},
                 "jpserver_extensions": dict.fromkeys(PAGES, False) if self.app == "server" else {},
             },
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
             "JupyterNotebookApp": {"expose_app_in_browser": True},
-            "DurableChat": {"agents": ["tests.browser.agent:paced"], **settings},
+            "DurableChat": {"agents": ["tests.browser.agent:paced", "tests.browser.hostile:hostile"], **settings},
         }
         (self.folder / "config.json").write_text(json.dumps(config))
         page_config = self.folder / "config" / "labconfig" / "page_config.json"
@@ -199,7 +202,10 @@ class Jupyter:
 
 @contextlib.contextmanager
 def running(app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> Iterator[Jupyter]:
-    """A started server that is gone afterwards, whatever happened to it in between. `settings` are `DurableChat`'s."""
+    """A started server that is gone afterwards, whatever happened to it in between.
+
+    `settings` are `DurableChat`'s; `says` are headers that every answer has.
+    """
     jupyter = Jupyter(app, folder, base_url=base_url, **settings)
     jupyter.start()
     try:

@@ -53,6 +53,7 @@ export function foreign(root: Element): string[] {
       case 'tabindex':
         return !inText || (value === '0' && (tag === 'pre' || element.className === 'jdc-table')) // they scroll
       case 'class':
+        if (value === 'numbering-entry') return true // JupyterLab's table of contents puts it into headings
         return value.split(/\s+/).every((given) => given === '' || given.startsWith('jdc-') || (inMath && given.startsWith('tml-')))
       default:
         if (inMath) return ofMath.test(name)
