@@ -26,6 +26,9 @@ function hasBegun({ started, progress, logs, parts, suspended, providerExecuted,
   return [started, progress, logs, parts, suspended].some((sign) => sign !== undefined)
 }
 
+/** What takes less is not said to have taken a time. */
+const AT_ONCE = 50
+
 /** How a call is, in a word or two; `running`: its turn goes on. */
 export function stateWords(part: ToolPart, running: boolean): string {
   const { state, approval } = part
@@ -35,7 +38,7 @@ export function stateWords(part: ToolPart, running: boolean): string {
   if (open) return callStates[open]
   if (isOver(part)) {
     const took = ran(part)
-    return [state === 'output-error' ? callStates.failed : callStates.done, ...(took >= 0 ? [duration(took)] : [])].join(' · ')
+    return [state === 'output-error' ? callStates.failed : callStates.done, ...(took >= AT_ONCE ? [duration(took)] : [])].join(' · ')
   }
   if (!running) return callStates['no-result']
   if (state === 'input-streaming') return callStates.writing

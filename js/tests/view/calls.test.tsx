@@ -41,6 +41,7 @@ describe('how a call goes', () => {
     ['it runs in the server', { started }, 'running…'],
     ['it was allowed, and begins', { state: 'approval-responded', approval: { id: 'a1', approved: true } }, 'running…'],
     ['it is done', { state: 'output-available', output: 1, started, finishedAt: '2026-11-21T10:00:02.500Z' }, 'done · 2.5 s'],
+    ['it was done at once', { state: 'output-available', output: 1, started, finishedAt: '2026-11-21T10:00:00.049Z' }, 'done'],
     ['it had asked the person', { state: 'output-available', output: 1, started, finishedAt: '2026-11-21T10:00:02.500Z', parts: [call({ toolCallId: 'c2', waitsFor: 'person', state: 'output-available' })] }, 'done'],
     ['it gave something that is not all', { state: 'output-available', output: 1, preliminary: true }, 'running…'],
     ['it failed', { state: 'output-error', errorText: 'no' }, 'failed'],
