@@ -1,12 +1,34 @@
 """A chat for everyone: in the language of the person, for keyboard and screen reader, in every theme and direction."""
 
-from playwright.sync_api import BrowserContext, expect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from scripts import scenes
 from tests.browser.conftest import Open
-from tests.browser.jupyter import Jupyter
-from tests.browser.page import CHAT_CELL
+from tests.browser.jupyter import ROOT, Jupyter, running
+from tests.browser.page import CHAT_CELL, NotebookPage
 
 LANGUAGE = "lab/api/settings/@jupyterlab/translation-extension:plugin"
+
+AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+THEMES = ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"]
+
+SCENE = "from jupyter_durable_chat import Chat\nchat = Chat('{name}', agent='scenes')\n{more}chat"
+TOOL = "@chat.tool(approval='always')\ndef drop_rows(where: str):\n    '''Delete rows.'''\n    return 17\n\n"
+
+STATES = {"empty": "", "streaming": "", "stopped": "", "approval": TOOL, "question": TOOL, "error": "", "choices": ""}
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]:
+    with running(request.param, tmp_path, agents=["scripts.scenes:scenes"]) as server:
+        yield server
+        print(server.output)
 
 
 def test_a_chat_speaks_the_language_of_the_settings(
@@ -21,9 +43,71 @@ def test_a_chat_speaks_the_language_of_the_settings(
     notebook.chat.ask("3 words at 100 per second")
     notebook.chat.wait_for_outcome()
     expect(root.get_by_role("button", name="Antwort kopieren")).to_be_visible()
-    expect(root.locator(".jdc-facts")).to_contain_text("paced")
-
     notebook.save()
     context.route("**/static/durable_chat/de-*.js", lambda route: route.abort())
     notebook.reload()
     expect(root.get_by_role("textbox", name="Message")).to_be_visible()  # its words cannot be had
+
+
+def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage: Jupyter) -> None:
+    stage.write_notebook("a.ipynb", *[SCENE.format(name=name, more=more) for name, more in STATES.items()])
+    notebook = NotebookPage(context.new_page(), stage, "a.ipynb").open()
+    page = notebook.page
+    page.set_viewport_size({"width": 1000, "height": 6000})  # every cell is there
+    for index in range(len(STATES)):
+        notebook.run_to_end(index)
+    chats = dict(zip(STATES, [notebook.chat_of(index) for index in range(len(STATES))], strict=True))
+    chats["streaming"].ask(scenes.STREAMING)
+    streaming = chats["streaming"].root
+    expect(streaming).to_contain_text("so it is")
+    streaming.locator(".jdc-reasoning summary").click()
+    for n, text in enumerate(scenes.QUEUE):
+        streaming.locator(".jdc-input").fill(text)
+        streaming.locator(".jdc-input").press("Enter")
+        expect(streaming.locator(".jdc-queued[data-message-id]")).to_have_count(n + 1)
+    chats["stopped"].ask(scenes.STREAMING)
+    expect(chats["stopped"].root).to_contain_text("so it is")
+    chats["stopped"].root.locator("button.jdc-stop").click()
+    chats["stopped"].wait_for_outcome("stopped")
+    chats["approval"].ask(scenes.APPROVAL)
+    expect(chats["approval"].root.locator("button.jdc-approve")).to_be_visible()
+    chats["question"].ask(scenes.QUESTION)
+    expect(chats["question"].root.locator(".jdc-option").first).to_be_visible()
+    chats["error"].ask(scenes.REFUSED)
+    chats["error"].wait_for_outcome("failed")
+    chats["choices"].root.locator("button.jdc-pick").click()
+    expect(chats["choices"].root.locator(".jdc-choice").first).to_be_visible()
+
+    page.evaluate(AXE.read_text())
+    # A body without a height looks to axe as if it hid all that is positioned in it.
+    page.add_style_tag(content="body { height: 100vh } .jdc .jdc-scroll { max-height: none !important }")
+    for theme in THEMES:
+        notebook.command("apputils:change-theme", {"theme": theme})
+        page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+        expect(page.locator("#jupyterlab-splash")).to_have_count(0)  # it covers what axe should see
+        found, texts = axe(page)
+        assert found == [], theme
+        assert texts > 100  # they were seen
+    page.emulate_media(forced_colors="active")
+    found, _ = axe(page, {"color-contrast": {"enabled": False}})  # it reads the colours that were not taken
+    assert found == []
+    page.emulate_media(forced_colors="none")
+    stage.kill()
+    for root in (streaming, chats["empty"].root):
+        expect(root).to_have_attribute("data-state", "offline")
+    found, _ = axe(page)
+    assert found == []
+
+
+def axe(page: Page, rules: dict[str, Any] | None = None) -> tuple[list[str], int]:
+    """What axe has to say against the chats of a page, and of how many texts it saw the contrast."""
+    answer = page.evaluate(
+        """async ([tags, rules]) => {
+          const { violations, passes } = await axe.run({ include: [['.jdc']] }, { runOnly: { type: 'tag', values: tags }, rules });
+          const name = ({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target} ${any[0]?.message ?? ''}`);
+          const seen = passes.find(({ id }) => id === 'color-contrast')?.nodes.length ?? 0;
+          return [violations.flatMap(name), seen];
+        }""",
+        [TAGS, rules or {}],
+    )
+    return answer[0], answer[1]
