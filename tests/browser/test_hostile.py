@@ -48,7 +48,7 @@ GLOBALS = """() => ({
     name => document[name] instanceof Element && !['body', 'head'].includes(name)),
 })"""
 
-STRICT = "script-src 'self'; object-src 'none'; base-uri 'none'"
+STRICT = "script-src 'self'; style-src-elem 'self'; object-src 'none'; base-uri 'none'"
 """What JupyterLab itself does not keep to, so it is only reported."""
 
 ENFORCED = "script-src 'self' 'unsafe-eval' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-src 'self'"
@@ -162,6 +162,7 @@ def test_hostile_agent(open_notebook: Open, watch: Watch, context: BrowserContex
     notebook.chat.ask("Say something ordinary")
     notebook.chat.wait_for_outcome()
     expect(notebook.chat.root.locator("math")).to_be_visible()
+    expect(notebook.chat.root.locator("[data-role=user] .jdc-bubble")).not_to_have_css("border-radius", "0px")
     assert_harmless(notebook.page)
     # What attacks try is reported, too, while it is taken apart.
     assert_policy_kept(notebook.page)
