@@ -103,7 +103,8 @@ def axe(page: Page, rules: dict[str, Any] | None = None) -> tuple[list[str], int
     """What axe has to say against the chats of a page, and of how many texts it saw the contrast."""
     answer = page.evaluate(
         """async ([tags, rules]) => {
-          const { violations, passes } = await axe.run({ include: [['.jdc']] }, { runOnly: { type: 'tag', values: tags }, rules });
+          const how = { runOnly: { type: 'tag', values: tags }, rules };
+          const { violations, passes } = await axe.run({ include: [['.jdc']] }, how);
           const name = ({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target} ${any[0]?.message ?? ''}`);
           const seen = passes.find(({ id }) => id === 'color-contrast')?.nodes.length ?? 0;
           return [violations.flatMap(name), seen];
