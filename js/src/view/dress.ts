@@ -44,8 +44,8 @@ export function onPress(target: Element): boolean {
 export function picture(url: string, alt: string): HTMLElement {
   if (isInlineImage(url)) return image(url, alt)
   const parsed = outsideUrl(url)
-  if (!parsed || parsed.protocol === 'mailto:' || parsed.origin === location.origin) {
-    // What a model asks this page's own server for, with this person's cookies, is not fetched at all.
+  if (!parsed || parsed.protocol === 'mailto:' || parsed.hostname === location.hostname) {
+    // What a model asks this page's own host for, with this person's cookies, which all ports share, is not fetched at all.
     const text = document.createElement('span')
     text.textContent = alt || words.image
     text.className = 'jdc-no-image'
