@@ -395,8 +395,14 @@ class SharedEvents(EventStream):
 class Agents(ChatHandler):
     @route
     async def get(self) -> None:
-        tools = self.chat.tools_at_hand.describe()
-        self.reply({**self.registry.agents.describe(), "tools": tools, "modes": list(get_args(e.Mode))})
+        self.reply(
+            {
+                **self.registry.agents.describe(),
+                "tools": self.chat.tools_at_hand.describe(),
+                "prompts": self.chat.prompts_at_hand,
+                "modes": list(get_args(e.Mode)),
+            }
+        )
 
 
 class Health(ChatHandler):

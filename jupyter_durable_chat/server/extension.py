@@ -33,6 +33,7 @@ from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.notebooks import Notebooks
+from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
 from jupyter_durable_chat.stage import Denial, StepLimits
 from jupyter_durable_chat.tools import Approval
@@ -92,6 +93,11 @@ class DurableChat(ExtensionApp):
         help="More agents by name: {'tutor': {'description': '...', 'instructions': '...', 'model': '...', "
         "'models': [], 'tools': ['names'], 'effort': 'low', 'efforts': ['low', 'high'], 'options': {'temperature': "
         "0}}}. What one does not say is as for 'assistant'. Instructions never leave the server.",
+    )
+    prompts = Dict(
+        config=True,
+        help="Texts that people begin a message with, by name: a text, or {'text': '...', 'description': '...'}. They "
+        "are offered behind '/' in the input; what has a name in braces ('Explain {topic}') is filled in there.",
     )
     acp_agents = Dict(
         config=True,
@@ -250,6 +256,7 @@ class DurableChat(ExtensionApp):
         self.snapshots = Snapshots()
         self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
+        self.prompts_at_hand = prompts(self.prompts)
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(

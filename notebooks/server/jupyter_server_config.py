@@ -17,3 +17,7 @@ c.DurableChat.acp_agents = {
         "description": "An ACP agent: repeats, and asks before it shouts",
     }
 }
+c.DurableChat.prompts = {
+    "explain": {"text": "Explain {what} to somebody who has never heard of it.", "description": "from the beginning"},
+    "review": {"text": "Review this code. What would you change, and why?", "description": "with a cell: @cell:3"},
+}

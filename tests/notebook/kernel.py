@@ -81,14 +81,18 @@ class Kernel:
 
     def value(self, expression: str) -> Any:
         """The value of an expression in the kernel, for values that are literals."""
-        request = self._client.execute("", user_expressions={"value": expression}, stop_on_error=False)
+        return ast.literal_eval(self.evaluate(expression)["text/plain"])
+
+    def evaluate(self, expression: str) -> dict[str, Any]:
+        """The value of an expression as a MIME bundle, asked for as a page does it. Raises `CellError`."""
+        request = self._client.execute("", silent=True, user_expressions={"value": expression}, stop_on_error=False)
         reply = self._client.get_shell_msg(timeout=SECONDS)
         while reply["parent_header"].get("msg_id") != request:
             reply = self._client.get_shell_msg(timeout=SECONDS)
         value = reply["content"]["user_expressions"]["value"]
         if value["status"] != "ok":
             raise CellError("\n".join(value["traceback"]))
-        return ast.literal_eval(value["data"]["text/plain"])
+        return value["data"]
 
     def tell_widget(self, model: str, data: dict[str, Any]) -> None:
         """Send what a page sends to a widget, and return when the kernel has done what it makes of it."""

@@ -39,6 +39,10 @@ def jp_server_config(store: Path) -> JSON:
             "agents": ["tests.scripted:scripted"],
             "max_message_bytes": 10_000,
             "keep_alive_seconds": 0.2,
+            "prompts": {
+                "explain": {"text": "Explain {what}.", "description": "from the beginning"},
+                "short": "In one sentence:",
+            },
         },
     }
 

@@ -9,6 +9,7 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.log import Fenced, LogUnavailable
+from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.session import Session
 from tests.scripted import Scripted
 from tests.server.conftest import Api
@@ -387,6 +388,21 @@ async def test_agents_and_health(api: Api) -> None:
     await api.send(session)
     health = (await api("GET", "api/health")).json()
     assert health["status"] == "ok" and health["turns"] == 1 and health["readers"] == 0
+
+
+async def test_prompts_are_offered_as_they_are_configured(api: Api) -> None:
+    assert (await api("GET", "api/agents")).json()["prompts"] == [
+        {"name": "explain", "description": "from the beginning", "text": "Explain {what}."},
+        {"name": "short", "description": "", "text": "In one sentence:"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("two words", "text"), ("empty", " "), ("typo", {"txt": "a"}), ("list", [])]
+)
+def test_a_wrong_prompt_is_refused_by_its_name(name: str, said: object) -> None:
+    with pytest.raises(ValueError, match=f"prompts.*{name}"):
+        prompts({name: said})
 
 
 async def test_an_agent_that_cannot_answer_is_503(api: Api) -> None:

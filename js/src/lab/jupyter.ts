@@ -4,6 +4,7 @@
  */
 
 export interface App {
+  serviceManager?: { contents: Contents }
   shell: {
     widgets(area: 'main'): Iterable<Widget>
     activateById(id: string): void
@@ -80,4 +81,26 @@ function isNotebook(widget: Widget): widget is Panel {
   const { content, context, sessionContext } = widget as Partial<Panel>
   const insertCell: unknown = content?.model?.sharedModel?.insertCell
   return Array.isArray(content?.widgets) && typeof insertCell === 'function' && context !== undefined && sessionContext !== undefined
+}
+
+/** The server's files, as JupyterLab reaches them. */
+export interface Contents {
+  get(path: string, options: { content: boolean; type?: 'file'; format?: 'base64' }): Promise<{
+    name: string
+    content: unknown
+    mimetype?: string
+  }>
+}
+
+export interface Kernel {
+  requestExecute(content: {
+    code: string
+    silent: boolean
+    store_history: boolean
+    stop_on_error: boolean
+    user_expressions: Record<string, string>
+  }): {
+    done: Promise<{ content: { user_expressions?: Record<string, { status?: string; data?: Record<string, unknown> }> } }>
+    dispose(): void
+  }
 }

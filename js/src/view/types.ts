@@ -48,6 +48,15 @@ export interface Agents {
   /** The name of the one that answers where none is chosen. */
   default: string
   agents: AgentInfo[]
+  /** Texts that the server keeps for everybody, to begin a message with. */
+  prompts?: Prompt[]
+}
+
+export interface Prompt {
+  name: string
+  description: string
+  /** What has a name in braces is for the person to fill in. */
+  text: string
 }
 
 export interface AgentInfo {

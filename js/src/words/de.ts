@@ -329,6 +329,10 @@ export const de: Words = {
 
   // Why something cannot be done in the notebook
   refusals: {
+    kernelBusy: 'Der Kernel ist beschäftigt. Erneut senden, wenn er fertig ist, oder die Variable herausnehmen.',
+    noKernel: 'Kein Kernel da, der nach der Variablen gefragt werden kann. Kernel starten oder die Variable herausnehmen.',
+    cellGone: 'Die genannte Zelle gibt es nicht mehr.',
+    fileGone: 'Die genannte Datei lässt sich nicht lesen.',
     cannotRun: 'Der Code steht in einer neuen Zelle, lässt sich aber gerade nicht ausführen.',
     noCell: 'Dieser Chat steht in keiner Zelle eines Notebooks.',
     nothingToReplace: 'Zuerst in die Zelle klicken, die ersetzt werden soll, dann erneut versuchen.',

@@ -322,6 +322,10 @@ export const en = {
 
   // Why something cannot be done in the notebook
   refusals: {
+    kernelBusy: 'The kernel is busy. Send it again when it is done, or take the variable out.',
+    noKernel: 'There is no kernel that could be asked for the variable. Start it, or take the variable out.',
+    cellGone: 'The cell that was named is not there any more.',
+    fileGone: 'The file that was named cannot be read.',
     cannotRun: 'It is in a new cell, but cannot be run now.',
     noCell: 'This chat is not in a cell of a notebook.',
     nothingToReplace: 'Click into the cell that it should replace, then try again.',
