@@ -1,10 +1,13 @@
 """Writing in a real host, with keys that are really pressed: they reach what they are meant for, and nothing else."""
 
 import re
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import Open
+from tests.browser.jupyter import Jupyter
+from tests.browser.network import Network
 from tests.browser.page import CHAT_CELL, PANEL, ChatView, NotebookPage
 
 SHORTCUTS = ["a", "b", "d", "d", "x", "v", "z", "m", "y", "r", "1", "0", "0", "j", "k", "l", "f"]
@@ -13,9 +16,11 @@ SHORTCUTS = ["a", "b", "d", "d", "x", "v", "z", "m", "y", "r", "1", "0", "0", "j
 WITH_CONTROL = ["Control+Shift+c", "Control+b", "Control+Shift+Minus", "Control+Shift+d", "Control+Shift+h"]
 
 
-def start(open_notebook: Open, *cells: str) -> NotebookPage:
+def start(open_notebook: Open, *cells: str, port: int | None = None) -> NotebookPage:
     """A saved notebook whose first cell is a chat."""
-    notebook = open_notebook(CHAT_CELL, *cells)
+    notebook = open_notebook(CHAT_CELL, *cells, port=port)
+    away = notebook.page.locator(".jp-Dialog", has_text="Server Connection Error")
+    notebook.page.add_locator_handler(away, lambda dialog: dialog.get_by_role("button", name="Close").click())
     notebook.run_to_end()
     expect(notebook.chat.root).to_have_attribute("data-session", re.compile("s_"))
     notebook.save()
@@ -109,3 +114,99 @@ def test_what_sends_is_preferred(open_notebook: Open) -> None:
     expect(questions(first.chat).last).to_contain_text("please")
     second.reload()
     expect(second.chat.root.locator(".jdc-send-key select")).to_have_value("accel")
+
+
+def unsent(chat: ChatView) -> Locator:
+    return chat.root.locator(".jdc-outgoing")
+
+
+def send(chat: ChatView, text: str) -> None:
+    """Type it and press Send, whatever becomes of it."""
+    field(chat).fill(text)
+    chat.root.locator("button.jdc-send").click()
+    expect(field(chat)).to_have_value("")
+
+
+def test_a_draft_survives(open_notebook: Open, jupyter: Jupyter) -> None:
+    """A reload, a restart of the kernel and the cell run again; sent, it is gone for all tabs."""
+    notebook = start(open_notebook)
+    notebook.chat.root.locator("input[type=file]").set_input_files(
+        {"name": "a.txt", "mimeType": "text/plain", "buffer": b"of a file"}
+    )
+    attachment = notebook.chat.root.locator(".jdc-attachment")
+    expect(attachment).to_have_attribute("data-state", "ready")
+    field(notebook.chat).press_sequentially("half a th")
+    notebook.reload()
+    expect(field(notebook.chat)).to_have_value("half a th")
+    expect(attachment).to_have_attribute("data-state", "ready")
+    notebook.kernel_ready()
+    notebook.restart_kernel()
+    notebook.run_to_end()
+    expect(field(notebook.chat)).to_have_value("half a th")
+    field(notebook.chat).press_sequentially("ought")
+    notebook.page.close()
+    notebook = open_notebook()
+    expect(field(notebook.chat)).to_have_value("half a thought")
+    field(notebook.chat).press("Enter")
+    notebook.chat.wait_for_outcome()
+    assert jupyter.asked == ["half a thought"]
+    [question, _] = jupyter.transcript(notebook.chat.session)["messages"]
+    assert [part.get("filename") for part in question["parts"]] == [None, "a.txt"]
+    notebook.reload()
+    expect(field(notebook.chat)).to_have_value("")
+    expect(notebook.chat.root.locator(".jdc-attachment")).to_have_count(0)
+
+
+def test_what_is_sent_without_a_server_is_sent_once(open_notebook: Open, jupyter: Jupyter) -> None:
+    """When it is back: by the page that is there, or by the one that is opened then."""
+    notebook = start(open_notebook)
+    chat = notebook.chat
+    jupyter.kill()
+    send(chat, "3 words")
+    send(chat, "4 wrods")
+    send(chat, "5 words")
+    expect(unsent(chat)).to_have_text([re.compile(r"3 words"), re.compile("4 wrods"), re.compile("5 words")])
+    expect(unsent(chat).first).to_contain_text("Waits for the connection")
+    unsent(chat).nth(1).get_by_role("button", name="Edit").click()
+    chat.root.locator("textarea.jdc-edit-input").fill("4 words")
+    chat.root.locator("button.jdc-save").click()
+    unsent(chat).nth(2).get_by_role("button", name="Discard").click()
+    expect(unsent(chat)).to_have_count(2)
+    jupyter.start()
+    expect(questions(chat)).to_have_text(["3 words", "4 words"])
+    chat.wait_for_outcome()
+    expect(unsent(chat)).to_have_count(0)
+    assert jupyter.asked == ["3 words", "4 words"]
+
+    jupyter.kill()
+    send(chat, "6 words")
+    expect(unsent(chat)).to_contain_text("Waits for the connection")
+    notebook.page.close()
+    jupyter.start()
+    chat = open_notebook().chat
+    expect(questions(chat).last).to_have_text("6 words")
+    chat.wait_for_outcome()
+    expect(unsent(chat)).to_have_count(0)
+    assert jupyter.asked == ["3 words", "4 words", "6 words"]
+
+
+def test_a_server_that_dies_with_its_answer_leaves_one_message(open_notebook: Open, jupyter: Jupyter) -> None:
+    """The message is in its log, and no page has heard of that."""
+    with Network.to(jupyter.port) as network:
+        notebook = start(open_notebook, port=network.port)
+
+        def lose(route: Route) -> None:
+            network.off()
+            jupyter.post(urlsplit(route.request.url).path, **route.request.post_data_json)
+            jupyter.kill()
+            route.abort()
+
+        notebook.page.route("**/messages", lose, times=1)
+        send(notebook.chat, "3 words")
+        expect(unsent(notebook.chat)).to_contain_text("Waits for the connection")
+        jupyter.start()
+        network.on()
+        expect(questions(notebook.chat)).to_have_text("3 words")
+        expect(unsent(notebook.chat)).to_have_count(0)
+        said = [event for event in jupyter.events(notebook.chat.session) if event["type"] == "user-message"]
+        assert len(said) == 1

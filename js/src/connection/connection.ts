@@ -6,9 +6,12 @@
  */
 
 import type { Agents } from '../view/types'
+import { onKept } from '../storage'
 import { ask, inWords, json } from './ask'
 import { Backoff } from './backoff'
+import { forgetOldDrafts } from './drafts'
 import { Link, type LinkOptions } from './link'
+import { forgetOldMessages } from './outbox'
 import type { FromHub, LinkState, ToHub } from './protocol'
 import { type Line, Session } from './session'
 
@@ -47,6 +50,9 @@ export class Connection implements Line {
     this.#link = new Link({ ...options, hear: (message) => this.#hear(message) })
     document.addEventListener('visibilitychange', () => this.#settle(), { signal })
     addEventListener('online', () => this.retry(), { signal })
+    onKept((name) => this.#sessions.forEach(({ session }) => session.share(name)), signal)
+    forgetOldDrafts()
+    forgetOldMessages()
     signal.addEventListener('abort', () => this.#sessions.forEach(({ session }) => session.close()))
   }
 

@@ -25,7 +25,8 @@ export class HttpError extends Error {
 
   /** Nothing is known about what became of the request: the server, or what is in front of it, is not there. */
   get unreachable(): boolean {
-    return [0, 502, 504].includes(this.status)
+    const isOurs = this.code !== null // a hub says 424 or 503 of a server that does not run
+    return [0, 502, 504].includes(this.status) || (!isOurs && [424, 503].includes(this.status))
   }
 }
 
@@ -41,7 +42,10 @@ export interface Request {
   signal?: AbortSignal
 }
 
-/** The response, which is of the accepted type. Raises `HttpError`, and the signal's reason when that was aborted. */
+/**
+ * The response, which is of the accepted type. Raises `HttpError`, also when the signal's time is over, and the signal's
+ * reason when it was aborted.
+ */
 export async function request(url: URL, { accept, xsrf, method = 'GET', body, signal }: Request): Promise<Response> {
   const headers: Record<string, string> = { Accept: accept, 'X-XSRFToken': xsrf }
   const isFile = body instanceof Blob
@@ -58,7 +62,8 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
       ...(signal ? { signal } : {}),
     })
   } catch {
-    signal?.throwIfAborted()
+    const isLate = signal?.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
+    if (!isLate) signal?.throwIfAborted()
     throw new HttpError(0)
   }
   // What the browser had kept has the time at which that was made.

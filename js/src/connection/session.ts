@@ -3,18 +3,20 @@
  *
  * The transcript is read whole and then moved on by events, each exactly once and in order: what comes while it is read
  * waits, what it holds already is dropped, and where something is missing it is read again. What a person wrote stays in
- * the outbox until the transcript has it, and goes to the server in the order in which it was written. Whatever makes
- * something carries a `client_id`, which makes asking again safe.
+ * the outbox until the transcript has it, also when the page is left, and goes to the server in the order in which it was
+ * written. Whatever makes something carries a `client_id`, which makes asking again safe.
  */
 
 import type { WireEvent } from '../events'
 import { withDefaults } from '../restore'
-import { type FilePart, fold, type Part, type Transcript } from '../transcript'
-import type { Actions, Agents, Choice, ConnectionState, Outgoing } from '../view/types'
+import { type FilePart, fold, type Part, type Transcript, type UIMessage } from '../transcript'
+import type { Actions, Agents, Choice, ConnectionState, Draft } from '../view/types'
 import { words } from '../words'
 import { ask, cutOff, json } from './ask'
 import { Backoff } from './backoff'
-import { HttpError, type Method } from './http'
+import { keepDraft, keptDraft } from './drafts'
+import { HttpError } from './http'
+import { type Command, Outbox, type Written } from './outbox'
 import type { FromHub, LinkState, ToHub } from './protocol'
 
 /** What a session needs of the page's connection. */
@@ -33,17 +35,8 @@ export interface Line {
   agents(fresh: boolean): Promise<Agents>
 }
 
-/** One request below the session's address. */
-interface Command {
-  method: Method
-  path: string
-  body?: unknown
-}
-
-/** What was written, and how to ask for it. */
-interface Written extends Outgoing {
-  command: Command
-}
+/** Milliseconds after which a request without an answer is made again. */
+const PATIENCE = 30_000
 
 type Phase =
   /** The transcript is being read. `attached`: the hub delivers already. */
@@ -65,7 +58,8 @@ export class Session implements Actions {
   transcript: Transcript | null = null
   /** How often events were missing and read again. */
   gaps = 0
-  outbox: readonly Written[] = []
+  outbox: readonly Written[]
+  readonly #kept: Outbox
   readonly #line: Line
   readonly #backoff: Backoff
   #phase: Phase = { is: 'resting' }
@@ -75,12 +69,17 @@ export class Session implements Actions {
   #posted: Promise<void> = Promise.resolve()
   /** A new answer was asked for, and that has not come to the server yet. */
   #answering = false
+  /** Ends each of the waits for a next attempt. */
+  readonly #pauses = new Set<() => void>()
 
   constructor(id: string, line: Line) {
     this.id = id
     this.#line = line
     this.#backoff = line.backoff()
+    this.#kept = new Outbox(this.#address)
+    this.outbox = this.#kept.all()
     void this.#read(false)
+    for (const { clientId, error } of this.outbox) if (error === null) this.#postNext(clientId)
   }
 
   get state(): ConnectionState {
@@ -147,6 +146,7 @@ export class Session implements Actions {
   /** The connection's state has changed, or whether events are wanted. */
   settle(): void {
     const { is } = this.#phase
+    if (this.#line.state.state === 'live') this.#endPauses()
     if (this.#line.awake && is === 'resting') this.#attach()
     else if (!this.#line.awake && ['attaching', 'following', 'dropped'].includes(is)) this.#rest()
     else this.#line.changed(this)
@@ -161,6 +161,19 @@ export class Session implements Actions {
   /** Do not wait for the next attempt. */
   hurry(): void {
     if (this.#phase.is === 'waiting') this.#phase.again()
+    this.#endPauses()
+  }
+
+  /** Another tab has kept or forgotten what has this name. It holds, for both, what one of them could not send. */
+  share(name: string): void {
+    const { clientId, written } = this.#kept.named(name) ?? {}
+    if (clientId === undefined) return
+    const own = this.#find(clientId)
+    if (written && !own?.delayed && !written.delayed) return
+    const others = this.outbox.filter((outgoing) => outgoing !== own)
+    this.outbox = written ? [...others, written].sort((one, other) => one.place - other.place) : others
+    this.#line.changed(this)
+    if (written && !own && written.error === null) this.#postNext(clientId)
   }
 
   close(): void {
@@ -181,23 +194,37 @@ export class Session implements Actions {
     this.#write({ clientId, text, parts, error: null, edits: null, command })
   }
 
+  readonly amend = (clientId: string, text: string): void => {
+    const written = this.#find(clientId)
+    if (!written || written.edits !== null) return
+    const { command, error } = written
+    const body = { ...(command.body as object), text }
+    this.#rewrite(clientId, { text, error: null, amended: true, command: { ...command, body } })
+    if (error === null) this.#endPauses()
+    else this.#postNext(clientId)
+  }
+
   readonly resend = (clientId: string): void => {
-    const written = this.outbox.find((outgoing) => outgoing.clientId === clientId)
-    if (!written?.error) return
-    this.#rewrite(clientId, { error: null })
+    if (!this.#find(clientId)?.error) return
+    this.#rewrite(clientId, { error: null, delayed: false })
     this.#postNext(clientId)
   }
 
   readonly discard = (clientId: string): void => {
     this.outbox = this.outbox.filter((outgoing) => outgoing.clientId !== clientId)
+    this.#kept.forget(clientId)
     this.#line.changed(this)
   }
+
+  readonly draft = (): Draft | null => keptDraft(this.#address)
+
+  readonly keepDraft = (draft: Draft | null): void => keepDraft(this.#address, draft)
 
   readonly stop = (): void => {
     const turn = this.transcript?.turn?.id
     if (turn === undefined) return
-    const wanted = () => this.transcript?.turn?.id === turn
-    void this.#do(() => this.#insist({ method: 'POST', path: '/stop', body: { turn_id: turn } }, wanted))
+    const command: Command = { method: 'POST', path: '/stop', body: { turn_id: turn } }
+    void this.#do(() => this.#insist(() => (this.transcript?.turn?.id === turn ? command : null)))
   }
 
   readonly retry = (messageId: string, { text, ...choice }: { text?: string } & Choice = {}): void => {
@@ -210,15 +237,17 @@ export class Session implements Actions {
 
   readonly approve = (approvalId: string, approved: boolean, reason?: string): Promise<boolean> => {
     const path = `/approvals/${encodeURIComponent(approvalId)}`
-    const wanted = () => this.transcript?.approvals.some(({ id }) => id === approvalId) ?? false
-    return this.#do(() => this.#insist({ method: 'POST', path, body: { approved, reason: reason || undefined } }, wanted))
+    const command: Command = { method: 'POST', path, body: { approved, reason: reason || undefined } }
+    const isWanted = () => this.transcript?.approvals.some(({ id }) => id === approvalId)
+    return this.#do(() => this.#insist(() => (isWanted() ? command : null)))
   }
 
   readonly answerCall = (callId: string, output: unknown): Promise<boolean> => {
     const path = `/tools/${encodeURIComponent(callId)}`
+    const command: Command = { method: 'POST', path, body: { output } }
     const turn = this.transcript?.turn?.id
-    const wanted = () => turn !== undefined && this.transcript?.turn?.id === turn
-    return this.#do(() => this.#insist({ method: 'POST', path, body: { output } }, wanted))
+    const isWanted = () => turn !== undefined && this.transcript?.turn?.id === turn
+    return this.#do(() => this.#insist(() => (isWanted() ? command : null)))
   }
 
   readonly choose = (choice: Choice): void => {
@@ -230,9 +259,18 @@ export class Session implements Actions {
   readonly upload = async (file: File, signal: AbortSignal): Promise<FilePart> => {
     const url = this.#url('/attachments')
     url.searchParams.set('filename', file.name)
-    const response = await ask(url, { accept: 'application/json', method: 'POST', body: file, signal })
-    const { url: address, mediaType, filename } = await json<FilePart>(response)
-    return { type: 'file', mediaType, url: address, ...(filename ? { filename } : {}) }
+    const backoff = this.#line.backoff()
+    for (;;) {
+      try {
+        const response = await ask(url, { accept: 'application/json', method: 'POST', body: file, signal })
+        const { url: address, mediaType, filename } = await json<FilePart>(response)
+        return { type: 'file', mediaType, url: address, ...(filename ? { filename } : {}) }
+      } catch (error) {
+        if (!(error instanceof HttpError && error.unreachable)) throw error
+        await this.#pause(backoff.failed())
+        signal.throwIfAborted()
+      }
+    }
   }
 
   readonly attachment = async (url: string, signal: AbortSignal): Promise<Blob> => {
@@ -343,10 +381,25 @@ export class Session implements Actions {
     this.transcript = transcript
     if (this.outbox.length > 0) {
       const { messages, others, queue, removed } = transcript
-      const arrived = new Set([...messages, ...others, ...queue, ...removed].map(({ metadata }) => metadata.client_id))
-      this.outbox = this.outbox.filter(({ clientId }) => !arrived.has(clientId))
+      const everything = [...messages, ...others, ...queue, ...removed]
+      const arrived = new Map(everything.map((message) => [message.metadata.client_id, message]))
+      for (const written of this.outbox) this.#arrive(written, arrived.get(written.clientId))
     }
     this.#line.changed(this)
+  }
+
+  #arrive(written: Written, message: UIMessage | undefined): void {
+    if (!message) return
+    if (written.amended && sentText(message) !== written.text) this.#writeAnew(written)
+    else this.discard(written.clientId)
+  }
+
+  /** It had arrived before it was changed: what it says now is another message, if that is still wanted. */
+  #writeAnew({ clientId, text, parts = [], place }: Written): void {
+    const fresh = newClientId()
+    const command = message(fresh, text, parts)
+    this.#kept.forget(clientId)
+    this.#exchange(clientId, { clientId: fresh, text, parts, error: words.sentBefore, edits: null, place, command })
   }
 
   #enter(phase: Phase): void {
@@ -356,26 +409,50 @@ export class Session implements Actions {
 
   // Asking
 
+  /** What it is known by in this browser. */
+  get #address(): string {
+    return this.#url('').pathname
+  }
+
   #url(path: string): URL {
     return new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
   }
 
-  async #ask<T>({ method, path, body }: Command): Promise<T> {
-    return json<T>(await ask(this.#url(path), { accept: 'application/json', method, body }))
+  async #ask<T>({ method, path, body }: Command, signal?: AbortSignal): Promise<T> {
+    return json<T>(await ask(this.#url(path), { accept: 'application/json', method, body, ...(signal ? { signal } : {}) }))
   }
 
-  /** Ask until there is an answer, for as long as it is `wanted`; raises what the server refuses. */
-  async #insist(command: Command, wanted: () => boolean): Promise<void> {
+  /** Ask for what is wanted until there is an answer, or nothing is wanted any more. What was done; raises what the server refuses. */
+  async #insist(wanted: () => Command | null, failed?: () => void): Promise<Command | null> {
     const backoff = this.#line.backoff()
-    while (wanted()) {
+    for (let command = wanted(); command; command = wanted()) {
       try {
-        await this.#ask(command)
-        return
+        await this.#ask(command, AbortSignal.timeout(PATIENCE))
+        return command
       } catch (error) {
         if (!(error instanceof HttpError && error.unreachable)) throw error
-        await new Promise((resolve) => setTimeout(resolve, backoff.failed()))
+        failed?.()
+        await this.#pause(backoff.failed())
       }
     }
+    return null
+  }
+
+  /** So long, or until there is a reason to hope. */
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#pauses.delete(end)
+        resolve()
+      }
+      const timer = setTimeout(end, milliseconds)
+      this.#pauses.add(end)
+    })
+  }
+
+  #endPauses(): void {
+    for (const end of [...this.#pauses]) end()
   }
 
   /** A command that is over when it is answered; a refusal is said. Whether it was done. */
@@ -402,15 +479,17 @@ export class Session implements Actions {
   #answer(command: Command): void {
     if (this.#answering) return
     this.#answering = true
-    const wanted = () => this.#phase.is !== 'gone' && this.#phase.is !== 'closed'
-    void this.#do(() => this.#insist(command, wanted)).finally(() => {
+    const wanted = () => (this.#phase.is === 'gone' || this.#phase.is === 'closed' ? null : command)
+    void this.#do(() => this.#insist(wanted)).finally(() => {
       this.#answering = false
     })
   }
 
-  #write(written: Written): void {
-    this.outbox = [...this.outbox, written]
-    this.#line.changed(this)
+  #write(written: Omit<Written, 'place'>): void {
+    const place = Math.max(Date.now(), (this.outbox.at(-1)?.place ?? 0) + 1)
+    const isBehind = this.outbox.some(({ delayed, error }) => delayed && error === null)
+    this.outbox = [...this.outbox, { ...written, place, delayed: isBehind }]
+    this.#rewrite(written.clientId, {})
     this.#postNext(written.clientId)
   }
 
@@ -419,22 +498,33 @@ export class Session implements Actions {
   }
 
   async #post(clientId: string): Promise<void> {
-    const find = () => this.outbox.find((outgoing) => outgoing.clientId === clientId)
-    const written = find()
-    if (!written) return
+    // Another one may look after what a closed session has written.
+    const find = () => (this.#phase.is === 'closed' ? this.#kept.find(clientId) : this.#find(clientId))
+    const wanted = () => find()?.command ?? null
     try {
-      await this.#insist(written.command, () => find() !== undefined)
+      const done = await this.#insist(wanted, () => this.#delayAll())
+      if (!this.#find(clientId)?.amended) this.#kept.forget(clientId)
       // No event says which request a waiting message was changed by.
-      if (written.command.method === 'PATCH') this.discard(clientId)
+      if (done?.method === 'PATCH') this.discard(clientId)
       this.#catchUp()
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
-      const { message: text, code } = error
-      // There is nothing left to change: what was written can still be said.
-      const lost = code === 'not-waiting' || code === 'unknown-message'
-      const anew = () => ({ edits: null, command: message(clientId, written.text, written.parts ?? []) })
-      this.#rewrite(clientId, { error: text, ...(lost ? anew() : {}) })
+      const written = this.#find(clientId)
+      if (written) this.#refuse(written, error)
     }
+  }
+
+  /** What is first cannot be sent, and so the rest waits behind it. */
+  #delayAll(): void {
+    for (const { clientId, delayed, error } of this.outbox) if (!delayed && error === null) this.#rewrite(clientId, { delayed: true })
+  }
+
+  #refuse(written: Written, { message: text, code }: HttpError): void {
+    if (written.amended && code === 'client-id-reused') return this.#writeAnew(written)
+    // There is nothing left to change: what was written can still be said.
+    const lost = code === 'not-waiting' || code === 'unknown-message'
+    const anew = () => ({ edits: null, command: message(written.clientId, written.text, written.parts ?? []) })
+    this.#rewrite(written.clientId, { error: text, ...(lost ? anew() : {}) })
   }
 
   /** Where no events come, what was asked for is read. */
@@ -442,8 +532,18 @@ export class Session implements Actions {
     if (this.#phase.is === 'resting' || this.#phase.is === 'dropped') void this.#read(false)
   }
 
+  #find(clientId: string): Written | undefined {
+    return this.outbox.find((outgoing) => outgoing.clientId === clientId)
+  }
+
   #rewrite(clientId: string, change: Partial<Written>): void {
-    this.outbox = this.outbox.map((written) => (written.clientId === clientId ? { ...written, ...change } : written))
+    const written = this.#find(clientId)
+    if (written) this.#exchange(clientId, { ...written, ...change })
+  }
+
+  #exchange(clientId: string, written: Written): void {
+    if (this.#phase.is !== 'closed') this.#kept.keep(written)
+    this.outbox = this.outbox.map((outgoing) => (outgoing.clientId === clientId ? written : outgoing))
     this.#line.changed(this)
   }
 
@@ -459,6 +559,12 @@ function isGone(error: HttpError): boolean {
 function message(clientId: string, text: string, parts: readonly Part[], choice: Choice = {}): Command {
   const attached = parts.length > 0 ? { parts } : {}
   return { method: 'POST', path: '/messages', body: { client_id: clientId, text, ...attached, ...choice } }
+}
+
+/** What a message said when it was sent. */
+function sentText({ parts, metadata }: UIMessage): string | undefined {
+  const [first] = (metadata['sent'] as Part[] | undefined) ?? parts
+  return first?.type === 'text' ? first.text : undefined
 }
 
 function queued(messageId: string): string {

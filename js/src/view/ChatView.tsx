@@ -8,8 +8,7 @@ import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn } fr
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { Announcement } from './Announcement'
-import { useAttachments } from './Attach'
-import { Composer, type Returned, StopButton } from './Composer'
+import type { Returned } from './Composer'
 import { Desk } from './desk'
 import { onPress } from './dress'
 import { Now } from './Elapsed'
@@ -22,9 +21,10 @@ import { PartView } from './Parts'
 import { Position } from './position'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
-import { controls, Outline, Queue, Shortcuts } from './late'
+import { Composer, controls, Outline, Queue, Shortcuts } from './late'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
+import { StopButton } from './StopButton'
 import type { ChatViewProps, ConnectionState } from './types'
 import { waitingCalls, waitingWords, waits } from './waits'
 
@@ -57,7 +57,7 @@ function Chat(props: ChatViewProps): VNode {
   const isSaved = state === 'static' || state === 'gone'
   const waiting = isSaved ? [] : waitingCalls(transcript, turn)
   const first = isSaved || whole || queue.length === 0 ? [] : waitingCalls(transcript, null)
-  const attachments = useAttachments(whole ? actions : null)
+  const attach = useRef((_: Iterable<File>): void => undefined)
   const [dropping, setDropping] = useState(false)
 
   const left = (text: string) => setReturned({ text })
@@ -147,7 +147,7 @@ function Chat(props: ChatViewProps): VNode {
     event.preventDefault()
     event.stopPropagation() // the notebook takes no file from here
     setDropping(false)
-    attachments.add([...(event.dataTransfer?.files ?? [])])
+    attach.current([...(event.dataTransfer?.files ?? [])])
   }
   return (
     <Desk.Provider value={actions}>
@@ -216,11 +216,12 @@ function Chat(props: ChatViewProps): VNode {
         )}
         {whole && actions && (
           <Composer
+            key={actions} // another session has another draft
             turn={running}
             placeholder={transcript?.messages.length ? words.followUp : words.ask}
             wait={queues ? waitOf(held) : null}
             returned={returned}
-            attachments={attachments}
+            attach={attach}
             chosen={chosenIn(transcript)}
             choose={(choice) => actions.choose(choice)}
             send={send}

@@ -3,8 +3,7 @@
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { words } from '../words'
 import { Desk } from './desk'
-import type { Chosen } from './Picker'
-import type { AgentInfo, Agents, Choice } from './types'
+import type { AgentInfo, Agents, Choice, Chosen } from './types'
 
 interface ChoicesProps {
   label: string

@@ -1,20 +1,23 @@
 /**
  * Where a person writes. Enter sends, or Ctrl+Enter where that is preferred; Shift+Enter is a new line; Esc stops; Up, where
  * nothing is written, goes back to what was written last. What is sent while an answer comes, or while others wait, waits
- * for its turn. Below: what goes with it, who answers, what answers may do, and what sends.
+ * for its turn. What is not sent is kept as a draft. Below: what goes with it, who answers, what answers may do, and what sends.
  */
 
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
 import { usePreference } from '../preferences'
 import type { FilePart, Turn } from '../transcript'
 import { words } from '../words'
-import { AttachButton, AttachedFiles, type Attachments, pastedFiles } from './Attach'
-import { grow } from './grow'
+import { AttachedFiles } from './Attach'
+import { pastedFiles, useAttachments } from './attachments'
+import { ComposerFoot } from './ComposerFoot'
+import { Desk } from './desk'
+import { grow } from './editing'
 import { Icon } from './Icon'
 import { isComposing, isSend, nameOf, sendKey } from './keys'
-import { type Chosen, ModePicker, usePicker } from './Picker'
-import type { Choice } from './types'
+import { StopButton } from './StopButton'
+import type { Choice, Chosen } from './types'
 
 interface Props {
   turn: Turn | null
@@ -23,7 +26,8 @@ interface Props {
   wait: string | null
   /** A text that has lost its place: it goes on here. */
   returned: Returned | null
-  attachments: Attachments
+  /** Becomes what attaches files. */
+  attach: { current: (files: Iterable<File>) => void }
   chosen: Chosen & { mode: Mode | null }
   choose(choice: Choice): void
   send(text: string, parts: FilePart[]): void
@@ -39,8 +43,11 @@ export interface Returned {
 }
 
 export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attachments, chosen, choose, send, stop, resume, editLast } = props
-  const [text, setText] = useState('')
+  const { turn, placeholder, wait, returned, attach, chosen, choose, send, stop, resume, editLast } = props
+  const actions = useContext(Desk)
+  const [text, setText] = useState(() => actions?.draft()?.text ?? '')
+  const attachments = useAttachments(actions)
+  attach.current = attachments.add
   const [hint, setHint] = useState('')
   const input = useRef<HTMLTextAreaElement>(null)
   useLayoutEffect(() => grow(input.current), [text])
@@ -51,17 +58,24 @@ export function Composer(props: Props) {
     input.current?.focus()
   }, [returned])
 
-  const picker = usePicker({ chosen, choose })
+  const [touched, setTouched] = useState(false)
   const sendsWith = nameOf(usePreference(sendKey))
-  const { items, busy } = attachments
+  const { items, busy, stored } = attachments
+  const drawn = useRef(false)
+  useLayoutEffect(() => {
+    // What another tab has kept stays until something is written here.
+    if (drawn.current) actions?.keepDraft(text || stored.length > 0 ? { text, files: stored } : null)
+    drawn.current = true
+  }, [text, items])
   useEffect(() => setHint(''), [busy])
-  const isEmpty = !text.trim() && !items.some(({ part }) => part)
+  const isEmpty = !text.trim() && stored.length === 0
   const submit = () => {
     if (busy) return setHint(words.filesFirst)
     if (isEmpty) return resume?.()
     send(text, attachments.take())
     setText('')
     setHint('')
+    actions?.keepDraft(null)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const goesBack = event.key === 'ArrowUp' && text === '' && !isComposing(event) && !hasModifier(event)
@@ -84,7 +98,7 @@ export function Composer(props: Props) {
         submit()
       }}
     >
-      <AttachedFiles {...attachments} />
+      {items.length > 0 && <AttachedFiles {...attachments} />}
       <textarea
         ref={input}
         class="jdc-input"
@@ -96,15 +110,9 @@ export function Composer(props: Props) {
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
         onPaste={onPaste}
-        onFocus={picker.look}
+        onFocus={() => setTouched(true)}
       />
-      {picker.panel}
-      <div class="jdc-composer-foot">
-        <AttachButton {...attachments} />
-        <ModePicker mode={chosen.mode} choose={choose} />
-        {picker.button}
-        <SendKeyPicker />
-      </div>
+      <ComposerFoot attachments={attachments} chosen={chosen} choose={choose} touched={touched} />
       {turn && <StopButton turn={turn} stop={stop} />}
       <button
         type="submit"
@@ -124,45 +132,6 @@ export function Composer(props: Props) {
   )
 }
 
-/** What sends, for all chats of this browser. */
-function SendKeyPicker() {
-  const now = usePreference(sendKey)
-  return (
-    <span class="jdc-select jdc-send-key">
-      <Icon name="enter" />
-      <select
-        class="jdc-quiet-text"
-        aria-label={words.sendKey}
-        title={words.sendKeyTitle}
-        value={now}
-        onChange={(event) => sendKey.choose(event.currentTarget.value as typeof now)}
-      >
-        {(['enter', 'accel'] as const).map((key) => (
-          <option key={key} value={key}>
-            {words.sends(nameOf(key))}
-          </option>
-        ))}
-      </select>
-    </span>
-  )
-}
-
 function hasModifier({ shiftKey, altKey, ctrlKey, metaKey }: KeyboardEvent): boolean {
   return shiftKey || altKey || ctrlKey || metaKey
-}
-
-export function StopButton({ turn, stop }: { turn: Turn; stop(): void }) {
-  const label = turn.stopping ? words.stopping : words.stop
-  return (
-    <button
-      type="button"
-      class="jdc-stop jdc-round"
-      aria-label={label}
-      title={turn.stopping ? label : words.key(label, words.keys.escape)}
-      disabled={turn.stopping}
-      onClick={stop}
-    >
-      <Icon name="stop" />
-    </button>
-  )
 }

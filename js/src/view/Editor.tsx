@@ -7,7 +7,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { usePreference } from '../preferences'
 import { words } from '../words'
-import { grow } from './grow'
+import { grow } from './editing'
 import { isComposing, isSend, nameOf, sendKey } from './keys'
 
 interface Props {

@@ -12,9 +12,7 @@ import { picture } from './dress'
 import { Icon, type IconName } from './Icon'
 import { Lightbox } from './late'
 import { leadsTo, visible } from './links'
-import { isInlineImage, linkAttributes, outsideUrl } from './sanitize'
-
-const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
+import { isInlineImage, isPicture, linkAttributes, outsideUrl } from './sanitize'
 
 const isAttachment = (url: string) => url.startsWith('attachment:')
 
@@ -22,7 +20,7 @@ const isAttachment = (url: string) => url.startsWith('attachment:')
 export function File({ part, outside }: { part: FilePart; outside: boolean }) {
   const { url, mediaType } = part
   const name = visible(part.filename || mediaType)
-  if (isAttachment(url)) return PICTURES.has(mediaType) ? <Attached part={part} /> : <Saved part={part} />
+  if (isAttachment(url)) return isPicture(mediaType) ? <Attached part={part} /> : <Saved part={part} />
   if (mediaType.startsWith('image/') && (outside || isInlineImage(url))) return <Picture url={url} alt={part.filename ?? ''} />
   const link = outside ? outsideUrl(url) : null
   if (!link) return <Chip icon="file">{name}</Chip>

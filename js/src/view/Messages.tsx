@@ -9,10 +9,9 @@ import { type UIMessage, versions } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import type { Folds } from './folds'
-import { FoldedAnswer } from './late'
+import { FoldedAnswer, OutgoingMessage } from './late'
 import { Message, type MessageActions } from './Message'
 import { type Nearby, useNearby } from './nearby'
-import { OutgoingMessage } from './Outgoing'
 import type { Position } from './position'
 import type { ChatViewProps, ConnectionState, Outgoing } from './types'
 
@@ -87,7 +86,9 @@ function List(props: Props) {
           </Slot>
         )
       })}
-      {actions && fresh.map((item) => <OutgoingMessage key={item.clientId} item={item} actions={actions} />)}
+      {actions &&
+        messageActions &&
+        fresh.map((item) => <OutgoingMessage key={item.clientId} item={item} actions={actions} left={messageActions.left} />)}
     </>
   )
 }

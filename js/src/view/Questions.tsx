@@ -17,8 +17,8 @@ import {
 } from './answers'
 import { Card } from './Card'
 import { Desk } from './desk'
+import { grow } from './editing'
 import { keepFocus } from './focus'
-import { grow } from './grow'
 import { Icon } from './Icon'
 interface Props {
   part: ToolPart

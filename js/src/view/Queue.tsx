@@ -4,11 +4,10 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { UIMessage } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
-import { Editor } from './Editor'
 import { useEditing } from './editing'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
-import { Unsent } from './Outgoing'
+import { AmendingEditor, Editor, Unsent } from './late'
 import type { Actions, Outgoing } from './types'
 
 interface Props {
@@ -84,14 +83,7 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
           />
         ))}
         {actions &&
-          coming.map((item) => (
-            <li key={item.clientId} class="jdc-queued jdc-outgoing" data-client-id={item.clientId}>
-              <span class="jdc-queued-text" dir="auto">
-                {item.text}
-              </span>
-              <Unsent item={item} actions={actions} />
-            </li>
-          ))}
+          coming.map((item) => <Coming key={item.clientId} item={item} actions={actions} left={left} />)}
       </ol>
     </section>
   )
@@ -99,6 +91,30 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
 
 function heldBack(held: string, count: number): string {
   return held === 'stopped' ? words.heldStopped(count, number(count)) : words.held(count, number(count), held)
+}
+
+interface ComingProps {
+  item: Outgoing
+  actions: Actions
+  left(text: string): void
+}
+
+function Coming({ item, actions, left }: ComingProps) {
+  const { editing, button, begin, end } = useEditing()
+  return (
+    <li class="jdc-queued jdc-outgoing" data-client-id={item.clientId}>
+      {editing ? (
+        <AmendingEditor item={item} actions={actions} left={left} close={end} />
+      ) : (
+        <>
+          <span class="jdc-queued-text" dir="auto">
+            {item.text}
+          </span>
+          <Unsent item={item} actions={actions} edit={{ button, begin }} />
+        </>
+      )}
+    </li>
+  )
 }
 
 interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {

@@ -1,4 +1,4 @@
-/** That a message is being edited, which `Editor` does. */
+/** What places to write in have in common, and how one comes to them. */
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
@@ -18,4 +18,11 @@ export function useEditing() {
     setEditing(true)
   }
   return { editing, button, begin, end: () => setEditing(false) }
+}
+
+/** Makes a textarea as high as its text, where the browser does not do that by itself. */
+export function grow(input: HTMLTextAreaElement | null): void {
+  if (!input || CSS.supports('field-sizing', 'content')) return
+  input.style.height = 'auto'
+  input.style.height = `${input.scrollHeight}px`
 }

@@ -12,6 +12,7 @@ import { Lazy } from '../lazy'
 export const calls = new Lazy(() => import('./chunks/calls'))
 export const controls = new Lazy(() => import('./chunks/controls'))
 export const values = new Lazy(() => import('./chunks/values'))
+export const writing = new Lazy(() => import('./chunks/writing'))
 
 export const Tool = later(calls, ({ Tool }) => Tool, { meanwhile: ToolComing })
 export const Entries = later(calls, ({ Entries }) => Entries)
@@ -19,13 +20,22 @@ export const File = later(calls, ({ File }) => File)
 export const Data = later(values, ({ Data }) => Data)
 export const Grid = later(values, ({ Grid }) => Grid)
 export const Choices = later(controls, ({ Choices }) => Choices, { takesFocus: true })
-export const Editor = later(controls, ({ Editor }) => Editor, { takesFocus: true })
 export const FoldedAnswer = later(controls, ({ FoldedAnswer }) => FoldedAnswer)
 export const Grip = later(controls, ({ Grip }) => Grip, { meanwhile: () => null })
 export const Lightbox = later(controls, ({ Lightbox }) => Lightbox)
 export const Outline = later(controls, ({ Outline }) => Outline, { takesFocus: true })
 export const Shortcuts = later(controls, ({ Shortcuts }) => Shortcuts, { takesFocus: true })
 export const Queue = later(controls, ({ Queue }) => Queue)
+export const AmendingEditor = later(writing, ({ AmendingEditor }) => AmendingEditor, { takesFocus: true })
+export const Editor = later(writing, ({ Editor }) => Editor, { takesFocus: true })
+export const Composer = later(writing, ({ Composer }) => Composer, { meanwhile: ComposerComing })
+export const OutgoingMessage = later(writing, ({ OutgoingMessage }) => OutgoingMessage)
+export const Unsent = later(writing, ({ Unsent }) => Unsent)
+
+/** Its place. */
+function ComposerComing() {
+  return <div class="jdc-composer" />
+}
 
 /** Its name is known; the way to it (from what says that it waits) leads here, too. */
 function ToolComing({ part: { toolCallId, toolName, title, state } }: { part: ToolPart; running: boolean }) {

@@ -123,3 +123,6 @@ function harmless(style: string): string {
     .map(([name, value]) => `${name}: ${value}`)
     .join('; ')
 }
+
+/** What is drawn of what is attached: pictures in which no browser finds a program. */
+export const isPicture = (mediaType: string) => /^image\/(?:png|jpeg|gif|webp)$/.test(mediaType)

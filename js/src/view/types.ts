@@ -31,8 +31,17 @@ export interface Outgoing {
   /** What is attached to it. */
   parts?: readonly Part[]
   error: string | null
+  /** The server could not be reached with it, which is tried again until it can. */
+  delayed?: boolean
   /** The message, asked or waiting, that is to say this instead; `null`: it is a message of its own. */
   edits: string | null
+}
+
+/** What is being written, as it is kept until it is sent. */
+export interface Draft {
+  text: string
+  /** What is stored beside the session already, and how large it is. */
+  files: readonly { part: FilePart; size: number }[]
 }
 
 /** Who is to answer, and how; `null`: whoever, or however, it is without a choice. What is absent stays as it is. */
@@ -41,6 +50,13 @@ export interface Choice {
   model?: string | null
   effort?: string | null
   mode?: Mode | null
+}
+
+/** Who answers in a session, and how. */
+export interface Chosen {
+  agent: string | null
+  model: string | null
+  effort: string | null
 }
 
 /** Who can answer, as the server says it. */
@@ -74,6 +90,11 @@ export interface Actions {
   send(text: string, options?: { parts?: Part[] } & Choice): void
   resend(clientId: string): void
   discard(clientId: string): void
+  /** Changes what has not come to the server. If it had come there all the same, the text stays in the outbox, as another message. */
+  amend(clientId: string, text: string): void
+  /** What was being written here; one for each session and browser. */
+  draft(): Draft | null
+  keepDraft(draft: Draft | null): void
   stop(): void
   /** Answer again, beside the old answer; with `text`, to that, which becomes a message beside the old one. */
   retry(messageId: string, options?: { text?: string } & Choice): void
@@ -95,7 +116,7 @@ export interface Actions {
   choose(choice: Choice): void
   /** Rejects with what went wrong, in words. `fresh`: ask again, what is available may have changed. */
   agents(fresh: boolean): Promise<Agents>
-  /** Stores a file beside the session, to be sent as a part of a message. Rejects with what went wrong, in words. */
+  /** Stores a file beside the session, to be sent as a part of a message, once the server can be reached. Rejects with what went wrong, in words. */
   upload(file: File, signal: AbortSignal): Promise<FilePart>
   /** The bytes behind `attachment:HASH`. Rejects with what went wrong, in words. */
   attachment(url: string, signal: AbortSignal): Promise<Blob>

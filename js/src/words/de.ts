@@ -143,6 +143,9 @@ export const de: Words = {
 
   // What is on its way to the server
   sending: 'Wird gesendet …',
+  sendingLater: 'Wartet auf die Verbindung',
+  sentBefore: 'Sie war schon angekommen, so wie sie vor Ihrer Änderung war.',
+  edit: 'Bearbeiten',
   notSent: (why) => `Nicht gesendet. ${why}`,
   sendAgain: 'Erneut senden',
   discard: 'Verwerfen',

@@ -135,6 +135,9 @@ export const en = {
 
   // What is on its way to the server
   sending: 'Sending…',
+  sendingLater: 'Waits for the connection',
+  sentBefore: 'It had arrived already, as it was before you changed it.',
+  edit: 'Edit',
   notSent: (why: string) => `Not sent. ${why}`,
   sendAgain: 'Send again',
   discard: 'Discard',

@@ -15,6 +15,7 @@ export class Browser {
   readonly #document = Object.assign(new EventTarget(), { hidden: false, cookie: 'a=b; _xsrf=2|ab|12; c=d' })
   readonly #window = new EventTarget()
   readonly #closing = new AbortController()
+  readonly kept = new Kept()
   /** The shared worker, started when it is first asked for; `null`: this browser has none. */
   worker: 'works' | 'fails' | null = 'works'
   #hub: Hub | null = null
@@ -23,6 +24,7 @@ export class Browser {
   constructor() {
     setMaxListeners(0, this.#closing.signal)
     vi.stubGlobal('document', this.#document)
+    vi.stubGlobal('localStorage', this.kept)
     vi.stubGlobal('addEventListener', this.#window.addEventListener.bind(this.#window))
     const connect = () => this.#connect()
     vi.stubGlobal(
@@ -63,6 +65,11 @@ export class Browser {
     this.#window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }))
   }
 
+  /** All pages hear of what was kept and forgotten since the last time, also those that did it. */
+  spread(): void {
+    for (const key of this.kept.changed.splice(0)) this.#window.dispatchEvent(Object.assign(new Event('storage'), { key }))
+  }
+
   /** A page of the server, which looks every `ping` milliseconds whether the worker lives. */
   open(api: URL, ping = 25_000): Connection {
     return new Connection({
@@ -83,6 +90,40 @@ export class Browser {
   close(): void {
     this.#closing.abort()
     vi.unstubAllGlobals()
+  }
+}
+
+/** What the browser keeps. */
+class Kept implements Storage {
+  readonly #items = new Map<string, string>()
+  readonly changed: string[] = []
+  /** Whether nothing more can be kept. */
+  full = false
+
+  get length(): number {
+    return this.#items.size
+  }
+
+  key(index: number): string | null {
+    return [...this.#items.keys()][index] ?? null
+  }
+
+  getItem(key: string): string | null {
+    return this.#items.get(key) ?? null
+  }
+
+  setItem(key: string, value: string): void {
+    if (this.full) throw new DOMException('full', 'QuotaExceededError')
+    this.#items.set(key, value)
+    this.changed.push(key)
+  }
+
+  removeItem(key: string): void {
+    if (this.#items.delete(key)) this.changed.push(key)
+  }
+
+  clear(): void {
+    this.#items.clear()
   }
 }
 

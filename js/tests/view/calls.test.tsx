@@ -580,6 +580,7 @@ describe('who answers, and how', () => {
     await draw({ transcript: transcript([]) })
     expect(find('.jdc-pick')?.textContent).toBe('Agent')
     await act(async () => input().focus())
+    await act(async () => undefined) // the answer comes
     expect(find('.jdc-pick')?.textContent).toBe('demo')
     await act(async () => input().blur())
     await act(async () => input().focus())

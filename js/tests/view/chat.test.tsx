@@ -218,7 +218,7 @@ describe('the connection', () => {
     await draw({ transcript: transcript([]), outbox })
     expect(all('.jdc-outgoing').map((item) => item.textContent)).toEqual([
       'OneSending…',
-      'TwoNot sent. The server is busy.Send againDiscard',
+      'TwoNot sent. The server is busy.Send againEditDiscard',
     ])
     for (const button of all('.jdc-unsent button')) button.click()
     expect(did).toEqual(['resend c_2', 'discard c_2'])

@@ -306,7 +306,7 @@ describe('the queue', () => {
     await draw({ transcript: withQueue({ queue: [] }), outbox })
     expect(all('.jdc-queued').map((row) => row.textContent)).toEqual([
       'NewSending…',
-      'RefusedNot sent. Too many messages.Send againDiscard',
+      'RefusedNot sent. Too many messages.Send againEditDiscard',
     ])
     expect(find('.jdc-messages .jdc-outgoing')).toBeNull()
   })

@@ -4,8 +4,8 @@ import { h, options, render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeAll, beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
-import { calls, controls, values } from '../../src/view/late'
-import type { Actions, Agents, ChatViewProps } from '../../src/view/types'
+import { calls, controls, values, writing } from '../../src/view/late'
+import type { Actions, Agents, ChatViewProps, Draft } from '../../src/view/types'
 
 // jsdom has no layout.
 globalThis.ResizeObserver ??= class {
@@ -25,12 +25,16 @@ export const did: string[] = []
 export const taken = {
   commands: true,
   agents: { default: 'demo', agents: [] } as Agents,
+  draft: null as Draft | null,
 }
 
 export const actions: Actions = {
   send: (text, { parts } = {}) => did.push(parts ? `send ${text} ${JSON.stringify(parts)}` : `send ${text}`),
   resend: (id) => did.push(`resend ${id}`),
   discard: (id) => did.push(`discard ${id}`),
+  amend: (id, text) => did.push(`amend ${id} ${text}`),
+  draft: () => taken.draft,
+  keepDraft: (draft) => (taken.draft = draft),
   stop: () => did.push('stop'),
   retry: (id, { text, ...choice } = {}) =>
     did.push(['retry', id, text, ...(Object.keys(choice).length ? [JSON.stringify(choice)] : [])].filter((word) => word !== undefined).join(' ')),
@@ -69,12 +73,13 @@ export const actions: Actions = {
 options.requestAnimationFrame = (flush) => void setTimeout(flush)
 
 // What comes in chunks is there, so that everything is drawn at once.
-beforeAll(() => Promise.all([calls.load(), controls.load(), values.load()]))
+beforeAll(() => Promise.all([calls.load(), controls.load(), values.load(), writing.load()]))
 
 beforeEach(() => {
   document.body.replaceChildren((root = document.createElement('div')))
   did.length = 0
   taken.commands = true
+  taken.draft = null
 })
 
 afterEach(() => act(() => render(null, root)))

@@ -4,7 +4,7 @@
 import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sendKey } from '../../src/view/keys'
-import { all, click, did, draw, editor, find, input, press, type } from './drawn'
+import { all, click, did, draw, editor, find, input, press, taken, type } from './drawn'
 import { answer, question, running, transcript, waiting } from './transcripts'
 
 const sendKeyPicker = () => find<HTMLSelectElement>('.jdc-send-key select') as HTMLSelectElement
@@ -64,10 +64,10 @@ describe('what sends', () => {
 
   test('is what another tab has chosen', async () => {
     const key = 'jupyter-durable-chat:preference:send-key'
-    localStorage.setItem(key, '"accel"')
+    localStorage.setItem(key, JSON.stringify({ value: 'accel', at: Date.now() }))
     await act(() => void dispatchEvent(new StorageEvent('storage', { key })))
     expect(sendKeyPicker().value).toBe('accel')
-    localStorage.setItem(key, '"nothing that there is"')
+    localStorage.setItem(key, JSON.stringify({ value: 'nothing that there is' }))
     await act(() => void dispatchEvent(new StorageEvent('storage', { key })))
     expect(sendKeyPicker().value).toBe('enter')
   })
@@ -108,5 +108,72 @@ describe('Up in an empty input', () => {
     await type('Wh')
     expect((await press('ArrowUp')).defaultPrevented).toBe(false)
     expect(editor()).toBeNull()
+  })
+})
+
+describe('a draft', () => {
+  const part = (name: string, mediaType: string) => ({ type: 'file' as const, mediaType, url: `attachment:${'b'.repeat(64)}`, filename: name })
+
+  test('is there again, with what is stored already', async () => {
+    URL.createObjectURL = () => 'blob:x'
+    URL.revokeObjectURL = () => undefined
+    taken.draft = { text: 'Half', files: [{ part: part('a.png', 'image/png'), size: 1200 }, { part: part('b.csv', 'text/csv'), size: 7 }] }
+    await draw({ transcript: transcript([]) })
+    expect(input().value).toBe('Half')
+    expect(all('.jdc-attachment').map((item) => [item.dataset['state'], item.textContent])).toEqual([
+      ['ready', 'a.png1.2 kB'],
+      ['ready', 'b.csv7 B'],
+    ])
+    expect(did).toEqual([`fetch attachment:${'b'.repeat(64)}`])
+    expect(find<HTMLImageElement>('.jdc-attachment img')?.src).toBe('blob:x')
+    await press('Enter')
+    expect(did.at(-1)).toContain('send Half [{')
+    expect(taken.draft).toBeNull()
+  })
+
+  test('is kept while it is written, and given up when it is empty', async () => {
+    await draw({ transcript: transcript([]) })
+    expect(taken.draft).toBeNull()
+    await type('Ha')
+    expect(taken.draft).toEqual({ text: 'Ha', files: [] })
+    await type('')
+    expect(taken.draft).toBeNull()
+  })
+
+  test('that another tab keeps meanwhile is left alone until something is written here', async () => {
+    await draw({ transcript: transcript([]) })
+    taken.draft = { text: 'Elsewhere', files: [] }
+    await draw({ transcript: transcript([question('Why?')]) })
+    expect(taken.draft).toEqual({ text: 'Elsewhere', files: [] })
+    expect(input().value).toBe('')
+  })
+})
+
+describe('without a connection', () => {
+  const outbox = [{ clientId: 'c_1', text: 'Later', error: null, delayed: true, edits: null }]
+
+  test.each([
+    ['a message', transcript([])],
+    ['a message that will join the queue', running('Half')],
+  ])('%s waits, and can be changed or discarded', async (_, transcript) => {
+    await draw({ transcript, outbox, state: 'offline' })
+    expect(find('[data-client-id="c_1"]')?.textContent).toBe('LaterWaits for the connectionEditDiscard')
+    const [edit, discard] = all('.jdc-unsent .jdc-link')
+    await act(() => edit?.click())
+    expect(document.activeElement).toBe(editor())
+    await type('Sooner', editor())
+    await press('Enter', {}, editor())
+    expect(did).toEqual(['amend c_1 Sooner'])
+    expect(editor()).toBeNull()
+    await act(() => (discard?.isConnected ? discard : all('.jdc-unsent .jdc-link')[1])?.click())
+    expect(did.at(-1)).toBe('discard c_1')
+  })
+
+  test('a change of what was sent meanwhile is in the input', async () => {
+    await draw({ transcript: transcript([]), outbox, state: 'offline' })
+    await act(() => all('.jdc-unsent .jdc-link')[0]?.click())
+    await type('Sooner', editor())
+    await draw({ transcript: transcript([question('Later')]), outbox: [] })
+    expect(input().value).toBe('Sooner')
   })
 })

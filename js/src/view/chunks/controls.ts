@@ -4,7 +4,6 @@ import css from '../controls.css'
 import { addStyles } from '../styles'
 
 export { Choices } from '../Choices'
-export { Editor } from '../Editor'
 export { FoldedAnswer } from '../FoldedAnswer'
 export { Grip } from '../Grip'
 export { Lightbox } from '../Lightbox'

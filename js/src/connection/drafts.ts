@@ -1,0 +1,29 @@
+/**
+ * What is being written in a session, as the browser keeps it until it is sent: when the page is left, and until the notebook is
+ * opened again. Of two tabs the one that writes last is right; neither looks over the other's shoulder.
+ */
+
+import { isRecord } from '../restore'
+import { forgetOld, keep, kept } from '../storage'
+import type { Draft } from '../view/types'
+
+/** Characters of its JSON: a draft that has more is not kept. */
+const LIMIT = 200_000
+
+const DAYS = 30
+
+const DRAFTS = 'draft:'
+
+/** `session` is its address. */
+export function keptDraft(session: string): Draft | null {
+  const found = kept(DRAFTS + session)
+  return isRecord(found) && typeof found.text === 'string' && Array.isArray(found.files) ? (found as unknown as Draft) : null
+}
+
+export function keepDraft(session: string, draft: Draft | null): void {
+  keep(DRAFTS + session, draft && JSON.stringify(draft).length <= LIMIT ? draft : null)
+}
+
+export function forgetOldDrafts(): void {
+  forgetOld(DRAFTS, DAYS)
+}
