@@ -8,7 +8,9 @@ reads well where its styles are taken away. Formulas are TeX, which many viewers
 import re
 from collections.abc import Callable
 from functools import cache
-from html import escape
+from html import escape, unescape
+from unicodedata import normalize
+from urllib.parse import urlsplit
 
 from jupyter_durable_chat.notebook.render import WEB, Format, line, write
 from jupyter_durable_chat.transcript import JSON
@@ -25,6 +27,11 @@ CODE = (
 )
 
 _FORMULA = r"(?P<mark>\$\$?)(?!\s)(?P<formula>[^$\n]+?)(?<!\s)(?P=mark)(?!\d)"
+_TAG = re.compile(r"<[^>]*>")
+_ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{1,20}://|www\.)[^\s<>\"']+"
+    r"|(?<![\w.-])[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.(?:com|org|net|edu|gov|mil|info|io|app|dev|bank|example)(?![\w-])"
+)
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*")
 
 
@@ -39,7 +46,21 @@ def _aside(inner_html: str) -> str:
 def _link(inner_html: str, url: str) -> str:
     if not WEB.fullmatch(url):
         return inner_html
-    return f'<a href="{escape(url)}" rel="noopener noreferrer" target="_blank" title="{escape(url)}">{inner_html}</a>'
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # the host is none
+        return inner_html
+    # What is in front of an @ is for no host that a person would read, but made to be taken for one.
+    bare = escape(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    said = inner_html + escape(_leads(unescape(_TAG.sub("", inner_html)), parts.hostname or ""))
+    return f'<a href="{bare}" rel="noopener noreferrer" target="_blank" title="{bare}">{said}</a>'
+
+
+def _leads(words: str, host: str) -> str:
+    """The host that a link leads to, if its words could be taken for another one."""
+    named = [name.partition("://")[2] or name for name in _ADDRESS.findall(normalize("NFKC", words).lower())]
+    others = [name for name in named if re.split(r"[/?#:]", name)[0].removeprefix("www.") != host.removeprefix("www.")]
+    return f" ({host})" if others or "xn--" in host or not host.isascii() else ""
 
 
 def _file(name: str, url: str) -> str:

@@ -125,6 +125,24 @@ def test_html_of_anything_is_harmless(text: str) -> None:
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
 
+@pytest.mark.parametrize(
+    ("markdown", "said"),
+    [
+        ("[https://bank.example](https://evil.example/a)", "https://bank.example (evil.example)"),
+        ("[bank.com](https://evil.example)", "bank.com (evil.example)"),
+        ("<https://bank.example:x@evil.example>", "https://bank.example:x@evil.example (evil.example)"),
+        ("[www.bank.com](https://bank.com.evil.example)", "www.bank.com (bank.com.evil.example)"),
+        ("[bank](https://xn--bnk-6cd.example)", "bank (xn--bnk-6cd.example)"),
+        ("[https://ok.example/a](https://ok.example/a)", "https://ok.example/a"),
+        ("[pandas.DataFrame](https://ok.example)", "pandas.DataFrame"),
+    ],
+)
+def test_a_link_says_where_it_leads_if_its_words_say_otherwise(markdown: str, said: str) -> None:
+    html = to_html(transcript("", markdown))
+    assert f">{said}</a>" in html
+    assert 'href="https://bank.example' not in html
+
+
 def test_html_of_pictures_and_reasoning() -> None:
     conversation = transcript("look", "I see.")
     conversation["messages"][0]["parts"].append({"type": "file", "mediaType": "image/png", "url": PIXEL})
