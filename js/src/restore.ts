@@ -128,7 +128,7 @@ function restoreMessage(data: unknown): UIMessage[] {
   if (!isRecord(data) || !isString(data.id) || !Array.isArray(data.parts)) return []
   if (data.role !== 'user' && data.role !== 'assistant') return []
   const metadata: Metadata = isRecord(data.metadata) ? pick(data.metadata, METADATA) : {}
-  return [{ id: data.id as string, role: data.role, parts: data.parts.flatMap((part) => restorePart(part, 0)), metadata }]
+  return [{ id: data.id as string, role: data.role, parts: restoreParts(data.parts), metadata }]
 }
 
 const isStart = (value: unknown) => isRecord(value) && isString(value.at)
@@ -191,6 +191,11 @@ const PROGRESS: Record<string, Check> = {
 
 /** Calls inside of calls that are deeper are left out: what is drawn is not deep. */
 const DEEPEST = 8
+
+/** What of a list of parts are parts. */
+export function restoreParts(data: unknown): Part[] {
+  return Array.isArray(data) ? data.flatMap((part) => restorePart(part, 0)) : []
+}
 
 function restorePart(data: unknown, depth: number): Part[] {
   if (!isRecord(data) || typeof data.type !== 'string') return []

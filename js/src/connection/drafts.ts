@@ -3,7 +3,7 @@
  * opened again. Of two tabs the one that writes last is right; neither looks over the other's shoulder.
  */
 
-import { isRecord } from '../restore'
+import { isRecord, restoreParts } from '../restore'
 import { forgetOld, keep, kept } from '../storage'
 import type { Draft } from '../view/types'
 
@@ -17,7 +17,11 @@ const DRAFTS = 'draft:'
 /** `session` is its address. */
 export function keptDraft(session: string): Draft | null {
   const found = kept(DRAFTS + session)
-  return isRecord(found) && typeof found.text === 'string' && Array.isArray(found.files) ? (found as unknown as Draft) : null
+  if (!isRecord(found) || typeof found.text !== 'string' || !Array.isArray(found.files)) return null
+  const files = found.files.filter(isRecord).flatMap(({ part, size }) =>
+    restoreParts([part]).flatMap((part) => (part.type === 'file' && typeof size === 'number' ? [{ part, size }] : [])),
+  )
+  return { text: found.text, files }
 }
 
 export function keepDraft(session: string, draft: Draft | null): void {

@@ -4,7 +4,7 @@
  * its `client_id` makes it one message. What has arrived, or was discarded, is forgotten.
  */
 
-import { isRecord } from '../restore'
+import { isRecord, restoreParts } from '../restore'
 import { forgetOld, keep, kept, namesOf } from '../storage'
 import type { Outgoing } from '../view/types'
 import type { Method } from './http'
@@ -63,8 +63,30 @@ export class Outbox {
   }
 
   #named(name: string): Written | null {
-    const found = kept(name)
-    return isRecord(found) && isRecord(found.command) ? (found as unknown as Written) : null
+    return restoreWritten(kept(name))
+  }
+}
+
+/** Below the session's address, and nowhere else: it is sent without anybody's pressing anything. */
+const PATH = /^\/(?:messages|retry|queue\/[\w-]+)$/
+
+function restoreWritten(data: unknown): Written | null {
+  if (!isRecord(data) || !isRecord(data.command)) return null
+  const { clientId, text, parts, error, delayed, edits, place, amended, command } = data
+  const { method, path, body } = command
+  if (typeof clientId !== 'string' || typeof text !== 'string' || !Number.isFinite(place)) return null
+  if (method !== 'POST' && method !== 'PATCH') return null
+  if (typeof path !== 'string' || !PATH.test(path)) return null
+  return {
+    clientId,
+    text,
+    error: typeof error === 'string' ? error : null,
+    edits: typeof edits === 'string' ? edits : null,
+    place: place as number,
+    command: body === undefined ? { method, path } : { method, path, body },
+    ...(parts === undefined ? {} : { parts: restoreParts(parts) }),
+    ...(delayed === true ? { delayed } : {}),
+    ...(amended === true ? { amended } : {}),
   }
 }
 
