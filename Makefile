@@ -14,6 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 
 SYNCED := .venv/.synced
 PACKAGES := js/node_modules/.package-lock.json
+HUB_PROXY := tests/hub/node_modules/.package-lock.json
 FRONT_END := jupyter_durable_chat/static/manifest.json
 LINKED := .venv/share/jupyter/labextensions/jupyter-durable-chat
 JS_SOURCES := $(shell find js -path js/node_modules -prune -o -path js/dist -prune -o -type f -print)
@@ -23,7 +24,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser build crash bench screenshots format lock clean
+.PHONY: help setup demo test check lint types unit browser proxies build crash bench screenshots format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +37,7 @@ demo: setup ## open JupyterLab on the tour, with an agent that needs no key (POR
 		$(if $(PORT),--ServerApp.port=$(PORT) --ServerApp.port_retries=0) \
 		$(if $(IS_ROOT),--allow-root) $(if $(HAS_DISPLAY),,--no-browser)
 
-test: setup browser lint types ## run all tests, those in a real browser included
+test: setup browser proxies lint types ## run all tests, those in a real browser included
 	cd js && npm test
 	$(BIN)/pytest
 
@@ -55,6 +56,9 @@ unit: setup
 
 browser: $(SYNCED)
 	scripts/install-chromium
+
+proxies: $(HUB_PROXY)
+	scripts/install-nginx
 
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
@@ -76,7 +80,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv js/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
+	rm -rf .venv js/node_modules tests/hub/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):
@@ -91,6 +95,10 @@ $(SYNCED): uv.lock pyproject.toml hatch_build.py $(wildcard jupyter-config/*/*.j
 
 $(PACKAGES): js/package.json js/package-lock.json | $(SYNCED)
 	cd js && npm ci
+	touch $@
+
+$(HUB_PROXY): tests/hub/package.json tests/hub/package-lock.json | $(SYNCED)
+	cd tests/hub && npm ci
 	touch $@
 
 $(FRONT_END): $(PACKAGES) $(JS_SOURCES)

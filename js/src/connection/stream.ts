@@ -66,6 +66,9 @@ const TOGETHER = 5
 
 const PATIENCE = 10_000
 
+/** Milliseconds without anything that are a pause in what a server has to say at once. */
+const PAUSE = 1000
+
 /** Milliseconds that a sign of life may be late. */
 const GRACE = 25_000
 
@@ -247,6 +250,7 @@ export class Stream {
       },
     })
     const reader = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader()
+    let heard = Date.now()
     for (;;) {
       const { done, value } = await reader.read()
       carrier.signal.throwIfAborted()
@@ -257,7 +261,10 @@ export class Stream {
         this.#deliver()
       }
       if (greeted && !carrier.owes) this.#through(carrier)
-      carrier.expect(carrier.through ? (this.#options.silence ?? this.#keepAlive + GRACE) : this.#patience)
+      // Much that comes without a pause is no sign that it is held back; a piece now and then is.
+      if (carrier.through) carrier.expect(this.#options.silence ?? this.#keepAlive + GRACE)
+      else if (Date.now() - heard < PAUSE) carrier.expect(this.#patience)
+      heard = Date.now()
     }
   }
 
