@@ -210,3 +210,45 @@ def test_a_server_that_dies_with_its_answer_leaves_one_message(open_notebook: Op
         expect(unsent(notebook.chat)).to_have_count(0)
         said = [event for event in jupyter.events(notebook.chat.session) if event["type"] == "user-message"]
         assert len(said) == 1
+
+
+def test_the_queue_by_keyboard(open_notebook: Open, jupyter: Jupyter) -> None:
+    """Under the input: moved, changed, removed, held by Esc and resumed by Enter, without a mouse."""
+    notebook = start(open_notebook)
+    chat, keyboard = notebook.chat, notebook.page.keyboard
+    rows = chat.root.locator(".jdc-queued[data-message-id]")
+    chat.ask("40 words at 100 per second, the last 20 on demand")
+    chat.wait_for_word(10)
+    field(chat).focus()
+    for n, text in enumerate(("3 words", "4 words", "5 words"), 1):
+        keyboard.type(text)
+        keyboard.press("Enter")
+        expect(rows).to_have_count(n)
+    queue, composer = chat.root.locator(".jdc-queue").bounding_box(), chat.root.locator(".jdc-composer").bounding_box()
+    assert queue and composer and queue["y"] >= composer["y"] + composer["height"]
+
+    keyboard.press("ArrowUp")
+    expect(rows.nth(2).locator("textarea.jdc-edit-input")).to_be_focused()
+    keyboard.press("ControlOrMeta+a")
+    keyboard.type("6 words")
+    keyboard.press("Enter")
+    expect(rows).to_have_text(["3 words", "4 words", "6 words"])
+    expect(field(chat)).to_be_focused()
+
+    rows.nth(2).get_by_role("button", name="Move up").focus()
+    keyboard.press("Enter")
+    expect(rows).to_have_text(["3 words", "6 words", "4 words"])
+    expect(rows.nth(1).get_by_role("button", name="Move up")).to_be_focused()
+    rows.nth(0).get_by_role("button", name="Remove message").focus()
+    keyboard.press("Enter")
+    expect(rows).to_have_text(["6 words", "4 words"])
+
+    field(chat).focus()
+    keyboard.press("Escape")
+    chat.wait_for_outcome("stopped")
+    expect(chat.root.locator(".jdc-queue")).to_have_attribute("data-held", "stopped")
+    keyboard.press("Enter")
+    expect(questions(chat)).to_have_count(3)
+    chat.wait_for_outcome()
+    expect(rows).to_have_count(0)
+    assert jupyter.asked[1:] == ["6 words", "4 words"]

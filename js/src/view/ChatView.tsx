@@ -211,9 +211,6 @@ function Chat(props: ChatViewProps): VNode {
         <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
         {whole && actions && <WaitingFor calls={waiting} />}
         <First calls={first} />
-        {(queue.length > 0 || (queues && fresh.length > 0)) && (
-          <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
-        )}
         {whole && actions && (
           <Composer
             key={actions} // another session has another draft
@@ -229,6 +226,9 @@ function Chat(props: ChatViewProps): VNode {
             resume={held === null ? null : () => actions.resumeQueue()}
             editLast={() => editLast(chat.current)}
           />
+        )}
+        {(queue.length > 0 || (queues && fresh.length > 0)) && (
+          <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
         )}
         {!whole && <Foot {...props} actions={actions} running={running} />}
         <Announcement transcript={transcript} turn={running} waiting={waiting} />

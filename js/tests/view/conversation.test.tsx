@@ -207,7 +207,7 @@ describe('the queue', () => {
       ['w2', 'Second'],
       ['w3', 'Third'],
     ])
-    expect(find('.jdc-queue')?.dataset['held']).toBeUndefined()
+    expect(find('.jdc-composer + .jdc-queue')?.dataset['held']).toBeUndefined()
     expect(find('button.jdc-resume')).toBeNull()
     await draw({ transcript: withQueue({ queue: queue.slice(0, 1) }) })
     expect(find('.jdc-queue [role="status"]')?.textContent).toBe('1 message waits for its turn')
