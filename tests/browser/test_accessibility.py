@@ -21,6 +21,9 @@ THEMES = ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"
 SCENE = "from jupyter_durable_chat import Chat\nchat = Chat('{name}', agent='scenes')\n{more}chat"
 TOOL = "@chat.tool(approval='always')\ndef drop_rows(where: str):\n    '''Delete rows.'''\n    return 17\n\n"
 
+STOPS = ["summary", "jdc-table", "pre", "jdc-copy", "jdc-edit", "jdc-remove", "jdc-input", "jdc-attach", "jdc-mode"]
+STOPS += ["jdc-pick", "jdc-stop"]
+
 STATES = {"empty": "", "streaming": "", "stopped": "", "approval": TOOL, "question": TOOL, "error": "", "choices": ""}
 
 
@@ -97,6 +100,52 @@ def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage
         expect(root).to_have_attribute("data-state", "offline")
     found, _ = axe(page)
     assert found == []
+
+
+def test_the_keyboard_reaches_everything_and_leaves_again(context: BrowserContext, stage: Jupyter) -> None:
+    stage.write_notebook("a.ipynb", SCENE.format(name="keys", more=""))
+    notebook = NotebookPage(context.new_page(), stage, "a.ipynb").open()
+    page, chat = notebook.page, notebook.chat
+    notebook.run_to_end()
+    chat.ask(scenes.STREAMING)
+    expect(chat.root).to_contain_text("so it is")
+    chat.root.locator(".jdc-input").fill(scenes.QUEUE[0])
+    chat.root.locator(".jdc-input").press("Enter")
+    expect(chat.root.locator(".jdc-queued[data-message-id]")).to_have_count(1)
+    chat.root.locator("button.jdc-pick").press("Enter")
+    expect(chat.root.locator(".jdc-choice:focus")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(chat.root.locator("button.jdc-pick")).to_be_focused()
+    expect(chat.root.locator("button.jdc-stop")).to_be_visible()  # Esc has closed the choices, and stopped no answer
+
+    chat.root.locator(".jdc-scroll").focus()
+    chat.root.evaluate("""root => {
+      window.walk = [];
+      root.addEventListener('focusin', ({ target }) => {
+        const { width, height } = target.getBoundingClientRect();
+        const fits = (width >= 23.5 && height >= 23.5) || target.matches('.jdc-grip'); // a thin edge, with room around
+        const isSeen = getComputedStyle(target).outlineStyle !== 'none' || target.matches('.jdc-input');
+        walk.push([target.className || target.localName, isSeen && fits]);
+      });
+    }""")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if not chat.root.evaluate("root => root.contains(document.activeElement)"):
+            break
+    walk = page.evaluate("walk")
+    reached = " ".join(name for name, _ in walk)
+    for name in STOPS:
+        assert name in reached, name
+    assert [name for name, fits in walk if not fits] == []
+    assert len(walk) < 40  # it came out again
+
+    # At 320 pixels JupyterLab's own bars leave nothing for a notebook.
+    for direction in ("ltr", "rtl") if stage.app == "notebook" else ():
+        page.evaluate("direction => (document.documentElement.dir = direction)", direction)
+        for width in (320, 3840):
+            page.set_viewport_size({"width": width, "height": 1200})
+            page.wait_for_function(f"() => innerWidth === {width}")
+            assert chat.root.evaluate("root => root.scrollWidth <= root.clientWidth"), (direction, width)
 
 
 def axe(page: Page, rules: dict[str, Any] | None = None) -> tuple[list[str], int]:
