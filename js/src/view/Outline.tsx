@@ -89,7 +89,6 @@ export function Outline({ messages, running, goTo, foldAll, help, close }: Props
         <button type="button" class="jdc-link jdc-unfold-all" onClick={() => foldAll(false)}>
           {words.unfoldAll}
         </button>
-        <span class="jdc-space" />
         <button type="button" class="jdc-link jdc-help" onClick={help}>
           {words.keyboard}
         </button>

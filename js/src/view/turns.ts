@@ -25,8 +25,8 @@ export function turnsOf(messages: readonly UIMessage[]): TurnLine[] {
   return turns
 }
 
-/** The beginning of its text, in one line. */
+/** The beginning of its text, in one line, without the most usual marks of Markdown. */
 export function firstWords(parts: UIMessage['parts']): string {
   const text = parts.map((part) => (part.type === 'text' ? part.text.slice(0, 2 * LONGEST) : '')).join(' ')
-  return text.replace(/\s+/g, ' ').trim().slice(0, LONGEST)
+  return text.replace(/^\s*(?:#{1,6}|>|```\w*)(?=\s)|\*\*|`/gm, '').replace(/\s+/g, ' ').trim().slice(0, LONGEST)
 }
