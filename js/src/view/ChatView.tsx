@@ -4,7 +4,7 @@
 
 import type { ComponentChildren, VNode } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { type FilePart, isOfTurn, type ToolPart, type Transcript, type Turn } from '../transcript'
+import { type Part, isOfTurn, type ToolPart, type Transcript, type Turn } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { Announcement } from './Announcement'
@@ -25,7 +25,7 @@ import { Composer, controls, Outline, Queue, Shortcuts } from './late'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
 import { StopButton } from './StopButton'
-import type { ChatViewProps, ConnectionState } from './types'
+import type { ChatViewProps, Choice, ConnectionState } from './types'
 import { waitingCalls, waitingWords, waits } from './waits'
 
 export function ChatView(props: ChatViewProps): VNode {
@@ -128,8 +128,8 @@ function Chat(props: ChatViewProps): VNode {
     event.preventDefault()
     actions.stop()
   }
-  const send = (text: string, parts: FilePart[]) => {
-    actions?.send(text, parts.length > 0 ? { parts } : {})
+  const send = (text: string, parts: Part[], choice: Choice) => {
+    actions?.send(text, { ...(parts.length > 0 ? { parts } : {}), ...choice })
     if (!queues) jump()
   }
   const takesFiles = (event: DragEvent) => whole && actions !== null && event.dataTransfer?.types.includes('Files')
@@ -221,6 +221,7 @@ function Chat(props: ChatViewProps): VNode {
             attach={attach}
             chosen={chosenIn(transcript)}
             choose={(choice) => actions.choose(choice)}
+            notebook={props.notebook}
             send={send}
             stop={() => actions.stop()}
             resume={held === null ? null : () => actions.resumeQueue()}

@@ -1,13 +1,13 @@
 /**
  * Where a person writes. Enter sends, or Ctrl+Enter where that is preferred; Shift+Enter is a new line; Esc stops; Up, where
  * nothing is written, goes back to what was written last. What is sent while an answer comes, or while others wait, waits
- * for its turn. What is not sent is kept as a draft. Below: what goes with it, who answers, what answers may do, and what sends.
+ * for its turn. What is not sent is kept as a draft. `@` and `/` name what goes with it (`Naming.tsx`). Below: what goes with it, who answers, what answers may do, and what sends.
  */
 
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
 import { usePreference } from '../preferences'
-import type { FilePart, Turn } from '../transcript'
+import type { Part, Turn } from '../transcript'
 import { words } from '../words'
 import { AttachedFiles } from './Attach'
 import { pastedFiles, useAttachments } from './attachments'
@@ -16,8 +16,9 @@ import { Desk } from './desk'
 import { grow } from './editing'
 import { Icon } from './Icon'
 import { isComposing, isSend, nameOf, sendKey } from './keys'
+import { useNaming } from './Naming'
 import { StopButton } from './StopButton'
-import type { Choice, Chosen } from './types'
+import type { Choice, Chosen, Notebook } from './types'
 
 interface Props {
   turn: Turn | null
@@ -30,7 +31,8 @@ interface Props {
   attach: { current: (files: Iterable<File>) => void }
   chosen: Chosen & { mode: Mode | null }
   choose(choice: Choice): void
-  send(text: string, parts: FilePart[]): void
+  notebook: Notebook | null
+  send(text: string, parts: Part[], choice: Choice): void
   stop(): void
   /** Lets what is held go on. */
   resume: (() => void) | null
@@ -43,7 +45,7 @@ export interface Returned {
 }
 
 export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attach, chosen, choose, send, stop, resume, editLast } = props
+  const { turn, placeholder, wait, returned, attach, chosen, choose, notebook, send, stop, resume, editLast } = props
   const actions = useContext(Desk)
   const [text, setText] = useState(() => actions?.draft()?.text ?? '')
   const attachments = useAttachments(actions)
@@ -69,17 +71,51 @@ export function Composer(props: Props) {
   }, [text, items])
   useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && stored.length === 0
-  const submit = () => {
-    if (busy) return setHint(words.filesFirst)
+  const selected = useRef<[number, number] | null>(null)
+  const naming = useNaming({
+    input,
+    notebook,
+    write(text, ...selection) {
+      setText(text)
+      selected.current = selection
+    },
+  })
+  useLayoutEffect(() => {
+    if (!selected.current) return
+    input.current?.setSelectionRange(...selected.current)
+    selected.current = null
+    naming.look()
+  }, [text])
+  /** What is named is being asked for. */
+  const [asking, setAsking] = useState<AbortController | null>(null)
+  useEffect(() => () => asking?.abort(), [asking])
+  const submit = async () => {
+    if (busy || asking) return setHint(words.filesFirst)
     if (isEmpty) return resume?.()
-    send(text, attachments.take())
+    const ending = new AbortController()
+    let parts: Part[] = []
+    if (naming.chips) {
+      setAsking(ending)
+      setHint(words.asksNamed)
+      try {
+        parts = await naming.resolve(text, ending.signal)
+      } catch (error) {
+        return setHint((error as Error).message)
+      } finally {
+        setAsking(null)
+      }
+      if (ending.signal.aborted) return
+    }
+    send(text, [...attachments.take(), ...parts], naming.agent === null ? {} : { agent: naming.agent })
     setText('')
     setHint('')
+    naming.clear()
     actions?.keepDraft(null)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const goesBack = event.key === 'ArrowUp' && text === '' && !isComposing(event) && !hasModifier(event)
-    if (isSend(event)) submit()
+    if (naming.onKeyDown(event)) return
+    if (isSend(event)) void submit()
     else if (!goesBack || !editLast()) return
     event.preventDefault()
   }
@@ -95,10 +131,12 @@ export function Composer(props: Props) {
       class="jdc-composer"
       onSubmit={(event) => {
         event.preventDefault()
-        submit()
+        void submit()
       }}
     >
       {items.length > 0 && <AttachedFiles {...attachments} />}
+      {naming.chips}
+      {naming.list}
       <textarea
         ref={input}
         class="jdc-input"
@@ -107,7 +145,15 @@ export function Composer(props: Props) {
         placeholder={resume ? words.followUpResumes(sendsWith) : placeholder}
         aria-label={words.message}
         dir="auto"
-        onInput={(event) => setText(event.currentTarget.value)}
+        readOnly={asking !== null}
+        {...naming.aria}
+        onInput={(event) => {
+          setText(event.currentTarget.value)
+          naming.look()
+        }}
+        onKeyUp={naming.look}
+        onClick={naming.look}
+        onBlur={naming.close}
         onKeyDown={onKeyDown}
         onPaste={onPaste}
         onFocus={() => setTouched(true)}

@@ -169,6 +169,12 @@ export const de: Words = {
 
   // Files
   attached: 'Angehängt',
+  named: 'Geht mit der Nachricht',
+  names: 'Namen',
+  nameKinds: { variable: 'Variable', cell: 'Zelle', file: 'Datei', agent: 'Agent', prompt: 'Vorlage' },
+  answeredBy: (agent) => `${agent} beantwortet diese`,
+  asksNamed: 'Fragt nach dem Genannten…',
+  notNamed: (name, why) => `@${name}: ${why}`,
   attachFiles: 'Dateien anhängen',
   uploading: 'wird hochgeladen …',
   remove: (name) => `${name} entfernen`,

@@ -161,6 +161,12 @@ export const en = {
 
   // Files
   attached: 'Attached',
+  named: 'Goes with the message',
+  names: 'Names',
+  nameKinds: { variable: 'variable', cell: 'cell', file: 'file', agent: 'agent', prompt: 'prompt' },
+  answeredBy: (agent: string) => `${agent} answers this one`,
+  asksNamed: 'Asking for what is named…',
+  notNamed: (name: string, why: string) => `@${name}: ${why}`,
   attachFiles: 'Attach files',
   uploading: 'uploading…',
   remove: (name: string) => `Remove ${name}`,

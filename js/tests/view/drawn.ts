@@ -29,7 +29,10 @@ export const taken = {
 }
 
 export const actions: Actions = {
-  send: (text, { parts } = {}) => did.push(parts ? `send ${text} ${JSON.stringify(parts)}` : `send ${text}`),
+  send: (text, { parts, ...choice } = {}) =>
+    did.push(
+      ['send', text, parts && JSON.stringify(parts), Object.keys(choice).length > 0 && JSON.stringify(choice)].filter(Boolean).join(' '),
+    ),
   resend: (id) => did.push(`resend ${id}`),
   discard: (id) => did.push(`discard ${id}`),
   amend: (id, text) => did.push(`amend ${id} ${text}`),
