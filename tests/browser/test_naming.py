@@ -1,6 +1,8 @@
 """What is named in a message: offered by the real notebook and its real kernel, and sent as it is then."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -14,7 +16,7 @@ DATA = "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2, 3]})\nprint('three r
 
 
 @pytest.fixture
-def jupyter(request: pytest.FixtureRequest, tmp_path):
+def jupyter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]:
     app, base_url = request.param
     prompts = {"explain": "Explain {what} to me."}
     with running(app, tmp_path, base_url=base_url, prompts=prompts) as server:
@@ -22,9 +24,8 @@ def jupyter(request: pytest.FixtureRequest, tmp_path):
         print(server.output)
 
 
-pytestmark = pytest.mark.parametrize(
-    "jupyter", [("lab", "/"), ("notebook", "/")], indirect=True, ids=["lab", "notebook"]
-)
+HOSTS = [("lab", "/"), ("notebook", "/")]
+pytestmark = pytest.mark.parametrize("jupyter", HOSTS, indirect=True, ids=["lab", "notebook"])
 
 
 def names(notebook: NotebookPage) -> Locator:
