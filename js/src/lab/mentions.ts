@@ -39,7 +39,7 @@ export async function mentioned(app: App, mention: Mention, from: Element, signa
     case 'variable':
       return valueOf(kernelOf(panel.sessionContext.session?.kernel), mention.name, signal)
     case 'cell': {
-      const found = notebook.widgets.findIndex((cell, index) => cellName(cell, index) === mention.name)
+      const found = notebook.widgets.findIndex(({ model }) => model.id === mention.id)
       const cell = notebook.widgets[found]
       if (!cell) throw refusal('cellGone')
       return { type: 'data-cell', data: { label: mention.name.replace(':', ' '), text: cellText(cell, found) } }
@@ -113,7 +113,7 @@ function within<T>(promise: Promise<T>, ms: number): Promise<T> {
 function cellMention(cell: Cell, index: number): Mention[] {
   const name = cellName(cell, index)
   const [line] = cell.model.sharedModel.source.split('\n').filter((line) => line.trim())
-  return line === undefined ? [] : [{ kind: 'cell', name, detail: line.trim() }]
+  return line === undefined ? [] : [{ kind: 'cell', name, detail: line.trim(), id: cell.model.id }]
 }
 
 /** As `chat.send(attach="cell:3")` names it: by the number in front of it. A cell without one is named by its place. */

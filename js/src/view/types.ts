@@ -151,6 +151,8 @@ export interface Mention {
   name: string
   /** What it is, in a few words. */
   detail: string
+  /** What it is known by where its name may become another one's: a cell that is run again has another number. */
+  id?: string
 }
 
 export interface ChatViewProps {
