@@ -77,6 +77,6 @@ def test_variables_cells_files_and_prompts(open_notebook: Open, jupyter: Jupyter
     notebook.page.keyboard.type("2 words at 100 per second")
     expect(chat.root.locator("textarea.jdc-input")).to_have_value("Explain 2 words at 100 per second to me.")
     notebook.page.keyboard.press("Enter")
-    chat.wait_for_word(2)
+    expect(chat.root.locator("[data-role=assistant]")).to_have_count(2)
     chat.wait_for_outcome()
     assert jupyter.asked[-1] == "Explain 2 words at 100 per second to me."
