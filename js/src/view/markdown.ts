@@ -74,6 +74,12 @@ function dialect(open: boolean): Marked {
         const [heading = ''] = this.rules.block.lheading.exec(source) ?? []
         return INTERRUPTION.test(heading) ? undefined : false
       },
+      code() {
+        // Indented lines go on with a paragraph as its own text does, with the blanks in front of them: marked ends one early
+        // where a line like `---` would make a table of two lines, and a block without that line has no such end.
+        const { lastToken } = this.lexer.state
+        return lastToken?.type === 'paragraph' || lastToken?.type === 'text' ? undefined : false
+      },
       html(source) {
         return KNOWN_BLOCK.test(source) ? false : undefined
       },

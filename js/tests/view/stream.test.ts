@@ -66,6 +66,11 @@ test('a block is what it is in the whole text', () => {
   )
 }, 60_000)
 
+test.each(['</details>\n    x = 1\n---\n', '- a\n      x\n---\n', '</details>\n    x | y\n:-:|---\n'])('a block is no table that is none: %j', (text) => {
+  const together = blocks(text, noLinks(), 'whole')
+  expect(together.flatMap(({ raw }) => blocks(raw, noLinks(), 'whole')).map(({ html }) => html)).toEqual(together.map(({ html }) => html))
+})
+
 test('what is closed stays as it is', () => {
   fc.assert(
     fc.property(documents, (raw) => {
