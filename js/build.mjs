@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 
 import { build } from 'esbuild'
 
-import { core as coreOptions, options } from './build.options.mjs'
+import { core as coreOptions, mermaid as mermaidOptions, options } from './build.options.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '../jupyter_durable_chat/static')
@@ -25,10 +25,13 @@ mkdirSync(out, { recursive: true })
 const hashed = { entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]' }
 const worker = await build({ ...common, ...hashed, entryPoints: ['src/worker.ts'], format: 'iife' })
 const WORKER = entry(worker, 'src/worker.ts')
-const define = { WORKER: JSON.stringify(WORKER) }
+const mermaid = await build({ ...common, ...mermaidOptions, ...hashed })
+const MERMAID = entry(mermaid, 'src/mermaid/frame.ts')
+const define = { WORKER: JSON.stringify(WORKER), MERMAID: JSON.stringify(MERMAID) }
 const core = await build({ ...common, ...coreOptions, ...hashed, define })
 const CORE = files(core, 'src/core.ts')
-await build({ ...common, define, entryPoints: { 'core-inline': 'src/core.ts' } })
+// Where no server is reachable there is no Mermaid, and its diagrams are code.
+await build({ ...common, define: { ...define, MERMAID: '""' }, entryPoints: { 'core-inline': 'src/core.ts' } })
 const loads = { CORE: JSON.stringify(CORE) }
 await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
 await build({
@@ -41,7 +44,7 @@ await build({
 })
 
 writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE[0], worker: WORKER })}\n`)
-writeFileSync(join(out, 'licenses.txt'), licenses([worker, core]))
+writeFileSync(join(out, 'licenses.txt'), licenses([worker, mermaid, core]))
 
 execFileSync(
   process.execPath,

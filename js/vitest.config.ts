@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  define: { MERMAID: '""' },
   plugins: [
     {
       // As in build.mjs: a style sheet is its text.

@@ -17,7 +17,7 @@ async function built(how: BuildOptions): Promise<Built> {
     outdir: 'dist',
     write: false,
     metafile: true,
-    define: { CORE: '["core-ABCDEFGH.js", "chunk-ABCDEFGH.js"]', WORKER: '"worker-ABCDEFGH.js"' },
+    define: { CORE: '["core-ABCDEFGH.js", "chunk-ABCDEFGH.js"]', WORKER: '"worker-ABCDEFGH.js"', MERMAID: '"mermaid-ABCDEFGH.js"' },
   })
   const names = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]))
   return new Map(

@@ -12,9 +12,9 @@ import { bytes, clock, dollars, duration, number, percent } from '../src/words/n
 
 /**
  * The table; what is saved, which is English for all, as is what is said below it where the table cannot be loaded; and
- * markup, which is not read.
+ * markup and settings of Mermaid, which are not read.
  */
-const OTHER = /words\/|view\/(?:static|html|sanitize|markdown|tex)\.ts$|src\/plugin\.ts$/
+const OTHER = /words\/|view\/(?:static|html|sanitize|markdown|tex|formulas|reading\/frame)\.ts$|mermaid\/|src\/plugin\.ts$/
 
 const FILES = globSync('src/**/*.{ts,tsx}').filter((file) => !OTHER.test(file))
 

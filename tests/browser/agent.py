@@ -50,6 +50,32 @@ class Paced(Agent):
         yield Finish(finish_reason="stop")
 
 
+class Echo(Agent):
+    """Says what it is asked, a few characters at a time; at a `⏸`, which is not said, it waits for the demand."""
+
+    name = "echo"
+    description = "Says what it is asked"
+
+    async def run(self, request: Request) -> AsyncGenerator[Chunk]:
+        said, *held_back = text_of(request.messages[-1]).split("⏸")
+        yield StartStep()
+        yield TextStart(id="t")
+        for delta in pieces(said):
+            yield delta
+        for said in held_back:
+            while not demanded():  # noqa: ASYNC110  (another process demands)
+                await asyncio.sleep(0.02)
+            for delta in pieces(said):
+                yield delta
+        yield TextEnd(id="t")
+        yield FinishStep()
+        yield Finish(finish_reason="stop")
+
+
+def pieces(text: str) -> list[TextDelta]:
+    return [TextDelta(id="t", delta=text[start : start + 7]) for start in range(0, len(text), 7)]
+
+
 def text_of(message: dict[str, Any]) -> str:
     return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
 
@@ -70,3 +96,4 @@ async def demand() -> None:
 
 
 paced = Paced()
+echo = Echo()

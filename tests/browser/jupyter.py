@@ -23,6 +23,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 App = Literal["lab", "notebook", "server"]
 
+AGENTS = ["tests.browser.agent:paced", "tests.browser.agent:echo", "tests.browser.hostile:hostile"]
+
 PAGES = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
 """What a server needs for pages only."""
 
@@ -156,7 +158,7 @@ class Jupyter:
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
             "JupyterNotebookApp": {"expose_app_in_browser": True},
-            "DurableChat": {"agents": ["tests.browser.agent:paced", "tests.browser.hostile:hostile"], **settings},
+            "DurableChat": {"agents": AGENTS, **settings},
         }
         (self.folder / "config.json").write_text(json.dumps(config))
         page_config = self.folder / "config" / "labconfig" / "page_config.json"

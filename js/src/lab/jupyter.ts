@@ -10,7 +10,6 @@ export interface App {
     activateById(id: string): void
   }
   commands: {
-    hasCommand(id: string): boolean
     isEnabled(id: string): boolean
     execute(id: string): Promise<unknown>
   }
@@ -27,6 +26,8 @@ export interface Panel extends Widget {
   content: NotebookWidget
   sessionContext: {
     session: { kernel: { id: string; name: string; status: string } | null } | null
+    kernelPreference?: { name?: string | null }
+    specsManager?: { specs: { kernelspecs: Record<string, { language: string } | undefined> } | null }
   }
 }
 
@@ -41,10 +42,11 @@ export interface NotebookWidget {
 }
 
 export interface NotebookModel {
-  metadata?: unknown
   readOnly?: boolean
   sharedModel: {
+    undoManager?: UndoManager | null
     insertCell(index: number, cell: { cell_type: 'code'; source: string; metadata: Record<string, unknown> }): unknown
+    getMetadata(key: string): unknown
   }
 }
 
@@ -52,8 +54,15 @@ export interface Cell extends Widget {
   model: {
     id: string
     type: string
-    sharedModel: { source: string; setSource(source: string): void }
+    executionCount?: number | null
+    getMetadata(key: string): unknown
+    sharedModel: { undoManager?: UndoManager | null; source: string; setSource(source: string): void }
   }
+}
+
+export interface UndoManager {
+  /** What comes now is a step of its own, however soon it comes. */
+  stopCapturing(): void
 }
 
 /** A chat's place: its cell, in its notebook. */
@@ -75,6 +84,14 @@ export function placeOf(app: App, from: Element): Place | null {
     return cell ? { panel, notebook: content, model: panel.content.model, cell, index } : null
   }
   return null
+}
+
+/** The language of a notebook's kernel in lower case; empty where nobody knows. */
+export function kernelLanguage({ panel: { sessionContext }, model }: Place): string {
+  const { session, kernelPreference, specsManager } = sessionContext
+  const spec = session?.kernel?.name ?? kernelPreference?.name ?? ''
+  const { language } = (model.sharedModel.getMetadata('kernelspec') ?? {}) as { language?: unknown }
+  return String(specsManager?.specs?.kernelspecs[spec]?.language ?? language ?? '').toLowerCase()
 }
 
 function isNotebook(widget: Widget): widget is Panel {

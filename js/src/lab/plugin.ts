@@ -4,7 +4,7 @@
  */
 
 import { offerNotebook } from '../host'
-import { insertBelow, replace, run } from './cells'
+import { Cells } from './cells'
 import type { App } from './jupyter'
 import { mentioned, mentions } from './mentions'
 
@@ -13,10 +13,13 @@ export default {
   description: 'Lets chats put code into the notebook around them, and name what is in it.',
   autoStart: true,
   activate(app: App): void {
+    const cells = new Cells(app, document, new AbortController().signal)
     offerNotebook({
-      insertBelow: (code, from) => insertBelow(app, code, from),
-      replace: (code, from) => replace(app, code, from),
-      run: (code, from) => run(app, code, from),
+      kinds: (from) => cells.kinds(from),
+      insertBelow: (snippet, from) => cells.insertBelow(snippet, from),
+      run: (snippet, from) => cells.run(snippet, from),
+      target: (from) => cells.target(from),
+      replace: (snippet, from) => cells.replace(snippet, from),
       mentions: (query, from, signal) => mentions(app, query, from, signal),
       mentioned: (mention, from, signal) => mentioned(app, mention, from, signal),
     })

@@ -10,7 +10,7 @@ import { number } from '../words/numbers'
 import { Announcement } from './Announcement'
 import type { Returned } from './Composer'
 import { Desk } from './desk'
-import { onPress } from './dress'
+import { onPress, onReach } from './dress'
 import { Now } from './Elapsed'
 import { useFolds } from './folds'
 import type { MessageActions, Step } from './Message'
@@ -149,6 +149,7 @@ function Chat(props: ChatViewProps): VNode {
     setDropping(false)
     attach.current([...(event.dataTransfer?.files ?? [])])
   }
+  const reach = ({ target }: Event) => target instanceof Element && onReach(target, props.notebook)
   return (
     <Desk.Provider value={actions}>
       <section
@@ -160,7 +161,9 @@ function Chat(props: ChatViewProps): VNode {
         onDrop={onDrop}
         role="group" // a landmark for each of thirty cells would lead nowhere
         aria-label={words.chat}
-        onClick={(event) => event.target instanceof Element && onPress(event.target)}
+        onClick={(event) => event.target instanceof Element && onPress(event.target, props.notebook)}
+        onPointerOver={reach}
+        onFocusIn={reach}
         onKeyDown={onKeyDown}
       >
         {whole && (

@@ -24,10 +24,12 @@ export function Code({ text, language }: { text: string; language: string }) {
       <pre tabIndex={0}>
         <code ref={code} />
       </pre>
-      <button type="button" class="jdc-copy" aria-label={words.copyCode} title={words.copyCode}>
-        <Icon name="copy" />
-        <Icon name="check" />
-      </button>
+      <div class="jdc-tools">
+        <button type="button" class="jdc-copy" aria-label={words.copyCode} title={words.copyCode}>
+          <Icon name="copy" />
+          <Icon name="check" />
+        </button>
+      </div>
     </div>
   )
 }

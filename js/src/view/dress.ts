@@ -1,8 +1,10 @@
 /**
  * Safe nodes to what a person uses: code with its language and a copy button, tables that scroll by themselves,
- * pictures of other hosts behind a button, formulas. The buttons act through `onPress`, one listener for all of them.
+ * pictures of other hosts behind a button, formulas; and, once a block is complete, what is in `reading/`. The buttons act
+ * through `onPress`, one listener for all of them.
  */
 
+import { Lazy } from '../lazy'
 import { words } from '../words'
 import { copyText } from './clipboard'
 import { highlight } from './highlight'
@@ -10,6 +12,12 @@ import { icon } from './Icon'
 import { leadsTo } from './links'
 import { typeset } from './math'
 import { isInlineImage, outsideUrl } from './sanitize'
+import type { Notebook } from './types'
+
+export const reading = new Lazy(() => import('./reading'))
+
+/** What `reading` has something for. */
+const READING = '.jdc-code, [data-jdc-mark], [data-jdc-note]'
 
 /** Nothing in it may depend on whether its block still grows: the open block is dressed with every frame. */
 export function dress(nodes: DocumentFragment): DocumentFragment {
@@ -29,15 +37,26 @@ export function dress(nodes: DocumentFragment): DocumentFragment {
 /** What is worth doing once, when a block is complete. */
 export function finish(element: Element): void {
   for (const code of element.querySelectorAll<HTMLElement>('.jdc-code code')) highlight(code)
+  if (element.matches(READING) || element.querySelector(READING)) equip(element)
 }
 
-/** A press on anything that `dress` put there. Returns whether it was one. */
-export function onPress(target: Element): boolean {
+function equip(element: Element): void {
+  if (reading.module) reading.module.equip(element)
+  else void reading.load().then(({ equip }) => equip(element))
+}
+
+/** The mouse or the focus comes to something in a text. */
+export function onReach(target: Element, notebook: Notebook | null): void {
+  reading.module?.reach(target, notebook)
+}
+
+/** A press on anything that is put there here. Returns whether it was one. */
+export function onPress(target: Element, notebook: Notebook | null): boolean {
   const copy = target.closest('.jdc-copy')
   if (copy) void copyCode(copy)
   const load = target.closest<HTMLElement>('.jdc-load-image')
   if (load) showImage(load)
-  return Boolean(copy || load)
+  return Boolean(copy || load || reading.module?.press(target, notebook))
 }
 
 /** A picture that is here, or a button that names the host it would be fetched from. */
@@ -96,7 +115,10 @@ function dressCode(code: HTMLElement): void {
   button.className = 'jdc-copy'
   button.ariaLabel = button.title = words.copyCode
   button.append(icon('copy'), icon('check'))
-  box.append(button)
+  const tools = document.createElement('div')
+  tools.className = 'jdc-tools'
+  tools.append(button)
+  box.append(tools)
 }
 
 function wrap(element: Element, className: string): HTMLElement {

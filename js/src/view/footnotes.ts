@@ -1,13 +1,15 @@
 /**
- * Footnotes: `[^name]` and `[^name]: …`. A note stays where it was written, so no block waits for another.
+ * Footnotes: `[^name]` and `[^name]: …`. A note stays where it was written, so no block waits for another; the way from a
+ * mark to its note and back is `reading/notes.ts`.
  */
 
-import type { Token, TokenizerAndRendererExtension } from 'marked'
+import type { Token, TokenizerAndRendererExtension, Tokens } from 'marked'
 import { escapeHtml } from './sanitize'
 import { inParagraph } from './tex'
 
 export const FOOTNOTE_START = /\n {0,3}\[\^[^\]\s]+\]:/
-const FOOTNOTE = /^ {0,3}\[\^([^\]\s]+)\]:[ \t]*([^\n]*(?:\n(?!\n| {0,3}\[\^[^\]\s]+\]:)[^\n]+)*)(?:\n+|$)/
+/** Its paragraph, and what is indented behind it. */
+const FOOTNOTE = /^ {0,3}\[\^([^\]\s]+)\]:[ \t]*([^\n]*(?:\n(?!\n| {0,3}\[\^[^\]\s]+\]:)[^\n]+)*(?:\n(?:[ \t]*\n)*(?: {4}|\t)[^\n]*\S[^\n]*)*)(?:\n+|$)/
 
 /** `[^name]: …` stays where it is written. It defines `^name`, as a link reference would. */
 export const footnote: TokenizerAndRendererExtension = {
@@ -18,12 +20,17 @@ export const footnote: TokenizerAndRendererExtension = {
     const [raw, name, body] = FOOTNOTE.exec(source) ?? []
     if (raw === undefined || name === undefined || body === undefined) return undefined
     this.lexer.tokens.links[`^${name.toLowerCase()}`] ??= { href: '', title: null }
+    const [, first = '', rest = ''] = /^([^\n]*(?:\n(?![ \t]*\n)[^\n]+)*)([^]*)$/.exec(body) ?? []
     const tokens: Token[] = []
-    this.lexer.inline(body, tokens)
-    return { type: 'footnote', raw, name, tokens }
+    this.lexer.inline(first, tokens)
+    const more = this.lexer.blockTokens(rest.replace(/^(?: {4}|\t)/gm, ''), [])
+    return { type: 'footnote', raw, name, tokens, more }
   },
   renderer(token) {
-    return `<p><sup>${escapeHtml(String(token.name))}</sup> ${this.parser.parseInline(token.tokens ?? [])}</p>\n`
+    const { name, tokens = [], more } = token as Tokens.Generic
+    const label = escapeHtml(String(name))
+    const first = `<p><sup>${label}</sup> ${this.parser.parseInline(tokens)}</p>\n`
+    return `<div data-jdc-note="${label.toLowerCase()}">${first}${this.parser.parse(more as Token[])}</div>\n`
   },
 }
 
@@ -36,5 +43,8 @@ export const footnoteMark: TokenizerAndRendererExtension = {
     if (raw === undefined || name === undefined || !this.lexer.tokens.links[`^${name.toLowerCase()}`]) return undefined
     return { type: 'footnoteMark', raw, name }
   },
-  renderer: (token) => `<sup>${escapeHtml(String(token.name))}</sup>`,
+  renderer(token) {
+    const label = escapeHtml(String(token.name))
+    return `<sup data-jdc-mark="${label.toLowerCase()}">${label}</sup>`
+  },
 }

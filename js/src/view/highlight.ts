@@ -1,7 +1,4 @@
-/**
- * Colours for code that is complete. They are built from nodes, never from markup; until the languages have come, code
- * is plain.
- */
+/** Colours for code that is complete; until the languages have come, code is plain. */
 
 import { Lazy } from '../lazy'
 
@@ -19,30 +16,6 @@ export function highlight(code: HTMLElement): void {
     void languages.load().then((loaded) => loaded && highlight(code))
     return
   }
-  const markup = languages.module.markup(text, language)
-  if (markup !== null) code.replaceChildren(nodes(markup))
-}
-
-/** highlight.js writes `<span class="…">`, `</span>` and text with five entities, and nothing else. */
-function nodes(markup: string): DocumentFragment {
-  const root = document.createDocumentFragment()
-  let at: Node = root
-  for (const [, opening, closing, text = ''] of markup.matchAll(/<span class="([^"]*)">|(<\/span>)|([^<]+)/g)) {
-    if (opening !== undefined) {
-      const span = document.createElement('span')
-      span.className = opening.replace(/(?<!\S)(?!jdc-)\S+/g, '').trim() // it has names without our prefix, too
-      at = at.appendChild(span)
-    } else if (closing) {
-      at = at.parentNode ?? root
-    } else {
-      at.appendChild(document.createTextNode(unescape(text)))
-    }
-  }
-  return root
-}
-
-const ENTITIES: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#x27;': "'" }
-
-function unescape(text: string): string {
-  return text.replace(/&(?:amp|lt|gt|quot|#x27);/g, (entity) => ENTITIES[entity] ?? entity)
+  const coloured = languages.module.coloured(text, language)
+  if (coloured) code.replaceChildren(coloured)
 }

@@ -66,7 +66,7 @@ function markdownHtml(text: string): string {
     if (host) link.append(` (${host})`)
   }
   for (const image of root.querySelectorAll('img:not([src])')) image.replaceWith(image.getAttribute('alt') || 'image')
-  for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang], [data-jdc-task]')) {
+  for (const element of root.querySelectorAll('[data-jdc-tex], [data-jdc-lang], [data-jdc-task], [data-jdc-mark], [data-jdc-note]')) {
     for (const name of element.getAttributeNames()) element.removeAttribute(name)
   }
   return root.innerHTML

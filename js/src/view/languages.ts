@@ -1,4 +1,7 @@
-/** The languages that people ask for beside data, for highlight.js. A chunk of its own: it comes with the first code. */
+/**
+ * The languages that people ask for beside data, for highlight.js. A chunk of its own: it comes with the first code. Colours
+ * are built from nodes, never from markup.
+ */
 
 import hljs from 'highlight.js/lib/core'
 import bash from 'highlight.js/lib/languages/bash'
@@ -22,7 +25,31 @@ hljs.registerAliases(['jsonc', 'json5', 'jsonl'], { languageName: 'json' })
 hljs.registerAliases(['postgresql', 'mysql', 'sqlite', 'duckdb'], { languageName: 'sql' })
 hljs.configure({ classPrefix: 'jdc-hl-' })
 
-/** The code as markup with classes; `null` for a language that is not among these. */
-export function markup(code: string, language: string): string | null {
-  return hljs.getLanguage(language) ? hljs.highlight(code, { language, ignoreIllegals: true }).value : null
+/** The code with its colours; `null` for a language that is not among these. */
+export function coloured(code: string, language: string): DocumentFragment | null {
+  return hljs.getLanguage(language) ? nodes(hljs.highlight(code, { language, ignoreIllegals: true }).value) : null
+}
+
+/** highlight.js writes `<span class="…">`, `</span>` and text with five entities, and nothing else. */
+function nodes(markup: string): DocumentFragment {
+  const root = document.createDocumentFragment()
+  let at: Node = root
+  for (const [, opening, closing, text = ''] of markup.matchAll(/<span class="([^"]*)">|(<\/span>)|([^<]+)/g)) {
+    if (opening !== undefined) {
+      const span = document.createElement('span')
+      span.className = opening.replace(/(?<!\S)(?!jdc-)\S+/g, '').trim() // it has names without our prefix, too
+      at = at.appendChild(span)
+    } else if (closing) {
+      at = at.parentNode ?? root
+    } else {
+      at.appendChild(document.createTextNode(unescape(text)))
+    }
+  }
+  return root
+}
+
+const ENTITIES: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#x27;': "'" }
+
+function unescape(text: string): string {
+  return text.replace(/&(?:amp|lt|gt|quot|#x27);/g, (entity) => ENTITIES[entity] ?? entity)
 }

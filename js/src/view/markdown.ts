@@ -7,6 +7,7 @@
  */
 
 import { Lexer, type Links, Marked, Parser, Tokenizer } from 'marked'
+import { languageOf } from './fences'
 import { FOOTNOTE_START, footnote, footnoteMark } from './footnotes'
 import { escapeHtml, TAGS } from './sanitize'
 import { MATH_SPANS, MATH_START, mathBlock, mathSpan } from './tex'
@@ -74,11 +75,13 @@ function dialect(open: boolean): Marked {
         const [heading = ''] = this.rules.block.lheading.exec(source) ?? []
         return INTERRUPTION.test(heading) ? undefined : false
       },
-      code() {
-        // Indented lines go on with a paragraph as its own text does, with the blanks in front of them: marked ends one early
-        // where a line like `---` would make a table of two lines, and a block without that line has no such end.
+      code(source) {
+        // Behind a paragraph an indented line is its text, with the blanks in front of it. (marked ends a paragraph early where a
+        // line like `---` could make a table of what is left, and then takes the blanks away; without that line it does not.)
         const { lastToken } = this.lexer.state
-        return lastToken?.type === 'paragraph' || lastToken?.type === 'text' ? undefined : false
+        if (lastToken?.type !== 'paragraph' && lastToken?.type !== 'text') return false
+        const [raw] = /^(?: {4}| {0,3}\t)[^\n]+/.exec(source) ?? []
+        return raw === undefined ? undefined : { type: 'code', raw, text: raw }
       },
       html(source) {
         return KNOWN_BLOCK.test(source) ? false : undefined
@@ -97,7 +100,8 @@ function dialect(open: boolean): Marked {
     },
     renderer: {
       code({ text, lang }) {
-        return `<pre><code data-jdc-lang="${escapeHtml(language(lang))}">${escapeHtml(text.replace(/\n$/, ''))}</code></pre>\n`
+        const info = lang ? ` data-jdc-info="${escapeHtml(lang)}"` : ''
+        return `<pre><code data-jdc-lang="${escapeHtml(languageOf(lang))}"${info}>${escapeHtml(text.replace(/\n$/, ''))}</code></pre>\n`
       },
       html({ text }) {
         return text.replace(UNKNOWN_TAG, '&lt;')
@@ -107,9 +111,4 @@ function dialect(open: boolean): Marked {
       },
     },
   })
-}
-
-/** The language in a fence's info: `python title="x"`, `{r}`, `.sql` and `c++` name one. */
-function language(info = ''): string {
-  return /[^\s{}.,:=]+/.exec(info)?.[0].toLowerCase() ?? ''
 }

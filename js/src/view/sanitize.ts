@@ -14,17 +14,8 @@ export const TAGS =
   's samp small span strong sub sup table tbody td tfoot th thead tr u ul var wbr'
 
 const ATTRIBUTES = (
-  'align alt colspan data-jdc-display data-jdc-lang data-jdc-task data-jdc-tex dir height lang rowspan start title width'
-).split(' ')
-
-const MATH_TAGS =
-  'math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt ' +
-  'mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none'
-
-const MATH_ATTRIBUTES = (
-  'accent accentunder class columnalign columnlines columnspacing columnspan depth display displaystyle fence form ' +
-  'height largeop linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize movablelimits ' +
-  'notation rowlines rowspacing rowspan rspace scriptlevel separator stretchy style symmetric voffset width'
+  'align alt colspan data-jdc-display data-jdc-info data-jdc-lang data-jdc-mark data-jdc-note data-jdc-task data-jdc-tex ' +
+  'dir height lang rowspan start title width'
 ).split(' ')
 
 const text = DOMPurify(window)
@@ -44,31 +35,9 @@ text.addHook('afterSanitizeAttributes', (element) => {
   else element.removeAttribute('src')
 })
 
-const math = DOMPurify(window)
-math.setConfig({
-  NAMESPACE: 'http://www.w3.org/1999/xhtml',
-  ALLOWED_TAGS: MATH_TAGS.split(' '),
-  ALLOWED_ATTR: MATH_ATTRIBUTES,
-  ADD_URI_SAFE_ATTR: MATH_ATTRIBUTES,
-  ALLOW_ARIA_ATTR: false,
-  ALLOW_DATA_ATTR: false,
-  RETURN_DOM_FRAGMENT: true,
-})
-math.addHook('afterSanitizeAttributes', (element) => {
-  const style = element.getAttribute('style')
-  if (style !== null) element.setAttribute('style', harmless(style))
-  const names = element.getAttribute('class')
-  if (names !== null) element.setAttribute('class', names.replace(/(?<!\S)(?!tml-)\S+/g, '').trim())
-})
-
 /** Markup to nodes. */
 export function sanitize(html: string): DocumentFragment {
   return text.sanitize(html) as unknown as DocumentFragment
-}
-
-/** MathML, as Temml writes it, to nodes. */
-export function sanitizeMath(mathml: string): DocumentFragment {
-  return math.sanitize(mathml) as unknown as DocumentFragment
 }
 
 /** Text as markup that shows it. */
@@ -109,19 +78,6 @@ function guardImage(image: Element): void {
   if (isInlineImage(source)) return
   image.removeAttribute('src')
   if (outsideUrl(source)) image.setAttribute('data-jdc-src', source)
-}
-
-const PROPERTIES =
-  /^(?:border(?:-[a-z]+)*|color|background-color|display|font-(?:weight|family|size)|height|margin(?:-[a-z]+)?|math-[a-z]+|padding(?:-[a-z]+)?|text-align|vertical-align|width)$/
-
-/** Only declarations that size, space and colour a formula: none that moves it over something else or has an address. */
-function harmless(style: string): string {
-  return style
-    .split(';')
-    .map((declaration) => declaration.split(':').map((side) => side.trim().toLowerCase()))
-    .filter(([name = '', value = '', ...rest]) => !rest.length && PROPERTIES.test(name) && /^[-\w\s.,%#]*$/.test(value))
-    .map(([name, value]) => `${name}: ${value}`)
-    .join('; ')
 }
 
 /** What is drawn of what is attached: pictures in which no browser finds a program. */

@@ -130,16 +130,40 @@ export interface Actions {
  * whose message is a `Refusal`, or in words for a person.
  */
 export interface Notebook {
-  /** Puts code into a new cell below the chat's, and shows that. */
-  insertBelow(code: string, from: Element): Promise<void>
-  /** Puts code into the cell above the chat's, in place of what is there. */
-  replace(code: string, from: Element): Promise<void>
-  /** Puts code into a new cell below the chat's, and runs it. */
-  run(code: string, from: Element): Promise<void>
+  /** The kinds of code (`kinds.ts`) that a cell of the notebook around takes; `null`: no notebook is around. */
+  kinds(from: Element): readonly string[] | null
+  /**
+   * Puts code into a new cell below the chat's and those that came from the chat before, makes it the active one, and shows it. Where
+   * such a cell has this code, it is that one.
+   */
+  insertBelow(snippet: Snippet, from: Element): Promise<void>
+  /** The same, and runs the cell. */
+  run(snippet: Snippet, from: Element): Promise<void>
+  /**
+   * What `replace` would replace: the code cell that the person was in last before they turned to the chat, be it one that came from
+   * there. Never the chat's own. `null`: they were in none, so nothing is replaced.
+   */
+  target(from: Element): Target | null
+  /** Puts code in place of that cell's, and the cursor there: undo brings the old code back. */
+  replace(snippet: Snippet, from: Element): Promise<void>
   /** What can be named: variables of the kernel, cells, files beside the notebook. Those that fit `query` best come first. */
   mentions(query: string, from: Element, signal: AbortSignal): Promise<Mention[]>
   /** What a message carries of it as it is now: a part, or a file to be stored beside the session. */
   mentioned(mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File>
+}
+
+/** A code block: its language as the fence names it, or nothing. */
+export interface Snippet {
+  code: string
+  language: string
+}
+
+/** A cell, as a person knows it again. */
+export interface Target {
+  /** The number of its last run. */
+  count: number | null
+  /** The first line of its code. */
+  line: string
 }
 
 /** Why something cannot be done in the notebook. */

@@ -239,6 +239,24 @@ export const de: Words = {
   copyValueKey: 'Wert kopieren (Strg+C)',
   moreCharacters: (count) => `… ${count} weitere Zeichen`,
 
+  // Code, diagrams and notes in an answer
+  insertBelow: 'Als neue Zelle darunter einfügen',
+  runBelow: 'In einer neuen Zelle darunter ausführen',
+  replaceCell: 'Zelle ersetzen',
+  moreOfCode: 'Mehr',
+  wrapLines: 'Lange Zeilen umbrechen',
+  downloadCode: 'Herunterladen',
+  diagram: (kind) => (kind ? `Diagramm: ${kind}` : 'Diagramm'),
+  diagramFailed: (why) => (why ? `Dieses Diagramm lässt sich nicht zeichnen. ${why}` : 'Dieses Diagramm lässt sich nicht zeichnen.'),
+  diagramSlow: 'Dieses Diagramm zu zeichnen dauert zu lange.',
+  showDiagram: 'Diagramm anzeigen',
+  showSource: 'Quelltext anzeigen',
+  zoom: 'Volle Größe',
+  copyPicture: 'Als SVG kopieren',
+  downloadPicture: 'Als SVG herunterladen',
+  footnote: (name) => `Fußnote ${name}`,
+  backToText: 'Zurück zum Text',
+
   // Calls
   arguments: 'Argumente',
   result: 'Ergebnis',
@@ -344,6 +362,9 @@ export const de: Words = {
     fileGone: 'Die genannte Datei lässt sich nicht lesen.',
     cannotRun: 'Der Code steht in einer neuen Zelle, lässt sich aber gerade nicht ausführen.',
     noCell: 'Dieser Chat steht in keiner Zelle eines Notebooks.',
+    notEditable: 'Diese Zelle lässt sich nicht bearbeiten.',
     nothingToReplace: 'Zuerst in die Zelle klicken, die ersetzt werden soll, dann erneut versuchen.',
+    otherLanguage: 'Der Kernel dieses Notebooks führt eine andere Sprache aus.',
+    readOnly: 'Dieses Notebook kann nur gelesen werden.',
   },
 }

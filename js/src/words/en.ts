@@ -231,6 +231,24 @@ export const en = {
   copyValueKey: 'Copy value (Ctrl+C)',
   moreCharacters: (count: string) => `… ${count} more characters`,
 
+  // Code, diagrams and notes in an answer
+  insertBelow: 'Insert as a new cell below',
+  runBelow: 'Run in a new cell below',
+  replaceCell: 'Replace cell',
+  moreOfCode: 'More',
+  wrapLines: 'Wrap long lines',
+  downloadCode: 'Download',
+  diagram: (kind: string) => (kind ? `Diagram: ${kind}` : 'Diagram'),
+  diagramFailed: (why: string) => (why ? `This diagram cannot be drawn. ${why}` : 'This diagram cannot be drawn.'),
+  diagramSlow: 'This diagram takes too long to draw.',
+  showDiagram: 'Show the diagram',
+  showSource: 'Show the source',
+  zoom: 'Full size',
+  copyPicture: 'Copy as SVG',
+  downloadPicture: 'Download as SVG',
+  footnote: (name: string) => `Footnote ${name}`,
+  backToText: 'Back to the text',
+
   // Calls
   arguments: 'Arguments',
   result: 'Result',
@@ -337,6 +355,9 @@ export const en = {
     fileGone: 'The file that was named cannot be read.',
     cannotRun: 'It is in a new cell, but cannot be run now.',
     noCell: 'This chat is not in a cell of a notebook.',
+    notEditable: 'That cell cannot be edited.',
     nothingToReplace: 'Click into the cell that it should replace, then try again.',
+    otherLanguage: 'The kernel of this notebook runs another language.',
+    readOnly: 'This notebook can only be read.',
   },
 }

@@ -38,6 +38,7 @@ export function foreign(root: Element): string[] {
       case 'rel':
         return tag === 'a' && value === (name === 'rel' ? 'noopener noreferrer' : '_blank')
       case 'src':
+        if (element.closest('.jdc-zoom')) return tag === 'img' && value.startsWith('data:image/svg+xml;') // a diagram: an image runs nothing
         return tag === 'img' && (picture.test(value) || (!inText && value.startsWith('blob:')))
       case 'referrerpolicy':
         return tag === 'img' && value === 'no-referrer'
@@ -51,6 +52,7 @@ export function foreign(root: Element): string[] {
       case 'type':
         return tag === 'button' ? /^(?:button|submit)$/.test(value) : tag === 'input' && /^(?:text|file|radio|checkbox|number|search)$/.test(value)
       case 'tabindex':
+        if (element.hasAttribute('data-jdc-note')) return value === '-1' // its mark leads there
         return !inText || (value === '0' && (tag === 'pre' || element.className === 'jdc-table')) // they scroll
       case 'class':
         if (value === 'numbering-entry') return true // JupyterLab's table of contents puts it into headings
@@ -58,7 +60,7 @@ export function foreign(root: Element): string[] {
       default:
         if (inMath) return ofMath.test(name)
         if (inIcon) return /^(?:aria-hidden|d|viewbox)$/.test(name)
-        if (inText) return plain.test(name) || /^(?:aria-(?:hidden|label|pressed|expanded|describedby)|data-(?:alt|lang|jdc-\w+))$/.test(name)
+        if (inText) return plain.test(name) || /^(?:aria-(?:hidden|label|pressed|expanded|describedby|haspopup)|data-(?:alt|lang|title|takes|drawn|diagram|painted|source|large|jdc-\w+))$/.test(name)
         return plain.test(name) || fields.test(name) || /^(?:aria|data)-[a-z-]+$/.test(name)
     }
   }

@@ -14,7 +14,7 @@ const lines = (line: fc.Arbitrary<string>, prefix: string) =>
 
 const code = fc.tuple(
   fc.constantFrom('```', '````', '~~~'),
-  fc.constantFrom('', 'python', 'c++', 'js title="x"', '{r}'),
+  fc.constantFrom('', 'python', 'c++', 'js title="x.js"', '{r}'),
   fc.array(fc.constantFrom('x = 1', '', '  if a < b:', '# not a heading', '- no item', '$$', '[ref]: /no', '``', '<b>'), {
     maxLength: 5,
   }),
@@ -38,7 +38,7 @@ const block = fc.oneof(
   fc.tuple(words, words).map(([a, b]) => `| a | b |\n|---|:-:|\n| ${a.replaceAll('|', '')} | ${b.replaceAll('|', '')} |`),
   fc.constantFrom('$$\na\n= b\n$$', '$$a$$', '\\[\n\\frac{a}{b}\n\n\\]', '\\[\nx\n\\]', '$$\nx\n- y\n', 'so:\n$$\nE = mc^2\n$$\nwhere'),
   fc.constantFrom('---', '***', '[ref]: https://example.org/ref "title"', '[REF]: https://other.example', '[^n]: A note.\nMore.'),
-  fc.constantFrom('[ref]: https://example.org\n"title', '[^n]: One.\n[^m]: Two.', '<div>\n**x**\n</div>', '<p align="center">', '</div>'),
+  fc.constantFrom('[ref]: https://example.org\n"title', '[^n]: One.\n[^m]: Two.', '[^n]: One.\n\n    More.\n\n        code', '[^n]:\n    More\n\n    - a', '<div>\n**x**\n</div>', '<p align="center">', '</div>'),
   fc.constantFrom('<details>\n<summary>s</summary>\n\ntext\n\n</details>', '<!-- c\n\nc -->', '<pre>\n\nx\n</pre>', '<style>\n\n*{}</style>'),
 )
 

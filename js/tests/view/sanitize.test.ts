@@ -3,6 +3,7 @@
 
 import { beforeAll, expect, test } from 'vitest'
 import type { Part } from '../../src/transcript'
+import { reading } from '../../src/view/dress'
 import { languages } from '../../src/view/highlight'
 import { temml } from '../../src/view/math'
 import { MarkdownStream } from '../../src/view/stream'
@@ -11,7 +12,7 @@ import { sources } from '../hostile/corpus.ts'
 import { foreign } from '../hostile/foreign.ts'
 import { answer, question, transcript } from './transcripts'
 
-beforeAll(() => Promise.all([temml.load(), languages.load()]))
+beforeAll(() => Promise.all([temml.load(), languages.load(), reading.load()]))
 
 function place(): HTMLElement {
   const root = document.createElement('div')

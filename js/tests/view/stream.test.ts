@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { dress, finish } from '../../src/view/dress'
+import { dress, finish, reading } from '../../src/view/dress'
 import { blocks, noLinks, settled } from '../../src/view/markdown'
 import { languages } from '../../src/view/highlight'
 import { temml } from '../../src/view/math'
@@ -12,7 +12,7 @@ import { sanitize } from '../../src/view/sanitize'
 import { MarkdownStream } from '../../src/view/stream'
 import { cutDocuments, documents } from './documents'
 
-beforeAll(() => Promise.all([temml.load(), languages.load()]))
+beforeAll(() => Promise.all([temml.load(), languages.load(), reading.load()]))
 
 /** The tree as text. The order of attributes, which tells what a node was before, is no part of it. */
 function tree(root: Element): string {
