@@ -26,12 +26,15 @@ WATCHER = Path(__file__).with_name("watcher.js")
 class NotebookPage:
     """One notebook, open in one tab of JupyterLab or Notebook 7."""
 
-    def __init__(self, page: Page, jupyter: Jupyter, notebook: str, *, port: int | None = None) -> None:
+    def __init__(
+        self, page: Page, jupyter: Jupyter, notebook: str, *, port: int | None = None, watched: bool = True
+    ) -> None:
         self.page = page
         self.jupyter = jupyter
         self.notebook = notebook
         self._port = port or jupyter.port
-        page.add_init_script(path=WATCHER)
+        if watched:
+            page.add_init_script(path=WATCHER)
         page.on("dialog", lambda dialog: dialog.accept())
 
     def open(self) -> "NotebookPage":

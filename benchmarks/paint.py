@@ -1,0 +1,129 @@
+"""From nothing to a long conversation on the screen, in Chromium: a log of 10,000 events.
+
+    python benchmarks/paint.py
+
+Two logs of that size: forty turns, and one long answer. The server has never loaded them, and has no snapshot of them.
+A page that has nothing but the front end mounts a chat, which asks for the transcript and draws it: the time until the
+frame with all of it has been painted, and in how many frames there was more text than before. The median of 15 pages,
+each with a log of its own.
+
+Fails when that takes more than 300 ms, or more than one paint.
+"""
+
+import asyncio
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, sync_playwright
+
+from benchmarks.measure.answer import answer
+from benchmarks.measure.machine import machine
+from benchmarks.measure.page import mounts, open_empty
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log.sqlite import SqliteLog
+from tests.browser.conftest import FLAGS, chromium
+from tests.browser.jupyter import Jupyter, running
+
+EVENTS = 10_000
+AROUND = 6
+"""Events of a turn beside its pieces; the session itself is one event more."""
+
+SHAPES = {"40 turns": 40, "one answer": 1}
+PAGES = 15
+PIECE = 5
+"""Tokens in an event: 25 ms of a model that gives 200 a second."""
+
+LIMIT = 300
+AT = e.timestamp(1_790_000_000)
+
+OPEN = """
+async () => {
+  const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  await painted();
+  const begun = performance.now();
+  MOUNT;
+  const paints = [];
+  for (let length = 0, still = 0; still < 20; still++) {
+    await painted();
+    const now = performance.now();
+    const texts = [...root.querySelectorAll('[data-message-id]')].map(({ textContent }) => textContent.length);
+    const text = texts.reduce((sum, length) => sum + length, 0);
+    if (text === length && root.dataset.lastLsn !== LSN) still = 0;
+    if (text === length) continue;
+    paints.push(now - begun);
+    length = text;
+    still = 0;
+  }
+  return paints;
+}
+"""
+
+
+def events(session: str, turns: int) -> Iterator[bytes]:
+    yield e.encode(e.SessionCreated(session=session), at=AT)
+    pieces = [(EVENTS - 1) // turns - AROUND] * turns
+    pieces[-1] += (EVENTS - 1) % turns
+    tokens = iter(answer(sum(pieces) * PIECE))
+    for n, count in enumerate(pieces):
+        turn = f"t_{n}"
+        said = e.UserMessage(message_id=f"q_{n}", client_id=f"c_{n}", text=f"Question {n}?")
+        yield e.encode(said, at=AT)
+        begins = [e.TurnStarted(user_message_id=f"q_{n}", message_id=f"a_{n}", agent="prose"), e.TextStart(id="x")]
+        grows = [e.TextDelta(id="x", delta="".join(next(tokens) for _ in range(PIECE))) for _ in range(count)]
+        ends = [e.TextEnd(id="x"), e.Finish(finish_reason="stop"), e.TurnStopped(outcome="completed")]
+        yield from (e.encode(event, at=AT, turn=turn) for event in [*begins, *grows, *ends])
+
+
+async def write(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    async with SqliteLog(file) as log:
+        for shape, turns in SHAPES.items():
+            for n in range(PAGES):
+                session = name(shape, n)
+                first, *rest = events(session, turns)
+                await log.create(session, [first])
+                await log.append(session, rest)
+
+
+def name(shape: str, n: int) -> str:
+    return f"s_{shape.replace(' ', '_')}_{n}"
+
+
+def opened(context: BrowserContext, jupyter: Jupyter, session: str) -> list[float]:
+    """When there was more text on the screen, in milliseconds from the mount."""
+    page = context.new_page()
+    open_empty(page, jupyter)
+    paints: list[float] = page.evaluate(OPEN.replace("MOUNT", mounts(jupyter, session)).replace("LSN", f"'{EVENTS}'"))
+    page.close()
+    return paints
+
+
+def main() -> None:
+    print(machine())
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(write(Path(folder) / "data" / "durable-chat" / "log.sqlite3"))
+        with (
+            running("server", Path(folder), agents=["benchmarks.measure.agent:prose"]) as jupyter,
+            sync_playwright() as playwright,
+            playwright.chromium.launch(executable_path=chromium(playwright), args=FLAGS) as browser,
+        ):
+            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            for shape in SHAPES:
+                all_paints = [opened(context, jupyter, name(shape, n)) for n in range(PAGES)]
+                took = [paints[-1] for paints in all_paints]
+                most = max(len(paints) for paints in all_paints)
+                median = statistics.median(took)
+                print(
+                    f"{EVENTS:,} events, {shape}: painted after {median:.0f} ms (fastest {min(took):.0f}, "
+                    f"slowest {max(took):.0f}), in {most} paint{'s' if most > 1 else ''}"
+                )
+                good = good and most == 1 and median <= LIMIT
+    if not good:
+        raise SystemExit("not good enough")
+
+
+if __name__ == "__main__":
+    main()
