@@ -1,9 +1,9 @@
 /**
  * The front end for all hosts: draws a chat into an element and keeps it true.
  *
- * What was saved is drawn at once; the server's transcript replaces it as soon as it is there. One paint per frame,
- * after which the root's `data-*` attributes say what was painted, for anyone to check from outside. There is one
- * connection per page, whoever imports this module.
+ * What was saved is drawn at once; the server's transcript replaces it as soon as it is there. One paint per frame where it
+ * is in sight, one per second where it is not, after which the root's `data-*` attributes say what was painted, for anyone
+ * to check from outside. There is one connection per page, whoever imports this module.
  */
 
 import { h, render } from 'preact'
@@ -11,11 +11,12 @@ import { h, render } from 'preact'
 import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
+import { atLeisure, onIdle, onNextFrame } from './frames'
 import { findNotebook } from './host'
 import { Lazy } from './lazy'
 import type { Transcript } from './transcript'
 import { ChatView } from './view'
-import { calls, controls, values } from './view/late'
+import { calls, controls, values, writing } from './view/late'
 import { dressPlace } from './view/styles'
 import type { ChatViewProps } from './view/types'
 import { waitingCalls, waits } from './view/waits'
@@ -101,12 +102,18 @@ class Chat implements Mounted {
     this.#visible = visible
     dressPlace(this.#root)
     this.#handle?.see(visible)
+    if (visible && this.#cancelPaint) this.#paint()
   }
 
   #changed(): void {
     const transcript = this.#handle?.session.transcript
     if (transcript && isOutdated(this.#bundle, transcript)) this.#keep(transcript)
-    if (speaks) this.#cancelPaint ??= onNextFrame(() => this.#paint())
+    if (speaks) this.#cancelPaint ??= this.#whenSeen(() => this.#paint())
+  }
+
+  /** What is not in sight costs nothing for every token. */
+  get #whenSeen(): typeof onNextFrame {
+    return this.#visible && !document.hidden ? onNextFrame : atLeisure
   }
 
   #keep(transcript: Transcript): void {
@@ -121,6 +128,7 @@ class Chat implements Mounted {
   }
 
   #paint(): void {
+    this.#cancelPaint?.()
     this.#cancelPaint = null
     dressPlace(this.#root)
     const props = this.#props()
@@ -173,26 +181,10 @@ function connectionTo({ baseUrl }: { baseUrl: string }): Connection {
 function fetchSoon(): void {
   if (isFetched) return
   isFetched = true
-  const idle = globalThis.requestIdleCallback ?? ((run: () => void) => setTimeout(run, 1000))
-  idle(() => [calls, controls, values, saved].forEach((chunk) => void chunk.load()))
+  onIdle(() => [calls, controls, values, writing, saved].forEach((chunk) => void chunk.load()))
 }
 
 let isFetched = false
-
-/** Once, when the browser draws next; soon all the same where it draws nothing, as in a hidden tab. */
-function onNextFrame(paint: () => void): () => void {
-  const cancel = () => {
-    cancelAnimationFrame(frame)
-    clearTimeout(timer)
-  }
-  const run = () => {
-    cancel()
-    paint()
-  }
-  const frame = requestAnimationFrame(run)
-  const timer = setTimeout(run, document.hidden ? 0 : 250)
-  return cancel
-}
 
 /** Keys that are typed into the chat are no shortcuts of the notebook, but for the one that saves it. */
 function keepKeysIn(root: HTMLElement, signal: AbortSignal): void {
