@@ -1,5 +1,6 @@
 /** What travels with every widget, and what every page loads, stays small. */
 
+import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
@@ -7,10 +8,11 @@ import { build, type BuildOptions } from 'esbuild'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { core, options } from '../build.options.mjs'
+import { late } from '../src/words/late'
 
-type Built = Map<string, { bytes: Uint8Array; needs: string[]; fetches: string[] }>
+type Built = Map<string, { bytes: Uint8Array; sources: string[]; needs: string[]; fetches: string[] }>
 
-/** The files of a build by their names, each with what it imports at once and what it fetches later. */
+/** The files of a build by their names, each with what it is made of, what it imports at once and what it fetches later. */
 async function built(how: BuildOptions): Promise<Built> {
   const { outputFiles, metafile } = await build({
     ...how,
@@ -21,10 +23,10 @@ async function built(how: BuildOptions): Promise<Built> {
   })
   const names = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]))
   return new Map(
-    Object.entries(metafile.outputs).map(([path, { imports }]) => {
+    Object.entries(metafile.outputs).map(([path, { imports, inputs }]) => {
       const of = (kind: string) => imports.flatMap((found) => (found.kind === kind ? [basename(found.path)] : []))
       const bytes = names.get(basename(path)) ?? expect.fail(`no ${path}`)
-      return [basename(path), { bytes, needs: of('import-statement'), fetches: of('dynamic-import') }]
+      return [basename(path), { bytes, sources: Object.keys(inputs), needs: of('import-statement'), fetches: of('dynamic-import') }]
     }),
   )
 }
@@ -50,6 +52,13 @@ describe('the core', () => {
   test('is under 80 kB over the wire, with everything that it imports', () => {
     const sizes = [...loaded(files, 'core.js')].map((name) => gzipSync(files.get(name)?.bytes ?? '', { level: 9 }).length)
     expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(80_000)
+  })
+
+  test('says nothing that comes later', () => {
+    const sources = [...loaded(files, 'core.js')].flatMap((name) => files.get(name)?.sources ?? []).filter((file) => file.startsWith('src/'))
+    const said = sources.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\bwords\.(\w+)/g)].map(([, name]) => name as string))
+    expect(said.length).toBeGreaterThan(50)
+    expect(said.filter((name) => name in late)).toEqual([])
   })
 
   test('is in all of its chunks: none brings a second copy, none waits for a third file', () => {

@@ -9,7 +9,8 @@ import { expect, test } from 'vitest'
 import { type ChatBundle, isOutdated, MIME_TYPE, restoreBundle } from '../src/bundle'
 import type { WireEvent } from '../src/events'
 import { limited, output } from '../src/saved'
-import { emptyTranscript, fold, type Transcript } from '../src/transcript'
+import { fold } from '../src/fold'
+import { emptyTranscript, type Transcript } from '../src/transcript'
 
 interface Vector {
   events: WireEvent[]

@@ -2,7 +2,8 @@
 
 import { createInterface } from 'node:readline'
 
-import { emptyTranscript, fold } from '../src/transcript.ts'
+import { fold } from '../src/fold.ts'
+import { emptyTranscript } from '../src/transcript.ts'
 
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(fold(emptyTranscript(), JSON.parse(line)))}\n`)

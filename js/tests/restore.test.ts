@@ -10,7 +10,8 @@ import { expect, test } from 'vitest'
 import { restoreBundle } from '../src/bundle'
 import type { WireEvent } from '../src/events'
 import { restoreTranscript, withDefaults } from '../src/restore'
-import { emptyTranscript, fold, type Transcript, type Turn, type UIMessage } from '../src/transcript'
+import { fold } from '../src/fold'
+import { emptyTranscript, type Transcript, type Turn, type UIMessage } from '../src/transcript'
 import { toMarkdown, toText } from '../src/view/static'
 
 const VECTORS = join(import.meta.dirname, '../../tests/vectors')

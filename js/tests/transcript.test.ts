@@ -6,7 +6,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import type { WireEvent } from '../src/events'
-import { canContinue, emptyTranscript, fold, isOfTurn, type Transcript, type UIMessage, versions } from '../src/transcript'
+import { fold } from '../src/fold'
+import { canContinue, emptyTranscript, isOfTurn, type Transcript, type UIMessage, versions } from '../src/transcript'
 
 const VECTORS = new URL('../../tests/vectors/', import.meta.url)
 

@@ -8,8 +8,10 @@
  */
 
 import type { WireEvent } from '../events'
+import type { fold } from '../fold'
+import { Lazy } from '../lazy'
 import { withDefaults } from '../restore'
-import { type FilePart, fold, type Part, type Transcript, type UIMessage } from '../transcript'
+import type { FilePart, Part, Transcript, UIMessage } from '../transcript'
 import type { Actions, Agents, Choice, ConnectionState, Draft } from '../view/types'
 import { words } from '../words'
 import { ask, cutOff, json } from './ask'
@@ -53,6 +55,9 @@ type Phase =
   | { is: 'gone'; text: string }
   | { is: 'closed' }
 
+/** What moves transcripts on. It is fetched beside the first one, which is drawn without it. */
+const reducer = new Lazy(() => import('../fold'))
+
 export class Session implements Actions {
   readonly id: string
   transcript: Transcript | null = null
@@ -63,6 +68,8 @@ export class Session implements Actions {
   readonly #line: Line
   readonly #backoff: Backoff
   #phase: Phase = { is: 'resting' }
+  /** There before anything is followed. */
+  #fold: typeof fold = (transcript) => transcript
   #waiting: WireEvent[] = []
   #problem: string | null = null
   /** What was written before is there, or refused. */
@@ -314,10 +321,13 @@ export class Session implements Actions {
     this.#waiting = []
     this.#enter(phase)
     try {
+      const folding = reducer.load()
       const transcript = await this.#ask<Transcript>({ method: 'GET', path: '' })
       if (this.#phase !== phase) return
       this.#backoff.succeeded()
       this.#moveTo(withDefaults(transcript))
+      this.#fold = (await folding).fold
+      if (this.#phase !== phase) return
       if (!this.#line.awake) return this.#rest()
       if (!phase.attached) return this.#attach()
       this.#enter({ is: 'following' })
@@ -369,7 +379,7 @@ export class Session implements Actions {
       this.#line.send({ type: 'unfollow', session: this.id })
       return this.#lost('gap')
     }
-    if (this.transcript && fresh.length > 0) this.#moveTo(fold(this.transcript, fresh))
+    if (this.transcript && fresh.length > 0) this.#moveTo(this.#fold(this.transcript, fresh))
   }
 
   #replace(transcript: Transcript): void {

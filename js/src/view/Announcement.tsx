@@ -6,11 +6,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Lazy } from '../lazy'
 import type { ToolPart, Transcript, Turn, UIMessage } from '../transcript'
-import { words } from '../words'
+import { withWords, words } from '../words'
 import type { Speech } from './speech'
 import { waitingWords } from './waits'
 
-const speeches = new Lazy(() => import('./speech'))
+const speeches = new Lazy(() => withWords(import('./speech')))
 
 interface Props {
   transcript: Transcript | null

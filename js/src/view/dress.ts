@@ -5,7 +5,7 @@
  */
 
 import { Lazy } from '../lazy'
-import { words } from '../words'
+import { withWords, words } from '../words'
 import { copyText } from './clipboard'
 import { highlight } from './highlight'
 import { icon } from './Icon'
@@ -14,7 +14,7 @@ import { typeset } from './math'
 import { isInlineImage, outsideUrl } from './sanitize'
 import type { Notebook } from './types'
 
-export const reading = new Lazy(() => import('./reading'))
+export const reading = new Lazy(() => withWords(import('./reading')))
 
 /** What `reading` has something for. */
 const READING = '.jdc-code, [data-jdc-mark], [data-jdc-note]'

@@ -5,14 +5,15 @@
  * person presses is there, also when the server is away by then.
  */
 
-import type { ToolPart } from '../transcript'
-import { later } from './later'
 import { Lazy } from '../lazy'
+import type { ToolPart } from '../transcript'
+import { withWords } from '../words'
+import { later } from './later'
 
-export const calls = new Lazy(() => import('./chunks/calls'))
-export const controls = new Lazy(() => import('./chunks/controls'))
-export const values = new Lazy(() => import('./chunks/values'))
-export const writing = new Lazy(() => import('./chunks/writing'))
+export const calls = new Lazy(() => withWords(import('./chunks/calls')))
+export const controls = new Lazy(() => withWords(import('./chunks/controls')))
+export const values = new Lazy(() => withWords(import('./chunks/values')))
+export const writing = new Lazy(() => withWords(import('./chunks/writing')))
 
 export const Tool = later(calls, ({ Tool }) => Tool, { meanwhile: ToolComing })
 export const Entries = later(calls, ({ Entries }) => Entries)

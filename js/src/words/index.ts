@@ -7,10 +7,12 @@
  */
 
 import { en } from './en'
+import type { late } from './late'
 
-export type Words = typeof en
+export type Words = typeof en & typeof late
 
-export let words: Words = en
+/** The whole table, for whoever comes with a chunk; for the core, its part of it. */
+export let words = en as Words
 
 /** Whose numbers and dates go with the words: a BCP 47 tag. */
 export let locale = localeOf('en')
@@ -21,8 +23,15 @@ const TRANSLATIONS = new Map<string, () => Promise<Words>>([['de', () => import(
 export async function speak(language: string): Promise<void> {
   const [tongue = ''] = language.toLowerCase().split(/[-_]/)
   const translation = await TRANSLATIONS.get(tongue)?.().catch(() => null)
-  words = translation ?? en
+  words = translation ?? (en as Words)
   locale = localeOf(translation ? tongue : 'en')
+}
+
+/** A chunk, together with what it says. */
+export async function withWords<M>(chunk: Promise<M>): Promise<M> {
+  const [module, { late }] = await Promise.all([chunk, import('./late')])
+  Object.assign(en, late)
+  return module
 }
 
 /** The language as the person's browser has it: a British one writes its English dates as the British do. */

@@ -10,7 +10,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 
 import type { WireEvent } from '../../src/events'
-import { emptyTranscript, fold } from '../../src/transcript'
+import { fold } from '../../src/fold'
+import { emptyTranscript } from '../../src/transcript'
 
 /** How many sessions the server lets one stream follow. */
 export const MAX_FOLLOWED = 64

@@ -1,0 +1,243 @@
+/** The English of what comes in chunks (`withWords`): the rest of the table in `en.ts`. */
+
+export const late = {
+  // Everywhere
+  cancel: 'Cancel',
+  modes: { ask: 'Ask', plan: 'Plan', act: 'Act' },
+  onItsWay: 'On its way…',
+
+  // The chat around the messages
+  height: 'Height of the chat',
+  resize: 'Drag to resize, double-click to reset',
+
+  // What a screen reader says
+  heardCode: (language: string, count: number, written: string) =>
+    `${language ? `Code in ${language}` : 'Code'}, ${count === 1 ? '1 line' : `${written} lines`}.`,
+  heardTable: (count: number, written: string) => (count === 1 ? 'Table with 1 row.' : `Table with ${written} rows.`),
+  heardFormula: 'A formula.',
+  heardInline: 'formula',
+  heardRest: (count: number, written: string) => (count === 1 ? '1 more sentence is in the chat.' : `${written} more sentences are in the chat.`),
+
+  // Moving
+  filterTurns: 'Filter turns',
+  noTurns: 'No turn has that in it',
+  noText: '(no text)',
+  foldAll: 'Fold all',
+  unfoldAll: 'Unfold all',
+  keyboard: 'Keyboard',
+  shortcuts: [
+    ['Alt+↑ / Alt+↓', 'Go to the turn before, or the next one'],
+    ['↑ / ↓', 'Go to the message before, or the next one'],
+    ['← / →', 'Show the version before, or the next one'],
+    ['E', 'Edit the question'],
+    ['R', 'Retry the answer'],
+    ['C', 'Copy the answer'],
+    ['F', 'Fold or unfold the answer'],
+    ['Esc', 'Stop the answer that is coming; close what is open'],
+    ['?', 'Show these keys'],
+  ] as [string, string][],
+
+  // A message
+  enlarge: (name: string) => (name ? `Show ${name} larger` : 'Show the picture larger'),
+  picture: 'Picture',
+  download: 'Download',
+  close: 'Close',
+
+  // What is on its way to the server
+  sending: 'Sending…',
+  sendingLater: 'Waits for the connection',
+  edit: 'Edit',
+  notSent: (why: string) => `Not sent. ${why}`,
+  sendAgain: 'Send again',
+  discard: 'Discard',
+
+  // Writing
+  message: 'Message',
+  followUpResumes: (key: string) => `Ask a follow-up (${key} resumes)`,
+  editLost: 'The message that you were editing has gone. This is your text.',
+  filesFirst: 'It can be sent when the files are there.',
+  sendKey: 'What sends a message',
+  sendKeyTitle: 'What sends a message, in all chats of this browser. Shift+Enter is always a new line.',
+  sends: (key: string) => `${key} sends`,
+
+  // Files
+  attached: 'Attached',
+  named: 'Goes with the message',
+  names: 'Names',
+  nameKinds: { variable: 'variable', cell: 'cell', file: 'file', agent: 'agent', prompt: 'prompt' },
+  answeredBy: (agent: string) => `${agent} answers this one`,
+  asksNamed: 'Asking for what is named…',
+  notNamed: (name: string, why: string) => `@${name}: ${why}`,
+  attachFiles: 'Attach files',
+  uploading: 'uploading…',
+  remove: (name: string) => `Remove ${name}`,
+  pictureComes: 'The picture is on its way',
+  save: (name: string) => `Save ${name}`,
+
+  // The queue
+  queue: 'Waiting messages',
+  waiting: (count: number, written: string) =>
+    count === 1 ? '1 message waits for its turn' : `${written} messages wait for their turn`,
+  heldStopped: (count: number, written: string) =>
+    `You stopped the last answer; ${count === 1 ? 'this message waits' : `these ${written} wait`}.`,
+  held: (count: number, written: string, why: string) =>
+    `${why} Until you resume, ${count === 1 ? 'this message waits' : `these ${written} wait`}.`,
+  resume: 'Resume',
+  queued: 'Waiting message',
+  saveEdit: 'Save',
+  saveNever: 'It cannot be saved now.',
+  files: (count: number, written: string) => (count === 1 ? '1 file' : `${written} files`),
+  moveUp: 'Move up',
+  moveDown: 'Move down',
+  removeMessage: 'Remove message',
+
+  // Who answers, and how
+  agent: 'Agent',
+  whoAnswers: 'Who answers',
+  whoAnswersNow: (who: string) => `Who answers: ${who}`,
+  whoCan: 'Asking who can answer…',
+  effort: 'Effort',
+  usual: 'usual',
+  default: 'default',
+  notAvailable: 'not available now',
+  modelsOf: (agent: string) => `Models of ${agent}`,
+  mode: 'Mode',
+  modeDoes: {
+    ask: 'it only answers, without tools',
+    plan: 'it looks, and proposes what to do',
+    act: 'it does what is asked',
+  },
+
+  // Parts of an answer
+  rows: (count: number, written: string) => (count === 1 ? '1 row' : `${written} rows`),
+  columns: (count: number, written: string) => (count === 1 ? '1 column' : `${written} columns`),
+  firstRows: (count: number, written: string) => (count === 1 ? 'the first row' : `the first ${written} rows`),
+  firstColumns: (count: number, written: string) => (count === 1 ? 'the first column' : `the first ${written} columns`),
+  tableCut: (what: string) => `here are ${what}`,
+  showRows: (count: string) => `Show ${count} rows`,
+  missing: 'missing',
+  items: (count: number, written: string) => (count === 1 ? '1 item' : `${written} items`),
+  fields: (count: number, written: string) => (count === 1 ? '1 field' : `${written} fields`),
+  showMore: (count: string, of: string) => `Show ${count} more of ${of}`,
+  copyCsv: 'Copy as CSV',
+  copyJson: 'Copy as JSON',
+  copyValue: 'Copy value',
+  copyValueKey: 'Copy value (Ctrl+C)',
+  moreCharacters: (count: string) => `… ${count} more characters`,
+
+  // Code, diagrams and notes in an answer
+  insertBelow: 'Insert as a new cell below',
+  runBelow: 'Run in a new cell below',
+  replaceCell: 'Replace cell',
+  moreOfCode: 'More',
+  wrapLines: 'Wrap long lines',
+  downloadCode: 'Download',
+  diagram: (kind: string) => (kind ? `Diagram: ${kind}` : 'Diagram'),
+  diagramFailed: (why: string) => (why ? `This diagram cannot be drawn. ${why}` : 'This diagram cannot be drawn.'),
+  diagramSlow: 'This diagram takes too long to draw.',
+  showDiagram: 'Show the diagram',
+  showSource: 'Show the source',
+  zoom: 'Full size',
+  copyPicture: 'Copy as SVG',
+  downloadPicture: 'Download as SVG',
+  footnote: (name: string) => `Footnote ${name}`,
+  backToText: 'Back to the text',
+
+  // Calls
+  arguments: 'Arguments',
+  result: 'Result',
+  log: 'Log',
+  nothing: 'nothing',
+  asModelReads: 'As the model reads it',
+  traceback: 'Traceback',
+  wholeError: 'All of it',
+  cutBytes: (count: string) => `cut: ${count} bytes in all`,
+  callStates: {
+    'not-run': 'not run',
+    'no-result': 'no result',
+    denied: 'denied',
+    done: 'done',
+    failed: 'failed',
+    writing: 'writing arguments…',
+    approval: 'waits for your approval',
+    person: 'waits for your answer',
+    kernel: 'waits for the kernel',
+    running: 'running…',
+  },
+  deniedBy: (who: string) => `denied by ${who}`,
+  /** What is between the two is the tool's name. */
+  kernelTakes: ['It goes on as soon as a kernel takes it. If the kernel was restarted, run the cell that offers', 'again.'] as [
+    string,
+    string,
+  ],
+  progressOf: (call: string) => `Progress of ${call}`,
+  farOf: (done: string, total: string) => `${done} of ${total}`,
+
+  // Approvals
+  approvalOf: (call: string) => `Approval of ${call}`,
+  allowQuestion: (call: string) => `Allow ${call}?`,
+  allowsSession: 'Then it may run again in this chat without being asked for.',
+  deniedAt: (time: string) => `Without an answer by ${time}, it is denied.`,
+  allow: 'Allow',
+  allowSession: 'Allow for this chat',
+  deny: 'Deny',
+  whyNot: 'Why not (optional)',
+  whyDenied: (call: string) => `Why ${call} is denied (optional)`,
+  allowed: (who: string) => (who ? `Allowed by ${who}` : 'Allowed'),
+  allowedSession: (who: string) => (who ? `Allowed for this chat by ${who}` : 'Allowed for this chat'),
+  denied: (who: string) => (who ? `Denied by ${who}` : 'Denied'),
+
+  // Questions
+  question: 'Question',
+  questionOf: (at: string, of: string) => `Question ${at} of ${of}`,
+  stepOf: (at: string, of: string) => `${at} of ${of}`,
+  back: 'Back',
+  next: 'Next',
+  decline: 'Decline',
+  declineDoes: 'It goes on without your answer',
+  cancelDoes: 'It gives up what it asked for',
+  somethingElse: 'Something else',
+  number: 'A number',
+  wholeNumber: 'A whole number',
+  yourAnswer: 'Your answer',
+  yes: 'Yes',
+  no: 'No',
+  needsNumber: 'This takes a number.',
+  needsWholeNumber: 'This takes a whole number.',
+  needsAnswer: 'This needs an answer.',
+  declined: 'Declined',
+  cancelled: 'Cancelled',
+  noAnswer: 'No answer',
+  notAnswered: 'Not answered',
+  notAnsweredWhy: (why: string) => `Not answered: ${why}`,
+
+  // Plans
+  plan: 'Plan',
+  planNamed: (title: string) => `Plan: ${title}`,
+  planWaits: 'waits for your decision',
+  decisions: { approve: 'Approved', change: 'Changes asked for', cancel: 'Cancelled' },
+  notDecided: 'Not decided',
+  notDecidedWhy: (why: string) => `Not decided: ${why}`,
+  planBecomes: 'What becomes of the plan',
+  planDifferent: 'What should be different?',
+  planApprove: 'Approve and carry out',
+  planChange: 'Ask for changes',
+  planChangeHow: 'Say above what should be different',
+  entryDone: 'done',
+  entryGoing: 'being done',
+  entryOpen: 'to do',
+
+  // Why something cannot be done in the notebook
+  refusals: {
+    kernelBusy: 'The kernel is busy. Send it again when it is done, or take the variable out.',
+    noKernel: 'There is no kernel that could be asked for the variable. Start it, or take the variable out.',
+    cellGone: 'The cell that was named is not there any more.',
+    fileGone: 'The file that was named cannot be read.',
+    cannotRun: 'It is in a new cell, but cannot be run now.',
+    noCell: 'This chat is not in a cell of a notebook.',
+    notEditable: 'That cell cannot be edited.',
+    nothingToReplace: 'Click into the cell that it should replace, then try again.',
+    otherLanguage: 'The kernel of this notebook runs another language.',
+    readOnly: 'This notebook can only be read.',
+  },
+}
