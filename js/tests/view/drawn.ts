@@ -31,7 +31,7 @@ export const taken = {
 export const actions: Actions = {
   send: (text, { parts, ...choice } = {}) =>
     did.push(
-      ['send', text, parts && JSON.stringify(parts), Object.keys(choice).length > 0 && JSON.stringify(choice)].filter(Boolean).join(' '),
+      ['send', text, ...(parts ? [JSON.stringify(parts)] : []), ...(Object.keys(choice).length > 0 ? [JSON.stringify(choice)] : [])].join(' '),
     ),
   resend: (id) => did.push(`resend ${id}`),
   discard: (id) => did.push(`discard ${id}`),
