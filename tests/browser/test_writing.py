@@ -255,3 +255,63 @@ def test_the_queue_by_keyboard(open_notebook: Open, jupyter: Jupyter) -> None:
     chat.wait_for_outcome()
     expect(rows).to_have_count(0)
     assert jupyter.asked[1:] == ["6 words", "4 words"]
+
+
+def option(chat: ChatView, name: str) -> Locator:
+    return chat.root.locator(
+        "[role=option]", has=chat.root.page.locator("b", has_text=re.compile(f"^{re.escape(name)}$"))
+    )
+
+
+def test_what_is_named_goes_along_as_it_is_then(open_notebook: Open, jupyter: Jupyter) -> None:
+    """A variable, a cell and a file by `@`, one who answers by `/`; a secret is not offered, a busy kernel is said."""
+    (jupyter.files / "rows.csv").write_text("a,b\n1,2\n")
+    notebook = start(open_notebook, "amount = 41\napi_key = 'hidden'", "amount = 42", "import time\ntime.sleep(600)")
+    notebook.run_to_end(1)
+    chat, keyboard = notebook.chat, notebook.page.keyboard
+    chips = chat.root.locator(".jdc-named .jdc-attachment-name")
+    field(chat).focus()
+    keyboard.type("Why is @")
+    expect(option(chat, "amount")).to_be_visible()
+    expect(option(chat, "api_key")).to_have_count(0)
+    keyboard.type("am")
+    expect(chat.root.locator("[role=option]")).to_have_count(1)
+    keyboard.press("Tab")
+    keyboard.type("in @cell:2")
+    expect(option(chat, "cell:2")).to_have_attribute("aria-selected", "true")
+    keyboard.press("Enter")
+    keyboard.type("and @row")
+    expect(option(chat, "rows.csv")).to_have_attribute("aria-selected", "true")
+    keyboard.press("Enter")
+    expect(chips).to_have_text(["@amount", "@cell:2", "@rows.csv"])
+    notebook.run_to_end(2)
+    field(chat).focus()
+    keyboard.press("Enter")
+    chat.wait_for_outcome()
+    [question, _] = jupyter.transcript(chat.session)["messages"]
+    text, variable, cell, file = question["parts"]
+    assert text["text"].rstrip() == "Why is @amount in @cell:2 and @rows.csv"
+    assert variable["type"] == "data-variable" and "42" in variable["data"]["text"]
+    assert cell["type"] == "data-cell" and "amount = 41" in cell["data"]["text"]
+    assert file["filename"] == "rows.csv" and file["url"].startswith("attachment:")
+
+    keyboard.type("/dem")
+    expect(option(chat, "demo")).to_have_attribute("aria-selected", "true")
+    keyboard.press("Enter")
+    expect(chips).to_have_text(["Asks demo"])
+    keyboard.type("Hello")
+    keyboard.press("Enter")
+    expect(questions(chat)).to_have_count(2)
+    chat.wait_for_outcome()
+    answer = jupyter.transcript(chat.session)["messages"][-1]
+    assert answer["metadata"]["agent"] == "demo"
+    assert len(jupyter.asked) == 1
+
+    notebook.run(3)
+    notebook.kernel_busy()
+    field(chat).focus()
+    keyboard.type("@")
+    expect(chat.root.locator(".jdc-completion")).to_contain_text("The kernel is busy")
+    expect(option(chat, "rows.csv")).to_be_visible()
+    keyboard.press("Escape")
+    expect(chat.root.locator(".jdc-completion")).to_have_count(0)

@@ -5,7 +5,7 @@
 
 import { isRecord, restoreParts } from '../restore'
 import { forgetOld, keep, kept } from '../storage'
-import type { Draft } from '../view/types'
+import type { Draft, Mention } from '../view/types'
 
 /** Characters of its JSON: a draft that has more is not kept. */
 const LIMIT = 200_000
@@ -21,7 +21,8 @@ export function keptDraft(session: string): Draft | null {
   const files = found.files.filter(isRecord).flatMap(({ part, size }) =>
     restoreParts([part]).flatMap((part) => (part.type === 'file' && typeof size === 'number' ? [{ part, size }] : [])),
   )
-  return { text: found.text, files }
+  const named = Array.isArray(found.named) ? found.named.filter(isMention) : []
+  return { text: found.text, files, named, agent: typeof found.agent === 'string' ? found.agent : null }
 }
 
 export function keepDraft(session: string, draft: Draft | null): void {
@@ -30,4 +31,9 @@ export function keepDraft(session: string, draft: Draft | null): void {
 
 export function forgetOldDrafts(): void {
   forgetOld(DRAFTS, DAYS)
+}
+
+function isMention(found: unknown): found is Mention {
+  if (!isRecord(found) || typeof found.name !== 'string' || typeof found.detail !== 'string') return false
+  return found.kind === 'variable' || found.kind === 'cell' || found.kind === 'file'
 }

@@ -110,6 +110,7 @@ export interface Contents {
 }
 
 export interface Kernel {
+  status: string
   requestExecute(content: {
     code: string
     silent: boolean

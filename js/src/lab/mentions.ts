@@ -6,7 +6,7 @@
  */
 
 import type { Part } from '../transcript'
-import type { Mention } from '../view/types'
+import type { Mention, Mentions } from '../view/types'
 import { type App, type Cell, type Contents, type Kernel, placeOf } from './jupyter'
 import { refusal } from './refusal'
 
@@ -17,18 +17,20 @@ const TEXT = 20_000
 const LIST_MS = 1_000
 const VALUE_MS = 15_000
 
-export async function mentions(app: App, query: string, from: Element, signal: AbortSignal): Promise<Mention[]> {
+export async function mentions(app: App, query: string, from: Element, signal: AbortSignal): Promise<Mentions> {
   const place = placeOf(app, from)
-  if (!place) return []
+  if (!place) return { found: [], kernel: 'ready' }
   const { panel, notebook, cell } = place
   const kernel = kernelOf(panel.sessionContext.session?.kernel)
   const [variables, files] = await Promise.all([
-    kernel ? variablesOf(kernel).catch(() => []) : [],
+    variablesOf(kernel),
     filesOf(app.serviceManager?.contents, panel.context.path, query).catch(() => []),
   ])
   signal.throwIfAborted()
   const cells = notebook.widgets.flatMap((other, index) => (other === cell ? [] : cellMention(other, index)))
-  return [variables, cells, files].flatMap((some) => fitting(some, query))
+  const listed = Array.isArray(variables) ? variables : []
+  const found = [listed, cells, files].flatMap((some) => fitting(some, query))
+  return { found, kernel: Array.isArray(variables) ? 'ready' : variables }
 }
 
 export async function mentioned(app: App, mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File> {
@@ -66,9 +68,13 @@ function kernelOf(kernel: unknown): Kernel | null {
   return typeof (kernel as Kernel | null)?.requestExecute === 'function' ? (kernel as Kernel) : null
 }
 
-async function variablesOf(kernel: Kernel): Promise<Mention[]> {
-  const listed = await evaluated(kernel, 'names()', LIST_MS)
-  if (!Array.isArray(listed)) return []
+/** The variables, or why there are none to be had. */
+async function variablesOf(kernel: Kernel | null): Promise<Mention[] | Exclude<Mentions['kernel'], 'ready'>> {
+  if (!kernel) return 'none'
+  if (kernel.status === 'busy') return 'busy'
+  const listed = await evaluated(kernel, 'names()', LIST_MS).catch(() => 'busy' as const)
+  if (listed === 'busy') return 'busy'
+  if (!Array.isArray(listed)) return 'foreign'
   return listed.map(({ name, detail }) => ({ kind: 'variable', name: String(name), detail: String(detail) }))
 }
 

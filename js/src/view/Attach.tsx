@@ -1,16 +1,18 @@
 /** What goes with the next message, as it is drawn, and what chooses it. */
 
+import type { ComponentChildren } from 'preact'
 import { useRef } from 'preact/hooks'
 import { words } from '../words'
 import { bytes } from '../words/numbers'
 import type { Attachments } from './attachments'
-import { Icon } from './Icon'
+import { Icon, type IconName } from './Icon'
 import { IconButton } from './IconButton'
 
 /** What is attached so far. */
-export function AttachedFiles({ items, remove }: Pick<Attachments, 'items' | 'remove'>) {
+export function AttachedFiles({ items, remove, children }: Pick<Attachments, 'items' | 'remove'> & { children: ComponentChildren }) {
   return (
     <ul class="jdc-attached" aria-label={words.attached}>
+      {children}
       {items.map(({ key, name, size, preview, part, problem }) => (
         <li key={key} class="jdc-attachment" data-state={problem ? 'failed' : part ? 'ready' : 'uploading'}>
           {preview ? <img src={preview} alt="" /> : <Icon name="file" />}
@@ -22,6 +24,28 @@ export function AttachedFiles({ items, remove }: Pick<Attachments, 'items' | 're
         </li>
       ))}
     </ul>
+  )
+}
+
+interface ChipProps {
+  icon: IconName
+  name: string
+  detail: string
+  state: 'ready' | 'uploading' | 'failed'
+  remove(): void
+}
+
+/** What is named for the next message: something of the notebook, or who is to answer. */
+export function NamedChip({ icon, name, detail, state, remove }: ChipProps) {
+  return (
+    <li class="jdc-attachment jdc-named" data-kind={icon} data-state={state}>
+      <Icon name={icon} />
+      <span class="jdc-attachment-name">{name}</span>
+      <span class="jdc-attachment-size" role="status">
+        {detail}
+      </span>
+      <IconButton icon="cross" class="jdc-detach" label={words.remove(name)} onClick={remove} />
+    </li>
   )
 }
 

@@ -4,7 +4,7 @@
 
 import type { ComponentChildren, VNode } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { type Part, isOfTurn, type ToolPart, type Transcript, type Turn } from '../transcript'
+import { isOfTurn, type Part, type ToolPart, type Transcript, type Turn } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { Announcement } from './Announcement'
@@ -129,7 +129,7 @@ function Chat(props: ChatViewProps): VNode {
     actions.stop()
   }
   const send = (text: string, parts: Part[], choice: Choice) => {
-    actions?.send(text, { ...(parts.length > 0 ? { parts } : {}), ...choice })
+    actions?.send(text, { ...choice, ...(parts.length > 0 ? { parts } : {}) })
     if (!queues) jump()
   }
   const takesFiles = (event: DragEvent) => whole && actions !== null && event.dataTransfer?.types.includes('Files')
@@ -224,8 +224,8 @@ function Chat(props: ChatViewProps): VNode {
             attach={attach}
             chosen={chosenIn(transcript)}
             choose={(choice) => actions.choose(choice)}
-            notebook={props.notebook}
             send={send}
+            notebook={props.notebook}
             stop={() => actions.stop()}
             resume={held === null ? null : () => actions.resumeQueue()}
             editLast={() => editLast(chat.current)}

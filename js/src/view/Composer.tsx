@@ -1,7 +1,8 @@
 /**
  * Where a person writes. Enter sends, or Ctrl+Enter where that is preferred; Shift+Enter is a new line; Esc stops; Up, where
  * nothing is written, goes back to what was written last. What is sent while an answer comes, or while others wait, waits
- * for its turn. What is not sent is kept as a draft. `@` and `/` name what goes with it (`Naming.tsx`). Below: what goes with it, who answers, what answers may do, and what sends.
+ * for its turn. What is not sent is kept as a draft. `@` names what is in the notebook, `/` agents and prompts. Below: what goes
+ * with it, who answers, what answers may do, and what sends.
  */
 
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
@@ -9,14 +10,16 @@ import type { Mode } from '../events'
 import { usePreference } from '../preferences'
 import type { Part, Turn } from '../transcript'
 import { words } from '../words'
-import { AttachedFiles } from './Attach'
+import { AttachedFiles, NamedChip } from './Attach'
 import { pastedFiles, useAttachments } from './attachments'
+import { type Option, useCompletion } from './Completion'
 import { ComposerFoot } from './ComposerFoot'
 import { Desk } from './desk'
 import { grow } from './editing'
 import { Icon } from './Icon'
 import { isComposing, isSend, nameOf, sendKey } from './keys'
-import { useNaming } from './Naming'
+import { useNamed } from './named'
+import { firstBlank, put, type Token } from './names'
 import { StopButton } from './StopButton'
 import type { Choice, Chosen, Notebook } from './types'
 
@@ -31,8 +34,8 @@ interface Props {
   attach: { current: (files: Iterable<File>) => void }
   chosen: Chosen & { mode: Mode | null }
   choose(choice: Choice): void
-  notebook: Notebook | null
   send(text: string, parts: Part[], choice: Choice): void
+  notebook: Notebook | null
   stop(): void
   /** Lets what is held go on. */
   resume: (() => void) | null
@@ -45,7 +48,7 @@ export interface Returned {
 }
 
 export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attach, chosen, choose, notebook, send, stop, resume, editLast } = props
+  const { turn, placeholder, wait, returned, attach, chosen, choose, send, stop, resume, editLast, notebook } = props
   const actions = useContext(Desk)
   const [text, setText] = useState(() => actions?.draft()?.text ?? '')
   const attachments = useAttachments(actions)
@@ -60,62 +63,59 @@ export function Composer(props: Props) {
     input.current?.focus()
   }, [returned])
 
+  const named = useNamed(actions, notebook, text)
+  const { mentions, agent, reading, problems } = named
+  const pick = (option: Option, token: Token) => {
+    const field = input.current
+    if (!field) return
+    if (option.kind === 'prompt') return put(field, token, option.prompt.text, firstBlank(option.prompt.text))
+    if (option.kind === 'agent') {
+      named.ask(option.name)
+      return put(field, token, '')
+    }
+    const isFolder = option.mention.kind === 'file' && option.name.endsWith('/')
+    if (!isFolder) named.add(option.mention)
+    put(field, token, `@${option.name}${isFolder ? '' : ' '}`)
+  }
+  const completion = useCompletion({ input, notebook, pick })
+
   const [touched, setTouched] = useState(false)
   const sendsWith = nameOf(usePreference(sendKey))
   const { items, busy, stored } = attachments
   const drawn = useRef(false)
   useLayoutEffect(() => {
     // What another tab has kept stays until something is written here.
-    if (drawn.current) actions?.keepDraft(text || stored.length > 0 ? { text, files: stored } : null)
+    const isAnything = text !== '' || stored.length > 0 || agent !== null
+    if (drawn.current) actions?.keepDraft(isAnything ? { text, files: stored, named: mentions, agent } : null)
     drawn.current = true
-  }, [text, items])
+  }, [text, items, agent, mentions.length])
   useEffect(() => setHint(''), [busy])
   const isEmpty = !text.trim() && stored.length === 0
-  const selected = useRef<[number, number] | null>(null)
-  const naming = useNaming({
-    input,
-    notebook,
-    write(text, ...selection) {
-      setText(text)
-      selected.current = selection
-    },
-  })
-  useLayoutEffect(() => {
-    if (!selected.current) return
-    input.current?.setSelectionRange(...selected.current)
-    selected.current = null
-    naming.look()
-  }, [text])
-  /** What is named is being asked for. */
-  const [asking, setAsking] = useState<AbortController | null>(null)
-  useEffect(() => () => asking?.abort(), [asking])
-  const submit = async () => {
-    if (busy || asking) return setHint(words.filesFirst)
+  const submit = () => {
+    if (busy) return setHint(words.filesFirst)
+    if (reading) return
     if (isEmpty) return resume?.()
-    const ending = new AbortController()
-    let parts: Part[] = []
-    if (naming.chips) {
-      setAsking(ending)
-      setHint(words.asksNamed)
-      try {
-        parts = await naming.resolve(text, ending.signal)
-      } catch (error) {
-        return setHint((error as Error).message)
-      } finally {
-        setAsking(null)
-      }
-      if (ending.signal.aborted) return
-    }
-    send(text, [...attachments.take(), ...parts], naming.agent === null ? {} : { agent: naming.agent })
+    if (mentions.length === 0) return done([])
+    setHint('')
+    void named.read(input.current as Element).then((parts) => parts && done(parts))
+  }
+  const done = (parts: Part[]) => {
+    send(text, [...attachments.take(), ...parts], agent === null ? {} : { agent })
     setText('')
     setHint('')
-    naming.clear()
+    named.clear()
     actions?.keepDraft(null)
   }
   const onKeyDown = (event: KeyboardEvent) => {
+    if (completion.onKey(event)) return
+    if (event.key === 'Escape' && reading) {
+      named.giveUp()
+      event.preventDefault()
+      event.stopPropagation() // it stops no answer
+      return
+    }
     const goesBack = event.key === 'ArrowUp' && text === '' && !isComposing(event) && !hasModifier(event)
-    if (naming.onKeyDown(event)) return
-    if (isSend(event)) void submit()
+    if (isSend(event)) submit()
     else if (!goesBack || !editLast()) return
     event.preventDefault()
   }
@@ -125,18 +125,34 @@ export function Composer(props: Props) {
     event.preventDefault()
     attachments.add(files)
   }
-  const said = hint || (isEmpty ? null : wait)
+  const [failed] = problems
+  const problem = failed && mentions.includes(failed[0]) ? words.namedFailed(failed[0].name, failed[1]) : null
+  const said = hint || problem || (isEmpty ? null : wait)
   return (
     <form
       class="jdc-composer"
       onSubmit={(event) => {
         event.preventDefault()
-        void submit()
+        submit()
       }}
     >
-      {items.length > 0 && <AttachedFiles {...attachments} />}
-      {naming.chips}
-      {naming.list}
+      {(items.length > 0 || mentions.length > 0 || agent !== null) && (
+        <AttachedFiles {...attachments}>
+          {agent !== null && (
+            <NamedChip icon="agent" name={words.asks(agent)} detail="" state="ready" remove={() => named.ask(null)} />
+          )}
+          {mentions.map((mention) => (
+            <NamedChip
+              key={`${mention.kind} ${mention.name}`}
+              icon={mention.kind}
+              name={`@${mention.name}`}
+              detail={problems.get(mention) ?? (reading ? words.reading : mention.detail)}
+              state={problems.has(mention) ? 'failed' : reading ? 'uploading' : 'ready'}
+              remove={() => named.remove(mention)}
+            />
+          ))}
+        </AttachedFiles>
+      )}
       <textarea
         ref={input}
         class="jdc-input"
@@ -145,19 +161,20 @@ export function Composer(props: Props) {
         placeholder={resume ? words.followUpResumes(sendsWith) : placeholder}
         aria-label={words.message}
         dir="auto"
-        readOnly={asking !== null}
-        {...naming.aria}
+        readOnly={reading}
+        {...completion.attributes}
         onInput={(event) => {
           setText(event.currentTarget.value)
-          naming.look()
+          completion.look()
         }}
-        onKeyUp={naming.look}
-        onClick={naming.look}
-        onBlur={naming.close}
         onKeyDown={onKeyDown}
+        onKeyUp={({ key }) => /^(?:Arrow(?:Left|Right)|Home|End)$/.test(key) && completion.look()}
+        onClick={completion.look}
+        onBlur={completion.leave}
         onPaste={onPaste}
         onFocus={() => setTouched(true)}
       />
+      {completion.list}
       <ComposerFoot attachments={attachments} chosen={chosen} choose={choose} touched={touched} />
       {turn && <StopButton turn={turn} stop={stop} />}
       <button
@@ -165,7 +182,7 @@ export function Composer(props: Props) {
         class="jdc-send jdc-round"
         aria-label={words.send}
         title={words.key(words.send, sendsWith) + (wait ? `: ${wait}` : '')}
-        disabled={isEmpty || busy}
+        disabled={isEmpty || busy || reading}
       >
         <Icon name="send" />
       </button>

@@ -42,6 +42,10 @@ export interface Draft {
   text: string
   /** What is stored beside the session already, and how large it is. */
   files: readonly { part: FilePart; size: number }[]
+  /** What its text names of the notebook. */
+  named?: readonly Mention[]
+  /** Who is to answer this message. */
+  agent?: string | null
 }
 
 /** Who is to answer, and how; `null`: whoever, or however, it is without a choice. What is absent stays as it is. */
@@ -147,7 +151,7 @@ export interface Notebook {
   /** Puts code in place of that cell's, and the cursor there: undo brings the old code back. */
   replace(snippet: Snippet, from: Element): Promise<void>
   /** What can be named: variables of the kernel, cells, files beside the notebook. Those that fit `query` best come first. */
-  mentions(query: string, from: Element, signal: AbortSignal): Promise<Mention[]>
+  mentions(query: string, from: Element, signal: AbortSignal): Promise<Mentions>
   /** What a message carries of it as it is now: a part, or a file to be stored beside the session. */
   mentioned(mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File>
 }
@@ -168,6 +172,12 @@ export interface Target {
 
 /** Why something cannot be done in the notebook. */
 export type Refusal = keyof Words['refusals']
+
+export interface Mentions {
+  found: Mention[]
+  /** Why there are no variables among them, if that has a reason: the kernel is busy, there is none, or it does not know us. */
+  kernel: 'ready' | 'busy' | 'none' | 'foreign'
+}
 
 export interface Mention {
   kind: 'variable' | 'cell' | 'file'

@@ -231,7 +231,7 @@ test('a draft is kept for its session, and forgotten when it is empty or old', a
   const { session } = await opened()
   const other = show(browser.open(server.api), 'other').session
   session.keepDraft({ text: 'half', files: [] })
-  expect(session.draft()).toEqual({ text: 'half', files: [] })
+  expect(session.draft()).toEqual({ text: 'half', files: [], named: [], agent: null })
   expect(other.draft()).toBeNull()
   session.keepDraft({ text: 'x'.repeat(300_000), files: [] })
   expect(session.draft()).toBeNull()

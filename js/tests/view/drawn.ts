@@ -30,9 +30,7 @@ export const taken = {
 
 export const actions: Actions = {
   send: (text, { parts, ...choice } = {}) =>
-    did.push(
-      ['send', text, ...(parts ? [JSON.stringify(parts)] : []), ...(Object.keys(choice).length > 0 ? [JSON.stringify(choice)] : [])].join(' '),
-    ),
+    did.push(['send', text, ...[parts, Object.keys(choice).length ? choice : null].filter(Boolean).map((one) => JSON.stringify(one))].join(' ')),
   resend: (id) => did.push(`resend ${id}`),
   discard: (id) => did.push(`discard ${id}`),
   amend: (id, text) => did.push(`amend ${id} ${text}`),

@@ -25,7 +25,7 @@ const notebook: Notebook = {
   run: doing('run'),
   target: () => target,
   replace: doing('replace'),
-  mentions: async () => [],
+  mentions: async () => ({ found: [], kernel: 'ready' }),
   mentioned: () => Promise.reject(new Error()),
 }
 

@@ -135,7 +135,7 @@ describe('a draft', () => {
     await draw({ transcript: transcript([]) })
     expect(taken.draft).toBeNull()
     await type('Ha')
-    expect(taken.draft).toEqual({ text: 'Ha', files: [] })
+    expect(taken.draft).toEqual({ text: 'Ha', files: [], named: [], agent: null })
     await type('')
     expect(taken.draft).toBeNull()
   })
