@@ -107,7 +107,7 @@ class Chat implements Mounted {
 
   #changed(): void {
     const transcript = this.#handle?.session.transcript
-    if (transcript && isOutdated(this.#bundle, transcript)) this.#keep(transcript)
+    if (transcript && isOutdated(this.#bundle, transcript)) void this.#keep(transcript)
     if (speaks) this.#cancelPaint ??= this.#whenSeen(() => this.#paint())
   }
 
@@ -116,15 +116,15 @@ class Chat implements Mounted {
     return this.#visible && !document.hidden ? onNextFrame : atLeisure
   }
 
-  #keep(transcript: Transcript): void {
+  async #keep(transcript: Transcript): Promise<void> {
     const { onFinal, signal } = this.#options
     if (!onFinal) return
     const bundle = this.#bundle
     this.#bundle = { ...bundle, lsn: transcript.lsn, snapshot: transcript, notice: null }
-    void saved.load().then(({ output }) => {
-      const isSame = this.#bundle.session === bundle.session && this.#bundle.turn === bundle.turn
-      if (isSame && !signal.aborted) onFinal(output(bundle, transcript))
-    })
+    const { output } = await saved.load()
+    const kept = await output(bundle, transcript)
+    // Meanwhile the cell may have got something else, or more to keep.
+    if (this.#bundle.snapshot === transcript && !signal.aborted) onFinal(kept)
   }
 
   #paint(): void {

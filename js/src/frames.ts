@@ -1,4 +1,7 @@
-/** When a change is drawn: with the next frame where somebody sees it, once in a while where nobody does. */
+/**
+ * When things are done: what somebody sees, with the next frame; what nobody sees, once in a while; what takes long, in
+ * slices, so that no frame and no key waits for it.
+ */
 
 /** Once, when the browser draws next; soon all the same where it draws nothing. */
 export function onNextFrame(paint: () => void): () => void {
@@ -33,4 +36,21 @@ export function onIdle(run: () => void): () => void {
   }
   const request = requestIdleCallback(run, { timeout: UNSEEN })
   return () => cancelIdleCallback(request)
+}
+
+/** Milliseconds of work after which the page gets its turn. */
+const SLICE = 8
+
+/** What to await between the steps of long work that nobody waits for: nothing at first, the next idle time after a slice. */
+export function inSlices(): () => Promise<void> | undefined {
+  let end = performance.now() + SLICE
+  return () => {
+    if (performance.now() < end) return undefined
+    return new Promise((resolve) =>
+      onIdle(() => {
+        end = performance.now() + SLICE
+        resolve()
+      }),
+    )
+  }
 }

@@ -4,19 +4,26 @@
  */
 
 import { type ChatBundle, MIME_TYPE } from './bundle'
+import { inSlices } from './frames'
 import { isOfTurn, type Transcript, type UIMessage } from './transcript'
-import { toHtml } from './view/html'
+import { pieces } from './view/html'
 import { messagesOf } from './view/shown'
 import { toMarkdown, toText } from './view/static'
 
 const SNAPSHOT_BYTES = 256 * 1024
 
-/** What the cell's output is to hold from now on, by MIME type. */
-export function output(bundle: ChatBundle, transcript: Transcript): Record<string, unknown> {
+/** What the cell's output is to hold from now on, by MIME type. Nobody waits for it: it is made in slices. */
+export async function output(bundle: ChatBundle, transcript: Transcript): Promise<Record<string, unknown>> {
   const snapshot = limited(transcript, bundle.turn)
+  const pause = inSlices()
+  let html = ''
+  for (const piece of pieces(snapshot, bundle.turn)) {
+    html += piece
+    await pause()
+  }
   return {
     [MIME_TYPE]: { ...bundle, lsn: transcript.lsn, snapshot, notice: null } satisfies ChatBundle,
-    'text/html': toHtml(snapshot, bundle.turn),
+    'text/html': html,
     'text/markdown': toMarkdown(snapshot, bundle.turn),
     'text/plain': toText(snapshot, bundle.turn),
   }

@@ -28,29 +28,29 @@ function saved({ events }: Vector, lsn: number, turn: string | null = null): Cha
 }
 
 /** At which LSNs of the log a cell that keeps what it is given is rewritten. */
-function rewrites(log: Vector, turn: string | null): number[] {
+async function rewrites(log: Vector, turn: string | null): Promise<number[]> {
   let bundle = saved(log, 1, turn)
   const at: number[] = []
   for (let lsn = 2; lsn <= log.events.length; lsn++) {
     const transcript = fold(emptyTranscript(), log.events.slice(0, lsn))
     if (!isOutdated(bundle, transcript)) continue
-    bundle = restoreBundle(JSON.parse(JSON.stringify(output(bundle, transcript)[MIME_TYPE])))
+    bundle = restoreBundle(JSON.parse(JSON.stringify((await output(bundle, transcript))[MIME_TYPE])))
     at.push(lsn)
   }
   return at
 }
 
-test('a chat is kept after each outcome, a turn after its own', () => {
+test('a chat is kept after each outcome, a turn after its own', async () => {
   const log = vector('two-turns')
   const outcomes = log.events.filter(({ type }) => type === 'turn-stopped').map(({ lsn }) => lsn)
-  expect(rewrites(log, null)).toEqual(outcomes)
-  expect(rewrites(log, 't_1')).toEqual(outcomes.slice(0, 1))
-  expect(rewrites(log, 't_2')).toEqual(outcomes.slice(1))
+  expect(await rewrites(log, null)).toEqual(outcomes)
+  expect(await rewrites(log, 't_1')).toEqual(outcomes.slice(0, 1))
+  expect(await rewrites(log, 't_2')).toEqual(outcomes.slice(1))
 })
 
-test('what is kept says what the cell shows, and whose widget it is', () => {
+test('what is kept says what the cell shows, and whose widget it is', async () => {
   const log = vector('two-turns')
-  const kept = output(saved(log, 1, 't_1'), log.transcript)
+  const kept = await output(saved(log, 1, 't_1'), log.transcript)
   const data = kept[MIME_TYPE] as ChatBundle
   expect(data).toMatchObject({ session: 's_1', turn: 't_1', lsn: log.transcript.lsn, widget: 'w' })
   expect(data.snapshot?.messages.map(({ id }) => id)).toEqual(['m_1', 'm_2'])
@@ -74,15 +74,15 @@ test('of a chat the shown branch and what waits are kept; of a turn, what it has
   expect(limited(vector('branches').transcript, null).others).toEqual([])
 })
 
-test("a turn's answer that is gone on with is kept again when that is over; so is a message that was removed", () => {
+test("a turn's answer that is gone on with is kept again when that is over; so is a message that was removed", async () => {
   const log = vector('continue')
   const stops = log.events.filter(({ type }) => type === 'turn-stopped')
   const first = stops[0]?.turn as string
   const { continued = [] } = log.transcript.messages.findLast(({ role }) => role === 'assistant')?.metadata ?? {}
   expect(continued[0]?.turn).toBe(first)
-  expect(rewrites(log, first)).toEqual(stops.map(({ lsn }) => lsn))
+  expect(await rewrites(log, first)).toEqual(stops.map(({ lsn }) => lsn))
   const queue = vector('queue')
-  expect(rewrites(queue, 't_2')).toEqual(queue.events.flatMap(({ type, lsn }) => (type === 'message-dequeued' ? [lsn] : [])))
+  expect(await rewrites(queue, 't_2')).toEqual(queue.events.flatMap(({ type, lsn }) => (type === 'message-dequeued' ? [lsn] : [])))
 })
 
 test('the oldest messages are left out of what would be too large', () => {

@@ -5,7 +5,7 @@
 
 import type { Part, Transcript, UIMessage } from '../transcript'
 import { leadsTo } from './links'
-import { blocks, noLinks } from './markdown'
+import { blockByBlock, noLinks } from './markdown'
 import { escapeHtml, isInlineImage, linkAttributes, outsideUrl, sanitize } from './sanitize'
 import { asideOf, EMPTY, leftOut, stated } from './static'
 
@@ -18,26 +18,41 @@ const ASIDE = 'opacity: .7'
 const CODE = 'margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto'
 
 export function toHtml(transcript: Transcript, turn: string | null): string {
+  return [...pieces(transcript, turn)].join('')
+}
+
+/** The HTML in small steps, one behind the other: of a long conversation, all of it takes a while. */
+export function* pieces(transcript: Transcript, turn: string | null): Generator<string> {
   const omitted = leftOut(transcript, turn)
-  const messages = stated(transcript, turn).map(([message, state]) => messageHtml(message, state))
-  const body = messages.length > 0 ? messages.join('\n') : aside(EMPTY)
-  return `<div style="${PAGE}">\n${omitted ? `${aside(omitted)}\n` : ''}${body}\n</div>`
-}
-
-function messageHtml(message: UIMessage, state: string): string {
-  const content = message.parts.map((part) => partHtml(part, message.role)).join('') + (state ? aside(state) : '')
-  const name = message.role === 'user' ? 'You' : 'Assistant'
-  return `<div style="${MESSAGE}"><p><strong>${name}</strong></p>\n${content}</div>`
-}
-
-function partHtml(part: Part, role: UIMessage['role']): string {
-  if (part.type === 'text') return role === 'user' ? `<div style="${BUBBLE}">${escapeHtml(part.text)}</div>\n` : markdownHtml(part.text)
-  if (part.type === 'reasoning') return part.text && `<details><summary>Reasoning</summary>${markdownHtml(part.text)}</details>\n`
-  if (part.type === 'file' && part.mediaType.startsWith('image/') && isInlineImage(part.url)) {
-    return `<p><img alt="${escapeHtml(part.filename ?? '')}" src="${escapeHtml(part.url)}"></p>\n`
+  const messages = stated(transcript, turn)
+  yield `<div style="${PAGE}">\n${omitted ? `${aside(omitted)}\n` : ''}`
+  if (messages.length === 0) yield aside(EMPTY)
+  for (const [index, [message, state]] of messages.entries()) {
+    if (index > 0) yield '\n'
+    yield* messageHtml(message, state)
   }
-  const text = asideOf(part)
-  return text ? aside(text, part.type === 'source-url' ? part.url : '') : ''
+  yield '\n</div>'
+}
+
+function* messageHtml(message: UIMessage, state: string): Generator<string> {
+  yield `<div style="${MESSAGE}"><p><strong>${message.role === 'user' ? 'You' : 'Assistant'}</strong></p>\n`
+  for (const part of message.parts) yield* partHtml(part, message.role)
+  yield `${state ? aside(state) : ''}</div>`
+}
+
+function* partHtml(part: Part, role: UIMessage['role']): Generator<string> {
+  if (part.type === 'text' && role === 'user') yield `<div style="${BUBBLE}">${escapeHtml(part.text)}</div>\n`
+  else if (part.type === 'text') yield* markdownHtml(part.text)
+  else if (part.type === 'reasoning' && part.text) {
+    yield '<details><summary>Reasoning</summary>'
+    yield* markdownHtml(part.text)
+    yield '</details>\n'
+  } else if (part.type === 'file' && part.mediaType.startsWith('image/') && isInlineImage(part.url)) {
+    yield `<p><img alt="${escapeHtml(part.filename ?? '')}" src="${escapeHtml(part.url)}"></p>\n`
+  } else {
+    const text = asideOf(part)
+    if (text) yield aside(text, part.type === 'source-url' ? part.url : '')
+  }
 }
 
 function aside(text: string, address = ''): string {
@@ -54,9 +69,13 @@ function attributes(values: Record<string, string>): string {
     .join('')
 }
 
-function markdownHtml(text: string): string {
+function* markdownHtml(text: string): Generator<string> {
+  for (const block of blockByBlock(text, noLinks(), 'whole')) yield block === null ? '' : blockHtml(block.html)
+}
+
+function blockHtml(html: string): string {
   const root = document.createElement('div')
-  for (const { html } of blocks(text, noLinks(), 'whole')) root.append(sanitize(html))
+  root.append(sanitize(html))
   for (const pre of root.querySelectorAll('pre')) pre.setAttribute('style', CODE)
   for (const cell of root.querySelectorAll('th, td')) {
     cell.setAttribute('style', `text-align: ${cell.getAttribute('align') ?? 'left'}`) // nbconvert aligns to the right

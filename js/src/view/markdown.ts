@@ -33,14 +33,26 @@ const growing = dialect(true)
 
 /** The blocks of a text, without those that draw nothing. Adds the text's definitions to `links`. */
 export function blocks(source: string, links: Links, mode: 'whole' | 'growing'): Block[] {
+  return [...blockByBlock(source, links, mode)].filter((block) => block !== null)
+}
+
+/** The same in small steps, for who wants to do something else in between; `null` is a step without a block. */
+export function* blockByBlock(source: string, links: Links, mode: 'whole' | 'growing'): Generator<Block | null> {
   const { defaults } = mode === 'whole' ? whole : growing
   const lexer = new Lexer(defaults)
   lexer.tokens.links = links
-  if (TOO_DEEP.test(source)) return [{ raw: source, html: `<pre>${escapeHtml(source)}</pre>` }]
-  return lexer
-    .lex(source)
-    .map((token) => ({ raw: token.raw, html: Parser.parse([token], defaults) }))
-    .filter(({ html }) => html !== '')
+  if (TOO_DEEP.test(source)) return yield { raw: source, html: `<pre>${escapeHtml(source)}</pre>` }
+  // As `lexer.lex` does it: first all blocks, because definitions may stand behind what names them.
+  lexer.blockTokens(source.replace(/\r\n|\r/g, '\n'), lexer.tokens)
+  for (const { src, tokens } of lexer.inlineQueue) {
+    lexer.state.inRawBlock = false
+    lexer.inlineTokens(src, tokens)
+    yield null
+  }
+  for (const token of lexer.tokens) {
+    const html = Parser.parse([token], defaults)
+    yield html === '' ? null : { raw: token.raw, html }
+  }
 }
 
 /** Blocks in blocks in blocks, as nobody writes them; the parser would run out of stack. Shown as it is. */
