@@ -160,6 +160,7 @@ async def test_failure_20_a_shutdown_starts_nothing_and_the_next_server_goes_on(
     session = await api.session()
     await api.send(session, "first", "c_first")
     await queued(api, session, "second")
+    await agent.started.wait()
     await api.chat.stop_extension()
     assert len(agent.requests) == 1
     api.chat.initialize_settings()
