@@ -83,7 +83,7 @@ def test_an_answer_is_read_part_by_part(open_notebook: Open, jupyter: Jupyter) -
         page.keyboard.press(key)
     expect(lines).to_have_count(55)
     expect(answer.locator(".jdc-node:focus")).to_have_text(re.compile("^scores: 120 items"))
-    answer.locator(".jdc-more").click()
+    answer.locator(".jdc-tree-more").click()
     expect(answer.locator(".jdc-node:focus")).to_have_text("50: 50")
 
     answer.locator(".jdc-enlarge").click()

@@ -86,7 +86,7 @@ export function Tree({ label, value }: { label: string; value: object }) {
           >
             {row.open !== null && <Icon name="chevron" />}
             {row.name === null ? (
-              <span class="jdc-more">{words.showMore(number(Math.min(ENTRIES, row.of - row.at + 1)), number(row.of))}</span>
+              <span class="jdc-tree-more">{words.showMore(number(Math.min(ENTRIES, row.of - row.at + 1)), number(row.of))}</span>
             ) : (
               <>
                 <span class={row.isPlace ? 'jdc-place' : 'jdc-key'}>
