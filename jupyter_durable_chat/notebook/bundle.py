@@ -5,8 +5,8 @@ many messages it leaves out. It holds no key, no prompt of the system and no cod
 """
 
 from jupyter_durable_chat import events
-from jupyter_durable_chat.notebook.html import to_html
-from jupyter_durable_chat.notebook.render import is_of_turn, messages_of, to_markdown, to_text
+from jupyter_durable_chat.readable.html import to_html
+from jupyter_durable_chat.readable.text import is_of_turn, messages_of, to_markdown, to_text
 from jupyter_durable_chat.transcript import JSON
 
 MIME_TYPE = "application/vnd.jupyter-durable-chat.v1+json"

@@ -14,11 +14,11 @@ from jupyter_durable_chat.notebook.attach import attached, names_of
 from jupyter_durable_chat.notebook.client import ServerUnreachable
 from jupyter_durable_chat.notebook.conversation import Conversation
 from jupyter_durable_chat.notebook.follower import Reader
-from jupyter_durable_chat.notebook.render import text_of
 from jupyter_durable_chat.notebook.runner import Offer, runner_of
 from jupyter_durable_chat.notebook.tools import Approval, KernelTool, kernel_tool, kernel_tools, mark, marks_of
 from jupyter_durable_chat.notebook.turn import Turn
 from jupyter_durable_chat.notebook.view import ChatView
+from jupyter_durable_chat.readable.text import text_of
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
 
 Function = TypeVar("Function", bound=Callable[..., Any])

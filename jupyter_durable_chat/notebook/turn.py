@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar
 
 from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
-from jupyter_durable_chat.notebook.render import is_of_turn, text_of
 from jupyter_durable_chat.notebook.view import ChatView
+from jupyter_durable_chat.readable.text import is_of_turn, text_of
 from jupyter_durable_chat.transcript import JSON, Transcript, requests
 
 Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]

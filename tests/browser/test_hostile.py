@@ -18,8 +18,8 @@ import nbformat
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from jupyter_durable_chat.notebook.html import to_html
-from jupyter_durable_chat.notebook.render import to_markdown
+from jupyter_durable_chat.readable.html import to_html
+from jupyter_durable_chat.readable.text import to_markdown
 from tests.browser.conftest import Open
 from tests.browser.jupyter import ROOT, Jupyter, running
 from tests.browser.page import NotebookPage

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.bundle import MIME_TYPE, chat_bundle, limited, output
-from jupyter_durable_chat.notebook.html import to_html
-from jupyter_durable_chat.notebook.render import text_of, to_markdown, to_text
+from jupyter_durable_chat.readable.html import to_html
+from jupyter_durable_chat.readable.text import text_of, to_markdown, to_text
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "static" / "static.json").read_text())
 

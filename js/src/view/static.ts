@@ -1,7 +1,7 @@
 /**
  * A transcript for viewers that run nothing: Markdown and plain text (`html.ts` has the third).
  *
- * The same words as `jupyter_durable_chat/notebook/render.py`; `tests/vectors/static/static.json` holds both to the
+ * The same words as `jupyter_durable_chat/readable/text.py`; `tests/vectors/static/static.json` holds both to the
  * same strings. What a model or a file wrote cannot leave its place: an unclosed fence is closed, a title or an error
  * stays in its line, control characters (a terminal would obey them) are gone.
  */

@@ -12,7 +12,7 @@ from html import escape, unescape
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
-from jupyter_durable_chat.notebook.render import WEB, Format, line, write
+from jupyter_durable_chat.readable.text import WEB, Format, line, write
 from jupyter_durable_chat.transcript import JSON
 
 PAGE = "max-width: 60em; line-height: 1.5"
