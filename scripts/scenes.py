@@ -150,9 +150,12 @@ class Scenes(Agent):
         yield e.TextEnd(id="t")
         for n, (url, title) in enumerate(scene.sources):
             yield e.SourceUrl(source_id=str(n), url=url, title=title)
-        usage = e.Usage(input_tokens=1840, output_tokens=len(scene.answer) // 4)
-        yield e.FinishStep(finish_reason="stop", usage=usage, context=e.Context(tokens=2100, window=8192))
-        yield e.Finish(finish_reason="stop", message_metadata={"usage": {"input_tokens": 1840, "output_tokens": 96}})
+        usage = {"input_tokens": 1840, "output_tokens": len(scene.answer) // 4}
+        yield e.FinishStep(finish_reason="stop")
+        # What a step has used is taken from what its end says.
+        yield e.Finish(
+            finish_reason="stop", message_metadata={"usage": usage, "context": {"tokens": 2100, "window": 8192}}
+        )
 
 
 def _text(message: dict[str, Any]) -> str:
