@@ -48,7 +48,7 @@ GLOBALS = """() => ({
     name => document[name] instanceof Element && !['body', 'head'].includes(name)),
 })"""
 
-STRICT = "script-src 'self'; style-src-elem 'self'; object-src 'none'; base-uri 'none'"
+STRICT = "script-src 'self'; style-src 'self'; object-src 'none'; base-uri 'none'"
 """What JupyterLab itself does not keep to, so it is only reported."""
 
 ENFORCED = "script-src 'self' 'unsafe-eval' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-src 'self'"
@@ -58,6 +58,9 @@ FORBIDDEN = (
     "script, iframe, object, embed, form, svg, math, style, link, base, meta, template, video, audio, "
     "input:not([type=checkbox])"
 )
+
+FORMULA = "$$\\begin{align} {\\color{red}x} &= y \\tag{1} \\end{align}$$"
+"""With styles of its own."""
 
 LINKS = [
     "[https://bank.example](https://evil.example/a)",
@@ -131,7 +134,7 @@ def assert_harmless(page: Page) -> None:
 
 def assert_policy_kept(page: Page) -> None:
     """No file of ours did what a strict policy forbids."""
-    ours = re.compile(r"durable[_-]chat")
+    ours = re.compile(r"durable[_-]chat|^ inline")  # what no file has written in is nobody else's
     violations = page.evaluate("violations")
     assert violations  # JupyterLab's own: the policy is there
     assert [one for one in violations if ours.search(f"{one['sourceFile']} {one['blockedURI']}")] == []
@@ -154,7 +157,7 @@ def test_hostile_notebook(open_notebook: Open, watch: Watch, jupyter: Jupyter) -
 
 def test_hostile_agent(open_notebook: Open, watch: Watch, context: BrowserContext, jupyter: Jupyter) -> None:
     attacks = [*told()["attacks"], *told()["corpus"][::12], *LINKS]
-    ordinary = ["# Title", "```python\nprint(1)\n```", "$x^2$", "| a |\n|---|\n| b |", "**bold** `code`"]
+    ordinary = ["# Title", "```python\nprint(1)\n```", FORMULA, "| a |\n|:-:|\n| b |", "**bold** `code`"]
     (jupyter.folder / "attacks").write_text(json.dumps(ordinary))
     jupyter.demand()
     notebook = open_notebook("from jupyter_durable_chat import Chat\nchat = Chat(agent='hostile')\nchat")
@@ -162,6 +165,7 @@ def test_hostile_agent(open_notebook: Open, watch: Watch, context: BrowserContex
     notebook.chat.ask("Say something ordinary")
     notebook.chat.wait_for_outcome()
     expect(notebook.chat.root.locator("math")).to_be_visible()
+    expect(notebook.chat.root.locator("mi", has_text="x")).to_have_css("color", "rgb(255, 0, 0)")
     expect(notebook.chat.root.locator("[data-role=user] .jdc-bubble")).not_to_have_css("border-radius", "0px")
     assert_harmless(notebook.page)
     # What attacks try is reported, too, while it is taken apart.

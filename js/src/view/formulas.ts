@@ -1,6 +1,9 @@
 /**
  * Temml, and the gate for what it makes: MathML of a list of elements, which size, space and colour a formula and do
  * nothing else. A chunk of its own: it comes with the first formula.
+ *
+ * Temml writes styles into its markup. They are put on the elements one by one, never parsed as an attribute: a page that
+ * allows no written-in styles (`style-src-attr 'none'`) has them, too.
  */
 
 import DOMPurify from 'dompurify'
@@ -16,22 +19,25 @@ const TAGS =
 const ATTRIBUTES = (
   'accent accentunder class columnalign columnlines columnspacing columnspan depth display displaystyle fence form ' +
   'height largeop linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize movablelimits ' +
-  'notation rowlines rowspacing rowspan rspace scriptlevel separator stretchy style symmetric voffset width'
+  'notation rowlines rowspacing rowspan rspace scriptlevel separator stretchy symmetric voffset width'
 ).split(' ')
+
+const STYLE = 'data-jdc-style'
 
 const math = DOMPurify(window)
 math.setConfig({
   NAMESPACE: 'http://www.w3.org/1999/xhtml',
   ALLOWED_TAGS: TAGS.split(' '),
-  ALLOWED_ATTR: ATTRIBUTES,
-  ADD_URI_SAFE_ATTR: ATTRIBUTES,
+  ALLOWED_ATTR: [...ATTRIBUTES, STYLE],
+  ADD_URI_SAFE_ATTR: [...ATTRIBUTES, STYLE],
   ALLOW_ARIA_ATTR: false,
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 })
 math.addHook('afterSanitizeAttributes', (element) => {
-  const style = element.getAttribute('style')
-  if (style !== null) element.setAttribute('style', harmless(style))
+  const style = element.getAttribute(STYLE)
+  element.removeAttribute(STYLE)
+  for (const [name, value] of harmless(style ?? '')) (element as Partial<MathMLElement>).style?.setProperty(name, value)
   const names = element.getAttribute('class')
   if (names !== null) element.setAttribute('class', names.replace(/(?<!\S)(?!tml-)\S+/g, '').trim())
 })
@@ -54,7 +60,8 @@ export function mathml(source: string, displayMode: boolean): Node {
 
 function render(source: string, displayMode: boolean): DocumentFragment {
   try {
-    return math.sanitize(temml.renderToString(source, { displayMode, throwOnError: true, ...LIMITS })) as unknown as DocumentFragment
+    const markup = temml.renderToString(source, { displayMode, throwOnError: true, ...LIMITS })
+    return math.sanitize(markup.replaceAll(' style="', ` ${STYLE}="`)) as unknown as DocumentFragment
   } catch {
     return document.createDocumentFragment() // not TeX that Temml knows
   }
@@ -64,11 +71,10 @@ const PROPERTIES =
   /^(?:border(?:-[a-z]+)*|color|background-color|display|font-(?:weight|family|size)|height|margin(?:-[a-z]+)?|math-[a-z]+|padding(?:-[a-z]+)?|text-align|vertical-align|width)$/
 
 /** Only declarations that size, space and colour a formula: none that moves it over something else or has an address. */
-function harmless(style: string): string {
+function harmless(style: string): [string, string][] {
   return style
     .split(';')
     .map((declaration) => declaration.split(':').map((side) => side.trim().toLowerCase()))
     .filter(([name = '', value = '', ...rest]) => !rest.length && PROPERTIES.test(name) && /^[-\w\s.,%#]*$/.test(value))
-    .map(([name, value]) => `${name}: ${value}`)
-    .join('; ')
+    .map(([name = '', value = '']) => [name, value])
 }

@@ -76,10 +76,8 @@ function* markdownHtml(text: string): Generator<string> {
 function blockHtml(html: string): string {
   const root = document.createElement('div')
   root.append(sanitize(html))
-  for (const pre of root.querySelectorAll('pre')) pre.setAttribute('style', CODE)
-  for (const cell of root.querySelectorAll('th, td')) {
-    cell.setAttribute('style', `text-align: ${cell.getAttribute('align') ?? 'left'}`) // nbconvert aligns to the right
-  }
+  for (const pre of root.querySelectorAll('pre')) pre.style.cssText = CODE
+  for (const cell of root.querySelectorAll<HTMLTableCellElement>('th, td')) cell.style.textAlign = cell.align || 'left' // nbconvert aligns to the right
   for (const link of root.querySelectorAll('a')) {
     const host = URL.canParse(link.href) ? leadsTo(link.textContent ?? '', new URL(link.href)) : ''
     if (host) link.append(` (${host})`)

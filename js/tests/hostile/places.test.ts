@@ -11,9 +11,7 @@ import { attacks } from './attacks.ts'
 import { corpus } from './corpus.ts'
 import { kinds, replaced, saying, transcripts } from './everything.ts'
 import { foreign } from './foreign.ts'
-
-const LONG = process.env['PROOF'] === 'long'
-const TIME = 600_000
+import { LONG, share, TIME } from './share.ts'
 
 beforeAll(() => Promise.all([temml.load(), languages.load()]))
 
@@ -54,7 +52,7 @@ const chosen = LONG ? corpus : [...POLYGLOTS, ...attacks.filter((_, n) => n % 16
 
 test.each(['live', 'static'] as ConnectionState[])('a text in all places at once is only a text (%s)', async (state) => {
   const left: Record<string, string[]> = {}
-  for (const attack of chosen) {
+  for (const attack of share(chosen)) {
     taken.agents = saying(AGENTS, attack) as Agents
     const outbox = [null, 'q_1'].map((edits, n) => ({ clientId: `c${n}`, text: attack, error: attack, edits }))
     const found = await drawnWith(saying(transcripts[0], attack), { state, notice: attack, outbox })
@@ -88,7 +86,7 @@ test('whatever a file has in one place, the chat is drawn', async () => {
   const values = [...STRANGE, ...POLYGLOTS]
   let turn = 0
   for (const transcript of transcripts) {
-    for (const { path, kind } of kinds(transcript)) {
+    for (const { path, kind } of share(kinds(transcript))) {
       if (done.has(kind) && !LONG) continue
       done.add(kind)
       for (const value of LONG ? values : [...Array(4)].map(() => values[turn++ % values.length])) {

@@ -10,6 +10,7 @@ import { MarkdownStream } from '../../src/view/stream'
 import { toHtml } from '../../src/view/html'
 import { sources } from '../hostile/corpus.ts'
 import { foreign } from '../hostile/foreign.ts'
+import { LONG, share, TIME } from '../hostile/share.ts'
 import { answer, question, transcript } from './transcripts'
 
 beforeAll(() => Promise.all([temml.load(), languages.load(), reading.load()]))
@@ -26,15 +27,11 @@ function drawn(text: string): Element {
   return root
 }
 
-/** All of it in all places takes minutes; a browser test draws all of it in one. */
-const LONG = process.env['PROOF'] === 'long'
-const TIME = 600_000
-
 const each = test.each(Object.keys(sources))
 
 /** The attacks of which something stays. */
 function left(source: string, what: (attack: string) => string[]): Record<string, string[]> {
-  const found = (sources[source] ?? []).map((attack) => [attack, what(attack)] as const)
+  const found = share(sources[source] ?? []).map((attack) => [attack, what(attack)] as const)
   return Object.fromEntries(found.filter(([, found]) => found.length > 0))
 }
 
