@@ -42,6 +42,7 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.log.words import words_of
+from jupyter_durable_chat.portable import Portable
 from jupyter_durable_chat.replica import KEPT, summary, text_of
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
@@ -250,6 +251,25 @@ class Registry:
                 await files.fork(session_id, fact.session)
         async with self.acquire(fact.session) as session:
             return session.transcript
+
+    async def take_in(self, portable: Portable) -> Transcript:
+        """A session that was a file: all of it is stored, with its files, or nothing. Raises `LogUnavailable`."""
+        transcript = portable.transcript
+        try:
+            if files := self._terms.attachments:
+                with _disk_errors():
+                    for data in portable.attachments.values():
+                        await files.put(transcript.id, data)
+            labels = {"status": transcript.status} | KEPT
+            about = summary(transcript)
+            await self.log.create(transcript.id, portable.records, labels=labels, summary=about, base=portable.base)
+        except LogError:
+            await self._forget_files(transcript.id)
+            raise
+        with self._by_itself(f"Preparing session {transcript.id}"):
+            await self.log.append(transcript.id, [], words=" ".join(text_of(m) for m in transcript.messages))
+            await self.log.save_snapshot(transcript.id, Record(transcript.lsn, e.to_json(transcript.to_json())))
+        return transcript
 
     async def _transcript_at(self, session_id: str, lsn: int | None) -> Transcript:
         end = (await self.log.head(session_id)).lsn

@@ -12,19 +12,23 @@ from html import escape, unescape
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
-from jupyter_durable_chat.readable.text import WEB, Format, line, write
+from jupyter_durable_chat.readable.text import WEB, Format, line, name_of, write
 from jupyter_durable_chat.transcript import JSON
 
-PAGE = "max-width: 60em; line-height: 1.5"
-MESSAGE = "margin: 0 0 1em"
-BUBBLE = (
-    "margin: 0 0 1em; padding: .5em .9em; border-radius: .7em; background: rgba(128, 128, 128, .15); "
-    "white-space: pre-wrap; overflow-wrap: anywhere"
-)
-ASIDE = "opacity: .7"
-CODE = (
-    "margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); overflow-x: auto"
-)
+Look = Callable[[str], str]
+"""Of the name of a look, the attribute that gives it to an element."""
+
+STYLES = {
+    "chat": "max-width: 60em; line-height: 1.5",
+    "message": "margin: 0 0 1em",
+    "bubble": "margin: 0 0 1em; padding: .5em .9em; border-radius: .7em; background: rgba(128, 128, 128, .15); "
+    "white-space: pre-wrap; overflow-wrap: anywhere",
+    "aside": "opacity: .7",
+    "code": "margin: 0 0 1em; padding: .6em .9em; border-radius: .4em; background: rgba(128, 128, 128, .12); "
+    "overflow-x: auto",
+    # nbconvert's style sheet aligns to the right.
+    **{side: f"text-align: {side}" for side in ("left", "center", "right")},
+}
 
 _FORMULA = r"(?P<mark>\$\$?)(?!\s)(?P<formula>[^$\n]+?)(?<!\s)(?P=mark)(?!\d)"
 _TAG = re.compile(r"<[^>]*>")
@@ -36,14 +40,19 @@ _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*")
 
 
 def to_html(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
-    return f'<div style="{PAGE}">\n{write(transcript, turn, notice, _HTML)}\n</div>'
+    return f"<div{inline('chat')}>\n{write(transcript, turn, notice, _CELL)}\n</div>"
 
 
-def _aside(inner_html: str) -> str:
-    return f'<p style="{ASIDE}"><em>{inner_html}</em></p>'
+def inline(look: str) -> str:
+    """For a place that has no style sheet of ours."""
+    return f' style="{STYLES[look]}"'
 
 
-def _link(inner_html: str, url: str) -> str:
+def aside(inner_html: str, look: Look) -> str:
+    return f"<p{look('aside')}><em>{inner_html}</em></p>"
+
+
+def link(inner_html: str, url: str) -> str:
     if not WEB.fullmatch(url):
         return inner_html
     try:
@@ -63,16 +72,17 @@ def _leads(words: str, host: str) -> str:
     return f" ({host})" if others or "xn--" in host or not host.isascii() else ""
 
 
-def _file(name: str, url: str) -> str:
+def picture(name: str, url: str) -> str:
     return f'<p><img alt="{escape(name)}" src="{url}"></p>' if _IMAGE.fullmatch(url) else ""
 
 
-def _reasoning(text: str) -> str:
-    return f"<details><summary>Reasoning</summary>\n{_markdown()(text)}</details>" if text else ""
+def reasoning(text: str, look: Look) -> str:
+    return f"<details><summary>Reasoning</summary>\n{markdown(look)(text)}</details>" if text else ""
 
 
 @cache
-def _markdown() -> Callable[[str], str]:
+def markdown(look: Look) -> Callable[[str], str]:
+    """What makes HTML of a model's Markdown."""
     import mistune
     from mistune.plugins.math import math
 
@@ -88,18 +98,17 @@ def _markdown() -> Callable[[str], str]:
 
     class Renderer(mistune.HTMLRenderer):
         def link(self, text: str, url: str, title: str | None = None) -> str:
-            return _link(text, url)
+            return link(text, url)
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
-            return _link(text or "image", url)
+            return link(text or "image", url)
 
         def block_code(self, code: str, info: str | None = None) -> str:
-            return f'<pre style="{CODE}"><code>{escape(code)}</code></pre>\n'
+            return f"<pre{look('code')}><code>{escape(code)}</code></pre>\n"
 
         def table_cell(self, text: str, align: str | None = None, head: bool = False) -> str:
             tag = "th" if head else "td"
-            # nbconvert's style sheet aligns to the right.
-            return f'<{tag} style="text-align: {align or "left"}">{text}</{tag}>\n'
+            return f"<{tag}{look(align or 'left')}>{text}</{tag}>\n"
 
         # Not every version of the plugin escapes.
         def inline_math(self, text: str) -> str:
@@ -113,12 +122,18 @@ def _markdown() -> Callable[[str], str]:
     return lambda text: str(render(text)).rstrip("\n")
 
 
-_HTML = Format(
-    message=lambda name, content: f'<div style="{MESSAGE}"><p><strong>{name}</strong></p>\n{content}</div>',
-    said=lambda text: f'<div style="{BUBBLE}">{escape(text)}</div>' if text else "",
-    answered=lambda text: _markdown()(text),
-    aside=lambda text: _aside(escape(line(text))),
-    link=lambda label, url: _aside(_link(escape(line(label)), url)),
-    reasoning=_reasoning,
-    file=_file,
+def said(text: str, look: Look) -> str:
+    return f"<div{look('bubble')}>{escape(text)}</div>" if text else ""
+
+
+_CELL = Format(
+    message=lambda message, content: (
+        f"<div{inline('message')}><p><strong>{name_of(message)}</strong></p>\n{content}</div>"
+    ),
+    said=lambda text: said(text, inline),
+    answered=lambda text: markdown(inline)(text),
+    aside=lambda text: aside(escape(line(text)), inline),
+    link=lambda label, url: aside(link(escape(line(label)), url), inline),
+    reasoning=lambda text: reasoning(text, inline),
+    file=picture,
 )

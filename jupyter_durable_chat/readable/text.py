@@ -37,8 +37,8 @@ TOOL_STATES = {
 class Format(NamedTuple):
     """How to write what a transcript is made of. Texts come with their control characters removed."""
 
-    message: Callable[[str, str], str]
-    """Of a name and the content."""
+    message: Callable[[JSON, str], str]
+    """Of a message and its content, as it is written."""
     said: Callable[[str], str]
     """What a person wrote."""
     answered: Callable[[str], str]
@@ -50,10 +50,12 @@ class Format(NamedTuple):
     reasoning: Callable[[str], str] = lambda text: ""
     file: Callable[[str, str], str] = lambda name, url: ""
     """A file that can be shown in its place; nothing for one that is only named."""
+    call: Callable[[JSON], str] = lambda part: ""
+    """Of a call, more than one line about it; nothing where that is enough."""
 
 
 def to_markdown(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
-    return write(transcript, turn, notice, _MARKDOWN)
+    return write(transcript, turn, notice, MARKDOWN)
 
 
 def to_text(transcript: JSON | None, turn: str | None = None, notice: str | None = None) -> str:
@@ -96,20 +98,23 @@ def write(transcript: JSON | None, turn: str | None, notice: str | None, format:
         omitted = transcript.get("omitted", 0) if turn is None else 0
         if omitted:
             blocks.append(format.aside(f"{omitted} earlier message{' is' if omitted == 1 else 's are'} left out"))
-        blocks += [_message(message, format, _outcome(message)) for message in messages_of(transcript, turn)]
+        blocks += [_message(message, format, outcome_of(message)) for message in messages_of(transcript, turn)]
         blocks += [_message(message, format, why) for message, why in waiting_of(transcript, turn)]
     return "\n\n".join(blocks) or format.aside(EMPTY)
 
 
 def _message(message: JSON, format: Format, state: str) -> str:
-    role = message["role"]
-    blocks = [_part(part, role, format) for part in message["parts"]]
+    blocks = [part_of(part, message["role"], format) for part in message["parts"]]
     if state:
         blocks.append(format.aside(state))
-    return format.message("You" if role == "user" else "Assistant", "\n\n".join(filter(None, blocks)))
+    return format.message(message, "\n\n".join(filter(None, blocks)))
 
 
-def _outcome(message: JSON) -> str:
+def name_of(message: JSON) -> str:
+    return "You" if message["role"] == "user" else "Assistant"
+
+
+def outcome_of(message: JSON) -> str:
     """What became of an answer, in words; nothing for one that is complete, and for what a person said."""
     if message["role"] == "user":
         return ""
@@ -120,17 +125,15 @@ def _outcome(message: JSON) -> str:
     return f"{outcome}: {error['text']}" if error else OUTCOMES.get(outcome, outcome)
 
 
-def _part(part: JSON, role: str, format: Format) -> str:
+def part_of(part: JSON, role: str, format: Format) -> str:
     match part["type"]:
         case "text":
-            text = _trim(_clean(part["text"]))
+            text = clean(part["text"])
             return format.said(text) if role == "user" else format.answered(text)
         case "reasoning":
-            return format.reasoning(_trim(_clean(part["text"])))
+            return format.reasoning(clean(part["text"]))
         case "dynamic-tool":
-            state = TOOL_STATES.get(part["state"], part["state"])
-            error = part.get("errorText")
-            return format.aside(f"tool {part['toolName']}: {f'{state}: {error}' if error else state}")
+            return format.call(part) or format.aside(called(part))
         case "source-url":
             title, url = part.get("title"), part["url"]
             if WEB.fullmatch(url):
@@ -146,6 +149,13 @@ def _part(part: JSON, role: str, format: Format) -> str:
     return ""
 
 
+def called(part: JSON) -> str:
+    """A call in a line: its tool and what became of it."""
+    state = TOOL_STATES.get(part["state"], part["state"])
+    error = part.get("errorText")
+    return f"tool {part['toolName']}: {f'{state}: {error}' if error else state}"
+
+
 def _label(data: object) -> str:
     """What an attached cell or variable is called."""
     label = data.get("label") if isinstance(data, dict) else None
@@ -155,11 +165,15 @@ def _label(data: object) -> str:
 WEB = re.compile(r"https?://[^\x00-\x20<>\x7f-\x9f]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
+
+
+def clean(text: str) -> str:
+    r"""Line ends as `\n`, no other control character but the tab, and no blank lines around it."""
+    return _trim(_clean(text))
 
 
 def _clean(text: str) -> str:
-    r"""Line ends as `\n`, and no other control character but the tab."""
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -175,15 +189,15 @@ def line(text: str) -> str:
     return " ".join(filter(None, re.split(r"[ \t\n]+", _clean(text))))
 
 
-def _escape_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     return re.sub(r"[\\`*_\[\]<>$~]", r"\\\g<0>", text)
 
 
-def _close_fence(text: str) -> str:
+def close_fence(text: str) -> str:
     """Closes a code fence that is still open at the end, so that what follows is not code."""
     fence = ""
     for row in text.split("\n"):
-        found = _FENCE.fullmatch(row)
+        found = FENCE.fullmatch(row)
         if not found:
             continue
         marks, info = found.groups()
@@ -194,16 +208,16 @@ def _close_fence(text: str) -> str:
     return f"{text}\n{fence}" if fence else text
 
 
-_MARKDOWN = Format(
-    message=lambda name, content: f"**{name}**\n\n{content}",
-    said=_close_fence,
-    answered=_close_fence,
-    aside=lambda text: f"*{_escape_markdown(line(text))}*",
-    link=lambda label, url: f"*{_escape_markdown(line(label))}: <{url}>*",
+MARKDOWN = Format(
+    message=lambda message, content: f"**{name_of(message)}**\n\n{content}",
+    said=close_fence,
+    answered=close_fence,
+    aside=lambda text: f"*{escape_markdown(line(text))}*",
+    link=lambda label, url: f"*{escape_markdown(line(label))}: <{url}>*",
 )
 
 _TEXT = Format(
-    message=lambda name, content: f"{name}:\n{content}",
+    message=lambda message, content: f"{name_of(message)}:\n{content}",
     said=lambda text: text,
     answered=lambda text: text,
     aside=lambda text: f"[{line(text)}]",

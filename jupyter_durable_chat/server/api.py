@@ -22,6 +22,7 @@ from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.registry import notebook_key
 from jupyter_durable_chat.server.attachments import ATTACHMENTS
 from jupyter_durable_chat.server.calls import CALLS
+from jupyter_durable_chat.server.files import FILES
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
 from jupyter_durable_chat.server.stream import EventStream
@@ -437,6 +438,7 @@ _ID = r"([A-Za-z0-9_-]{1,64})"
 
 ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (r"durable-chat/api/sessions", Sessions),
+    *FILES,
     (rf"durable-chat/api/sessions/{_ID}", OneSession),
     (rf"durable-chat/api/sessions/{_ID}/messages", Messages),
     (rf"durable-chat/api/sessions/{_ID}/stop", Stop),

@@ -141,6 +141,11 @@ class DurableChat(ExtensionApp):
     max_message_bytes = Int(
         1 << 20, config=True, help="Size limit of a request's body in bytes; more is refused with 413."
     )
+    max_import_bytes = Int(
+        100 << 20,
+        config=True,
+        help="Size limit of an imported file in bytes, the attachments in it included; more is refused with 413.",
+    )
     attachments_folder = Unicode(
         config=True,
         help="The folder of the files in messages and results. Default: the store's name and '.attachments'.",

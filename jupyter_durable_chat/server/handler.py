@@ -189,10 +189,10 @@ class ChatHandler(APIHandler):
         self.set_header("Cache-Control", "no-store")
         self.finish(value if isinstance(value, bytes) else e.to_json(value))
 
-    def created(self, transcript: Transcript) -> None:
+    def created(self, transcript: Transcript, **more: Any) -> None:
         """Answer with a new session and where it is."""
         self.set_header("Location", f"{self.base_url}durable-chat/api/sessions/{transcript.id}")
-        self.reply(transcript.to_json(), 201)
+        self.reply(transcript.to_json() | more, 201)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
