@@ -6,13 +6,15 @@ lives, whoever sends, and observers are called in the thread that reads. Closing
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar, overload
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from traitlets import Enum, Unicode
 
 from jupyter_durable_chat.notebook.attach import attached, names_of
 from jupyter_durable_chat.notebook.client import ServerUnreachable
-from jupyter_durable_chat.notebook.conversation import Conversation
+from jupyter_durable_chat.notebook.conversation import Conversation, bring
 from jupyter_durable_chat.notebook.follower import Reader
 from jupyter_durable_chat.notebook.runner import Offer, runner_of
 from jupyter_durable_chat.notebook.tools import Approval, KernelTool, kernel_tool, kernel_tools, mark, marks_of
@@ -177,6 +179,22 @@ class Chat(ChatView):
         """A new conversation with the history up to an LSN or a message; without either, up to now."""
         at = {"lsn": lsn, "message_id": message_id}
         return Chat(session=self._conversation.fork(**{name: value for name, value in at.items() if value is not None}))
+
+    def export(self, format: Literal["md", "html", "ipynb", "json"] = "md") -> str:
+        """The conversation as a file's text: Markdown, one HTML page, a notebook, or what `Chat.load` takes.
+
+        It has the branch that is shown, as it is now; `json` has all of it.
+        """
+        return self._conversation.export(format)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Chat":
+        """A new conversation of a file that `chat.export("json")` gave, here or on another server.
+
+        Whoever wrote in it is marked as imported, and nothing in it goes on by itself. Raises `ChatError` that names
+        the place when something in the file is not as it must be.
+        """
+        return cls(session=bring(Path(path).read_bytes())["id"])
 
     def close(self) -> None:
         """Take it off the screen, follow it no longer, and offer its tools no longer."""

@@ -136,6 +136,14 @@ class Client:
         """A new session with the history up to `lsn` or `message_id`: its transcript."""
         return self._call("POST", session_path(session, "fork"), at, repeat=False)
 
+    def export(self, session: str, format: str) -> str:
+        """The session as a file: `md`, `html`, `ipynb` or `json`."""
+        return self._request("GET", session_path(session, f"export?format={quote(format, safe='')}")).text
+
+    def bring(self, file: bytes) -> JSON:
+        """A new session of an exported `json` file: its transcript, and what of its files is `missing`."""
+        return self._request("POST", "api/sessions/import", data=file, repeat=False).json()
+
     def upload(self, session: str, data: bytes, filename: str, media_type: str) -> JSON:
         """Make a file an attachment of the session: `{url, mediaType, filename, size}`."""
         path = session_path(session, f"attachments?filename={quote(filename, safe='')}")
@@ -210,7 +218,8 @@ class Client:
 def check(response: "httpx2.Response") -> None:
     """Raise what the server said, unless it is a success. The body must have been read."""
     is_json = response.headers.get("content-type", "").startswith("application/json")
-    if response.is_success and (is_json or not response.content):
+    is_file = response.headers.get("content-disposition", "").startswith("attachment")
+    if response.is_success and (is_json or is_file or not response.content):
         return
     status = response.status_code
     body = response.json() if is_json else None

@@ -147,10 +147,18 @@ class Conversation:
             if running is None or self.stop(running):
                 return running is not None
 
+    def export(self, format: str) -> str:
+        return self._do(lambda client, session: client.export(session, format))
+
     def fork(self, **at: Any) -> str:
         """The id of a new session with the history up to `lsn` or `message_id`; without either, up to now."""
         reader = self.open()
         return self.client.fork(reader.session, **(at or {"lsn": reader.lsn}))["id"]
+
+
+def bring(file: bytes) -> JSON:
+    """A new session of an exported file: its transcript, and what of its files is `missing`."""
+    return connect().client.bring(file)
 
 
 def _part(client: Client, session: str, thing: Attached) -> JSON:

@@ -272,3 +272,20 @@ def test_a_cell_shows_while_the_kernel_is_busy(kernel: Kernel) -> None:
     """Displaying waits for nothing: not for the answer and not for the page."""
     outputs = kernel.run("turn = chat.send('a | wait'); display(chat, turn); turn.stop()")
     assert [MIME_TYPE in output.get("data", {}) for output in outputs[:2]] == [True, True]
+
+
+def test_a_conversation_is_saved_and_loaded(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "chat.json"
+    kernel.run("chat.send('hello **you**').wait()")
+    assert kernel.value("chat.export()").startswith("# ") and "hello **you**" in kernel.value("chat.export('md')")
+    assert "<strong>you</strong>" in kernel.value("chat.export('html')")
+    assert kernel.value("__import__('json').loads(chat.export('ipynb'))['nbformat']") == 4
+    kernel.run(f"path = __import__('pathlib').Path({str(file)!r}); path.write_text(chat.export('json'))")
+    kernel.run("again = Chat.load(path)")
+    assert kernel.value("again.session != chat.session and again.last_answer == chat.last_answer")
+    assert kernel.value("again.messages[0]['metadata']['author']['username']").startswith("imported:")
+    file.write_text("{}")
+    with pytest.raises(CellError, match=r"ChatError.*missing required field"):
+        kernel.run("Chat.load(path)")
+    with pytest.raises(CellError, match=r"ChatError.*format takes md"):
+        kernel.run("chat.export('docx')")
