@@ -31,7 +31,7 @@ const define = { WORKER: JSON.stringify(WORKER), MERMAID: JSON.stringify(MERMAID
 const core = await build({ ...common, ...coreOptions, ...hashed, define })
 const CORE = files(core, 'src/core.ts')
 // Where no server is reachable there is no Mermaid, and its diagrams are code.
-await build({ ...common, define: { ...define, MERMAID: '""' }, entryPoints: { 'core-inline': 'src/core.ts' } })
+await build({ ...common, define: { ...define, MERMAID: '""' }, entryPoints: { 'core-inline': 'src/inline.ts' } })
 const loads = { CORE: JSON.stringify(CORE) }
 await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
 await build({

@@ -11,6 +11,7 @@ import { h, render } from 'preact'
 import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
+import { Kernel, type Model } from './connection/kernel'
 import { atLeisure, onIdle, onNextFrame } from './frames'
 import { findNotebook } from './host'
 import { Lazy } from './lazy'
@@ -25,8 +26,11 @@ import { speak } from './words'
 export interface MountOptions {
   /** The output's data of our MIME type, as it was found. */
   source: unknown
-  /** Where Jupyter is; `null`: no server can be reached from the page, draw what there is. */
-  host: { baseUrl: string } | null
+  /**
+   * Where Jupyter is, or the widget's model, whose kernel asks the server for a page that cannot reach it. `null`: draw what
+   * there is.
+   */
+  host: { baseUrl: string } | { model: WidgetModel } | null
   /** Unmounts. */
   signal: AbortSignal
   /** MIME type → data to be kept in the output, after an outcome that it does not have. */
@@ -38,10 +42,18 @@ export interface Mounted {
   update(source: unknown): void
 }
 
+export type WidgetModel = Model & { get(name: string): unknown }
+
 /** The worker's file beside this one. Defined by the build. */
 declare const WORKER: string
 
 const connections = new Map<string, Connection>()
+
+/** What requests that go through a kernel are addressed to: nobody else's address. */
+const KERNEL = 'http://kernel.invalid/durable-chat/api/'
+
+/** By what the kernel calls itself, which it does in its next life again. */
+const kernels = new Map<string, { kernel: Kernel; connection: Connection }>()
 
 const saved = new Lazy(() => import('./saved'))
 
@@ -70,6 +82,7 @@ class Chat implements Mounted {
     this.#bundle = restoreBundle(options.source)
     root.classList.add('jdc')
     keepKeysIn(root, options.signal)
+    if (options.host && 'model' in options.host) kernelOf(options.host.model).kernel.join(options.host.model, options.signal)
     this.#visibility = new IntersectionObserver((entries) => this.#see(entries.at(-1)?.isIntersecting ?? false))
     this.#visibility.observe(root)
     this.#open()
@@ -166,7 +179,9 @@ class Chat implements Mounted {
   }
 }
 
-function connectionTo({ baseUrl }: { baseUrl: string }): Connection {
+function connectionTo(host: NonNullable<MountOptions['host']>): Connection {
+  if ('model' in host) return kernelOf(host.model).connection
+  const { baseUrl } = host
   const api = new URL('durable-chat/api/', new URL(baseUrl, location.href))
   let connection = connections.get(api.href)
   if (!connection) {
@@ -175,6 +190,17 @@ function connectionTo({ baseUrl }: { baseUrl: string }): Connection {
     connections.set(api.href, connection)
   }
   return connection
+}
+
+function kernelOf(model: WidgetModel): { kernel: Kernel; connection: Connection } {
+  const name = String(model.get('kernel') ?? '')
+  let found = kernels.get(name)
+  if (!found) {
+    const kernel = new Kernel()
+    const connection = new Connection({ api: new URL(KERNEL), worker: null, kernel, signal: new AbortController().signal })
+    kernels.set(name, (found = { kernel, connection }))
+  }
+  return found
 }
 
 /** What an answer may need next, or a person may press, once the page has nothing else to do: the server may be away by then. */

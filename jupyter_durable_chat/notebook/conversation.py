@@ -4,15 +4,14 @@ Running the same cell twice, or after a kernel restart, finds the same session: 
 kernel belongs to. A kernel without a notebook keeps the sessions of its names itself.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 from jupyter_durable_chat.notebook.attach import Attached, Upload, part_of
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.follower import Follower, Reader, connect
+from jupyter_durable_chat.notebook.place import kernel_id
 from jupyter_durable_chat.transcript import JSON
 
 Answer = TypeVar("Answer")
@@ -166,12 +165,3 @@ def _part(client: Client, session: str, thing: Attached) -> JSON:
     if not isinstance(thing, Upload):
         return thing
     return part_of(thing, client.upload(session, thing.data, thing.filename, thing.media_type))
-
-
-def kernel_id() -> str | None:
-    """The id under which the Jupyter server started this kernel: its connection file is named after it."""
-    kernelapp = sys.modules.get("ipykernel.kernelapp")
-    if kernelapp is None or not kernelapp.IPKernelApp.initialized():
-        return None
-    name = Path(kernelapp.IPKernelApp.instance().connection_file).stem
-    return name.removeprefix("kernel-") if name.startswith("kernel-") else None

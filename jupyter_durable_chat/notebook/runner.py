@@ -31,8 +31,8 @@ from jupyter_durable_chat.events import OfferedTool
 from jupyter_durable_chat.notebook.attach import Upload, part_of
 from jupyter_durable_chat.notebook.capture import captured
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
-from jupyter_durable_chat.notebook.conversation import kernel_id
 from jupyter_durable_chat.notebook.interrupt import cancelled_by_interrupt, held_back, interruptible
+from jupyter_durable_chat.notebook.place import kernel_id
 from jupyter_durable_chat.notebook.result import INTERRUPTED, Result, error_of, result_of
 from jupyter_durable_chat.notebook.tools import KernelTool, ToolContext, unique
 from jupyter_durable_chat.notebook.values import as_seen

@@ -1,11 +1,13 @@
 """What a notebook shows of a conversation: one MIME bundle for hosts with our renderer, with widgets, and with neither.
 
 The browser reads the answer from the server, so nothing here is needed while it arrives: a busy kernel shows as well as
-an idle one, and the output goes on without a kernel.
+an idle one, and the output goes on without a kernel. A page that cannot reach the server reads through the kernel
+(`relay.py`).
 """
 
 import json
 import uuid
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from traitlets import Dict, Unicode, default
 
 from jupyter_durable_chat.notebook.bundle import chat_bundle, output
 from jupyter_durable_chat.notebook.conversation import Conversation
+from jupyter_durable_chat.notebook.follower import Follower
+from jupyter_durable_chat.notebook.place import is_marimo, kernel_id, visitor
+from jupyter_durable_chat.notebook.relay import Relay
 from jupyter_durable_chat.transcript import JSON
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -24,10 +29,20 @@ NOT_BUILT = (
 )
 
 
+_views: "weakref.WeakSet[ChatView]" = weakref.WeakSet()
+"""What this kernel shows."""
+
+_relays: "weakref.WeakKeyDictionary[Follower, Relay]" = weakref.WeakKeyDictionary()
+
+
 def loader(static: Path) -> str:
-    """The module of the widget, which fetches the front end; one that says what to do when it is not built."""
+    """The module of the widget, which fetches the front end; one that says what to do when it is not built.
+
+    marimo keeps a module as a file, once for all widgets, so there it is the front end itself.
+    """
+    name = "core-inline.js" if is_marimo() else "widget.js"
     try:
-        return (static / "widget.js").read_text(encoding="utf-8")
+        return (static / name).read_text(encoding="utf-8")
     except FileNotFoundError:
         return f"export default {{ render({{ el }}) {{ el.textContent = {json.dumps(NOT_BUILT)} }} }}"
 
@@ -37,14 +52,29 @@ class ChatView(anywidget.AnyWidget):
 
     _esm = Unicode().tag(sync=True)
     bundle = Dict(help="The data of our MIME type, for the widget's view.").tag(sync=True)
+    kernel = Unicode(help="The kernel by a name that it keeps when it is restarted.").tag(sync=True)
 
     def __init__(self, conversation: Conversation, turn: str | None = None) -> None:
         self._conversation = conversation
         self._turn = turn
         self._id = uuid.uuid4().hex
+        self._visitor = visitor()
         # Among others in a box a chat takes the room that there is; by itself it would take none.
         super().__init__(model_id=self._id, bundle=self._current(), layout={"width": "100%"})
         self.on_msg(self._on_message)
+        _views.add(self)
+
+    @property
+    def follower(self) -> Follower | None:
+        """Who follows the conversation here; `None` while no server was reached."""
+        return self._conversation.follower
+
+    def close(self) -> None:
+        """Take it off the screen."""
+        _views.discard(self)
+        if self.follower and (relay := _relays.get(self.follower)):
+            relay.forget(self)
+        super().close()
 
     def _current(self) -> JSON:
         reader = self._conversation.reader
@@ -66,7 +96,24 @@ class ChatView(anywidget.AnyWidget):
     def _loader(self) -> str:
         return loader(STATIC)
 
-    def _on_message(self, _: object, message: JSON, __: object) -> None:
-        """A page that cannot load the front end from the server asks its kernel for it."""
+    def _shown(self) -> set[str]:
+        """The sessions that are shown on this page."""
+        here = [view for view in list(_views) if view.follower is self.follower and view._visitor == self._visitor]
+        return {session for view in here if (session := view._conversation.session)}
+
+    @default("kernel")
+    def _kernel(self) -> str:
+        return kernel_id() or ""
+
+    def _on_message(self, _: object, message: JSON, buffers: list[Any]) -> None:
+        """A page that cannot reach the server asks its kernel: for the front end, and for what that asks the server."""
         if message.get("type") == "core":
             super().send({"type": "core", "code": (STATIC / "core-inline.js").read_text(encoding="utf-8")})
+        elif self.follower:
+            _relay_of(self.follower).hear(self, super().send, self._shown(), message, buffers)
+
+
+def _relay_of(follower: Follower) -> Relay:
+    if follower not in _relays:
+        _relays[follower] = Relay(follower.client)
+    return _relays[follower]

@@ -100,6 +100,21 @@ class Kernel:
         self._client.shell_channel.send(message)
         self.outputs(message["header"]["msg_id"])
 
+    def ask_widget(self, model: str, buffers: tuple[bytes, ...] = (), **content: Any) -> None:
+        """Send what a page asks of a widget; `told` has what comes of it."""
+        data = {"method": "custom", "content": content}
+        message = self._client.session.msg("comm_msg", {"comm_id": model, "data": data})
+        self._client.session.send(self._client.shell_channel.socket, message, buffers=list(buffers))
+
+    def told(self) -> tuple[dict[str, Any], bytes]:
+        """The next custom message of a widget to its pages, with its buffer, whatever else the kernel sends."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            message = self._client.get_iopub_msg(timeout=deadline - time.monotonic())
+            data = message["content"].get("data", {})
+            if message["msg_type"] == "comm_msg" and data.get("method") == "custom":
+                return data["content"], b"".join(bytes(buffer) for buffer in message["buffers"])
+
     def _ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
         """A call of Jupyter's own API."""
         url, headers = f"{self._jupyter.url}{path}", {"Authorization": f"token {self._jupyter.token}"}

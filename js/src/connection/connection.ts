@@ -10,12 +10,16 @@ import { onKept } from '../storage'
 import { ask, inWords, json } from './ask'
 import { Backoff } from './backoff'
 import { forgetOldDrafts } from './drafts'
+import type { Request } from './http'
+import type { Kernel } from './kernel'
 import { Link, type LinkOptions } from './link'
 import { forgetOldMessages } from './outbox'
 import type { FromHub, LinkState, ToHub } from './protocol'
 import { type Line, Session } from './session'
 
-export interface ConnectionOptions extends Omit<LinkOptions, 'hear'> {
+export interface ConnectionOptions extends Omit<LinkOptions, 'hear' | 'fetch'> {
+  /** Who carries the requests; absent: the page asks the server itself. */
+  kernel?: Kernel
   backoff?: () => Backoff
 }
 
@@ -40,14 +44,17 @@ export class Connection implements Line {
   awake = false
   readonly #sessions = new Map<string, Open>()
   readonly #link: Link
+  readonly #kernel: Kernel | null
   readonly #newBackoff: () => Backoff
   #agents: Promise<Agents> | null = null
 
-  constructor({ backoff, ...options }: ConnectionOptions) {
+  constructor({ backoff, kernel, ...options }: ConnectionOptions) {
     const { api, signal } = options
     this.api = api
     this.#newBackoff = backoff ?? (() => new Backoff())
-    this.#link = new Link({ ...options, hear: (message) => this.#hear(message) })
+    this.#kernel = kernel ?? null
+    this.#link = new Link({ ...options, hear: (message) => this.#hear(message), ...(kernel ? { fetch: kernel.fetch } : {}) })
+    kernel?.watch(() => this.#sessions.forEach(({ session }) => this.changed(session)))
     document.addEventListener('visibilitychange', () => this.#settle(), { signal })
     addEventListener('online', () => this.retry(), { signal })
     onKept((name) => this.#sessions.forEach(({ session }) => session.share(name)), signal)
@@ -88,13 +95,21 @@ export class Connection implements Line {
     this.#link.send(message)
   }
 
+  ask(url: URL, options: Omit<Request, 'xsrf' | 'fetch'>): Promise<Response> {
+    return ask(url, this.#kernel ? { ...options, fetch: this.#kernel.fetch } : options)
+  }
+
+  get waits(): boolean {
+    return this.#kernel?.waits ?? false
+  }
+
   backoff(): Backoff {
     return this.#newBackoff()
   }
 
   agents(fresh: boolean): Promise<Agents> {
     if (!this.#agents || fresh) {
-      const asked = ask(new URL('agents', this.api), { accept: 'application/json' }).then((answer) => json<Agents>(answer))
+      const asked = this.ask(new URL('agents', this.api), { accept: 'application/json' }).then((answer) => json<Agents>(answer))
       this.#agents = asked
       asked.catch(() => {
         if (this.#agents === asked) this.#agents = null
@@ -146,6 +161,8 @@ export class Connection implements Line {
   }
 
   #isWanted(): boolean {
+    // Another stream would have to wait until the kernel reads.
+    if (this.#kernel) return this.#sessions.size > 0
     const sessions = [...this.#sessions.values()]
     const running = () => sessions.some(({ session }) => session.running)
     return document.hidden ? this.#link.shared && running() : sessions.some(isSeen) || running()

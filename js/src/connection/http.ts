@@ -32,6 +32,9 @@ export class HttpError extends Error {
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
+/** How a request gets to the server: the browser's own `fetch`, or `Kernel`'s where the page cannot reach the server. */
+export type Fetch = (url: URL, init: RequestInit) => Promise<Response>
+
 export interface Request {
   /** Anything: a file of which the bytes never change, so that the browser may keep them. */
   accept: 'application/json' | 'text/event-stream' | '*/*'
@@ -40,13 +43,14 @@ export interface Request {
   /** A file, which goes as it is, or what becomes JSON. */
   body?: unknown
   signal?: AbortSignal
+  fetch?: Fetch
 }
 
 /**
  * The response, which is of the accepted type. Raises `HttpError`, also when the signal's time is over, and the signal's
  * reason when it was aborted.
  */
-export async function request(url: URL, { accept, xsrf, method = 'GET', body, signal }: Request): Promise<Response> {
+export async function request(url: URL, { accept, xsrf, method = 'GET', body, signal, fetch = globalThis.fetch }: Request): Promise<Response> {
   const headers: Record<string, string> = { Accept: accept, 'X-XSRFToken': xsrf }
   const isFile = body instanceof Blob
   if (body !== undefined) headers['Content-Type'] = isFile ? body.type || 'application/octet-stream' : 'application/json'

@@ -6,6 +6,7 @@
  */
 
 import { Backoff } from './backoff'
+import type { Fetch } from './http'
 import type { FromHub, ToHub } from './protocol'
 import { Stream, type Told } from './stream'
 
@@ -29,6 +30,7 @@ export interface HubOptions {
   now?: () => number
   backoff?: Backoff
   silence?: number
+  fetch?: Fetch
 }
 
 export class Hub {

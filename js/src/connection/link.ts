@@ -4,7 +4,7 @@
  * Whatever becomes of the hub, the page hears `unknown` when it has to say again what it follows.
  */
 
-import { xsrfToken } from './http'
+import { type Fetch, xsrfToken } from './http'
 import { Lazy } from '../lazy'
 import type { HubOptions } from './hub'
 import type { FromHub, ToHub } from './protocol'
@@ -24,6 +24,8 @@ export interface LinkOptions {
   worker: URL | null
   hear(message: FromHub): void
   hub?: HubOptions
+  /** How the hub in the page asks. */
+  fetch?: Fetch
   signal: AbortSignal
   ping?: number
 }
@@ -74,7 +76,8 @@ export class Link {
 
   #joinOwn(): MessagePort {
     const { port1, port2 } = new MessageChannel()
-    void hubs.load().then(({ Hub }) => new Hub(this.#options.hub).connect(port2)) // what is said until then waits in the port
+    const { hub, fetch } = this.#options
+    void hubs.load().then(({ Hub }) => new Hub({ ...hub, ...(fetch ? { fetch } : {}) }).connect(port2)) // what is said until then waits in the port
     this.#shared = false
     return this.#greet(port1)
   }

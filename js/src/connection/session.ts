@@ -14,10 +14,10 @@ import { withDefaults } from '../restore'
 import type { FilePart, Part, Transcript, UIMessage } from '../transcript'
 import type { Actions, Agents, Choice, ConnectionState, Draft } from '../view/types'
 import { words } from '../words'
-import { ask, cutOff, json } from './ask'
+import { cutOff, json } from './ask'
 import { Backoff } from './backoff'
 import { keepDraft, keptDraft } from './drafts'
-import { HttpError } from './http'
+import { HttpError, type Request } from './http'
 import { type Command, Outbox, type Written } from './outbox'
 import type { FromHub, LinkState, ToHub } from './protocol'
 
@@ -25,11 +25,15 @@ import type { FromHub, LinkState, ToHub } from './protocol'
 export interface Line {
   api: URL
   state: LinkState
+  /** Requests wait for the kernel that carries them. */
+  waits: boolean
   /** Whether events are wanted now. */
   awake: boolean
   /** Whether the session is in sight. */
   isSeen(session: Session): boolean
   send(message: ToHub): void
+  /** Ask the server. */
+  ask(url: URL, options: Omit<Request, 'xsrf' | 'fetch'>): Promise<Response>
   /** The session has changed. */
   changed(session: Session): void
   backoff(): Backoff
@@ -111,7 +115,7 @@ export class Session implements Actions {
   get notice(): string | null {
     const phase = this.#phase
     if (phase.is === 'gone' || phase.is === 'waiting') return phase.text
-    return (this.state === 'offline' ? this.#line.state.text : null) ?? this.#problem
+    return (this.state === 'offline' ? this.#line.state.text : null) ?? this.#problem ?? (this.#line.waits ? words.waitsForKernel : null)
   }
 
   get running(): boolean {
@@ -269,7 +273,7 @@ export class Session implements Actions {
     const backoff = this.#line.backoff()
     for (;;) {
       try {
-        const response = await ask(url, { accept: 'application/json', method: 'POST', body: file, signal })
+        const response = await this.#line.ask(url, { accept: 'application/json', method: 'POST', body: file, signal })
         const { url: address, mediaType, filename } = await json<FilePart>(response)
         return { type: 'file', mediaType, url: address, ...(filename ? { filename } : {}) }
       } catch (error) {
@@ -283,7 +287,7 @@ export class Session implements Actions {
   readonly attachment = async (url: string, signal: AbortSignal): Promise<Blob> => {
     const [, hash] = /^attachment:([0-9a-f]{64})$/.exec(url) ?? []
     if (!hash) throw new HttpError(404, words.notAttached)
-    const response = await ask(this.#url(`/attachments/${hash}`), { accept: '*/*', signal })
+    const response = await this.#line.ask(this.#url(`/attachments/${hash}`), { accept: '*/*', signal })
     return response.blob().catch(() => {
       throw cutOff()
     })
@@ -429,7 +433,7 @@ export class Session implements Actions {
   }
 
   async #ask<T>({ method, path, body }: Command, signal?: AbortSignal): Promise<T> {
-    return json<T>(await ask(this.#url(path), { accept: 'application/json', method, body, ...(signal ? { signal } : {}) }))
+    return json<T>(await this.#line.ask(this.#url(path), { accept: 'application/json', method, body, ...(signal ? { signal } : {}) }))
   }
 
   /** Ask for what is wanted until there is an answer, or nothing is wanted any more. What was done; raises what the server refuses. */

@@ -17,7 +17,7 @@ import type { WireEvent } from '../events'
 import type { Transcript } from '../transcript'
 import { Backoff } from './backoff'
 import { Carrier } from './carrier'
-import { HttpError, request } from './http'
+import { type Fetch, HttpError, request } from './http'
 import type { FromHub, LinkState } from './protocol'
 
 /** What a stream tells. */
@@ -29,6 +29,8 @@ export interface StreamOptions {
   /** The token as it is now. */
   xsrf(): Promise<string>
   tell(told: Told): void
+  /** How to ask; absent: as the browser does. */
+  fetch?: Fetch
   backoff?: Backoff
   /** Milliseconds without anything after which a connection counts as dead. */
   silence?: number
@@ -225,7 +227,8 @@ export class Stream {
     const url = new URL('events', this.#options.api)
     for (const [session, { lsn }] of asked) url.searchParams.append('after', `${session}:${lsn}`)
     if (wait !== undefined) url.searchParams.set('wait', String(wait))
-    const response = await request(url, { accept, xsrf, signal })
+    const { fetch } = this.#options
+    const response = await request(url, { accept, xsrf, signal, ...(fetch ? { fetch } : {}) })
     this.#loginRefused = false
     // What was followed anew meanwhile, from wherever, was not asked for.
     const same = asked.filter(([session, position]) => this.#positions.get(session) === position)

@@ -55,6 +55,7 @@ export const de: Words = {
   firstKernel: 'Zuerst ist der Kernel an der Reihe',
   firstPerson: 'Zuerst wird hier eine Antwort gebraucht',
   newBelow: 'Neuer Text weiter unten',
+  waitsForKernel: 'Der Kernel ist beschäftigt: Gesendetes geht hinaus, sobald seine Zelle fertig ist.',
   height: 'Höhe des Chats',
   resize: 'Ziehen ändert die Höhe, Doppelklick setzt sie zurück',
 

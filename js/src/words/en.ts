@@ -46,6 +46,7 @@ export const en = {
   firstKernel: 'This waits for the kernel first',
   firstPerson: 'This waits for your answer first',
   newBelow: 'New text below',
+  waitsForKernel: 'The kernel is busy: what you send goes out when its cell is done.',
 
   // What a screen reader says
   answering: 'Answering',
