@@ -258,6 +258,59 @@ class TurnStopped(Event, frozen=True, tag="turn-stopped"):
     usage: Usage | None = None
 
 
+# Facts of an inbox: what a person is told of their sessions
+
+NoticeKind = Literal["done", "failed", "waiting"]
+"""An answer is complete, or its stream just ended; it broke; it waits for a person."""
+
+
+class TurnNoticed(Event, frozen=True, tag="turn-noticed"):
+    """Something happened in this turn of `session_id` that the person did not see, at its LSN `session_lsn`.
+
+    `wait` is the call with which a turn waits for the person, `tool` what it calls. What is `quiet` is unread and no
+    more: the session is muted.
+    """
+
+    session_id: str
+    kind: NoticeKind
+    session_lsn: int
+    wait: str | None = None
+    tool: str | None = None
+    title: str | None = None
+    text: str = ""
+    notebook: str | None = None
+    quiet: bool = False
+
+
+class NoticeClaimed(Event, frozen=True, tag="notice-claimed"):
+    """One page in the world shows this notice: the one that calls itself `by`."""
+
+    kind: NoticeKind
+    by: str
+    wait: str | None = None
+
+
+class NoticeWithdrawn(Event, frozen=True, tag="notice-withdrawn"):
+    """What this turn waited for has been answered."""
+
+
+class SessionRead(Event, frozen=True, tag="session-read"):
+    """The person has seen this session up to here."""
+
+    session_id: str
+    session_lsn: int
+
+
+class NoticesCleared(Event, frozen=True, tag="notices-cleared"):
+    """The person wants to see none of what there was."""
+
+
+class SessionForgotten(Event, frozen=True, tag="session-forgotten"):
+    """The session was deleted."""
+
+    session_id: str
+
+
 # Assistant output: the chunks of the AI SDK v6 UI message stream
 
 
@@ -490,6 +543,7 @@ Known = (
     SessionCreated | SessionUpdated | UserMessage | TurnStarted | StopRequested | TurnStopped | BranchSelected
     | MessageQueued | MessageDequeued | QueueEdited | QueueReordered | QueueHeld | QueueResumed
     | ToolsOffered | ApprovalAnswered
+    | TurnNoticed | NoticeClaimed | NoticeWithdrawn | SessionRead | NoticesCleared | SessionForgotten
     | Start | StartStep | TextStart | TextDelta | TextEnd | ReasoningStart | ReasoningDelta | ReasoningEnd
     | ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolApprovalRequest
     | ToolWaiting | ToolStarted | ToolProgress | ToolSuspended

@@ -18,7 +18,7 @@ import time
 import traceback
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -42,6 +42,7 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.log.words import words_of
+from jupyter_durable_chat.notices import DUE, PREFIX, SESSIONS, TOLD, Inboxes, Notices
 from jupyter_durable_chat.portable import Portable
 from jupyter_durable_chat.replica import KEPT, summary, text_of
 from jupyter_durable_chat.runners import Runners
@@ -50,7 +51,8 @@ from jupyter_durable_chat.stage import StepLimits
 from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits
-from jupyter_durable_chat.writer import Terms
+from jupyter_durable_chat.watching import Watching
+from jupyter_durable_chat.writer import INCOMPLETE, Terms
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +110,7 @@ class Registry:
         budget: e.Budget = e.Budget(),  # noqa: B008
         runners: Runners | None = None,
         attachments: Attachments | None = None,
+        notices: Notices | None = None,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.agents = agents
@@ -129,6 +132,7 @@ class Registry:
             tools=tools or Toolbox(),
             runners=runners or Runners(),
             attachments=attachments,
+            notices=notices or Notices(Watching(), clock=clock),
         )
         self._log: Log | None = None
         self._why = "The store is being opened; try again in a moment."
@@ -177,6 +181,16 @@ class Registry:
         return sum(session.running for session in self._sessions.values())
 
     @property
+    def working(self) -> int:
+        """How many of them do something, and do not wait for a person or a kernel."""
+        return sum(session.working for session in self._sessions.values())
+
+    @property
+    def inboxes(self) -> Inboxes:
+        """What people are told. Raises `LogUnavailable`."""
+        return self._terms.notices.on(self.log)
+
+    @property
     def loaded(self) -> int:
         """How many sessions are in memory."""
         return len(self._sessions)
@@ -202,6 +216,7 @@ class Registry:
     async def acquire(self, session_id: str) -> AsyncIterator[Session]:
         """The session, loaded and current. Raises `UnknownStream`, `StreamDeleted`, `LogUnavailable`."""
         log = self.log
+        must_be_session(session_id)
         session = self._sessions.get(session_id) or Session(log, session_id, self.agents, self._terms)
         self._sessions[session_id] = session
         self._sessions.move_to_end(session_id)
@@ -243,7 +258,7 @@ class Registry:
         records = [e.encode(fact, at=now)]
         if transcript.turn:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
-        labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": ""}
+        labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": "", "asks": ""} | TOLD
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
         await self.log.append(fact.session, [], words=" ".join(text_of(m) for m in transcript.messages))
         if files := self._terms.attachments:
@@ -272,6 +287,7 @@ class Registry:
         return transcript
 
     async def _transcript_at(self, session_id: str, lsn: int | None) -> Transcript:
+        must_be_session(session_id)
         end = (await self.log.head(session_id)).lsn
         if lsn is None:
             lsn = end
@@ -313,6 +329,12 @@ class Registry:
         """Stop what runs and remove the session and its files for good; every reader is told."""
         async with self.acquire(session_id) as session:
             await session.delete()
+        await self._forget_about(session_id)
+
+    async def _forget_about(self, session_id: str) -> None:
+        """What is kept beside the log of a session goes with it."""
+        with self._by_itself(f"Removing the notices of session {session_id}"):
+            await self.inboxes.forget(session_id)
         await self._forget_files(session_id)
 
     async def _forget_files(self, session_id: str) -> None:
@@ -334,18 +356,30 @@ class Registry:
         return any(head.key == key for head in heads)
 
     async def sessions(
-        self, *, notebook: str | None, status: str | None, search: str | None, before: str | None, limit: int
+        self,
+        *,
+        notebook: str | None,
+        status: str | None,
+        search: str | None,
+        before: str | None,
+        limit: int,
+        person: str = "",
     ) -> list[JSON]:
-        """What a list of sessions shows, the last used first; `search` is for words of their messages."""
+        """What a list of sessions shows this person, the last used first; `search` is for words of their messages."""
         if search and not words_of(search):
             return []
-        labels = {}
+        labels = dict(SESSIONS)
         if notebook is not None:
             labels["notebook"] = notebook
         if status is not None:
             labels["status"] = status
         heads = await self.log.streams(labels=labels, search=search, before=before, limit=limit)
-        return [_listed(head) for head in heads]
+        unread = (await self.inboxes.open(person)).unread_sessions
+        return [_listed(head, head.stream in unread) for head in heads]
+
+    async def heads(self, limit: int) -> list[Head]:
+        """The sessions that were used last."""
+        return await self.log.streams(labels=SESSIONS, limit=limit)
 
     # Inside
 
@@ -419,23 +453,28 @@ class Registry:
                         session.drain()
 
     async def _drain(self) -> None:
-        """Start what waits in the queues of sessions that nobody writes: the last server went before it could."""
+        """Tell what is due, and start what waits in the queues of sessions: the last server went before it could."""
+        due: list[str] = []
         waiting: list[str] = []
-        with self._by_itself("Looking for waiting messages"):
-            waiting = await self._waiting()
+        with self._by_itself("Looking for what is due, and for waiting messages"):
+            due, waiting = await self._labelled(DUE), await self._labelled({"queue": "waiting"})
+        for session_id in due:
+            with self._by_itself(f"Telling of session {session_id}"):
+                async with self.acquire(session_id) as session:
+                    await session.tell()
         for session_id in waiting:
             with self._by_itself(f"Starting what waits in session {session_id}"):
                 async with self.acquire(session_id) as session:
                     session.drain()
 
-    async def _waiting(self) -> list[str]:
+    async def _labelled(self, labels: dict[str, str]) -> list[str]:
         """All of them, before any is touched: what is started moves in the list."""
-        return [head.stream async for head in self._all({"queue": "waiting"})] if self._log is not None else []
+        return [head.stream async for head in self._all(labels)] if self._log is not None else []
 
     async def _all(self, labels: dict[str, str]) -> AsyncIterator[Head]:
         """Every session that has these labels, the last used first."""
         last = None
-        while page := await self.log.streams(labels=labels, before=last, limit=1000):
+        while page := await self.log.streams(labels=SESSIONS | labels, before=last, limit=1000):
             for head in page:
                 yield head
             last = page[-1].stream
@@ -459,14 +498,17 @@ class Registry:
     async def _delete(self) -> None:
         kept = self._retention
         surplus = await self._older_than(kept.delete_after_days, {}) if kept.delete_after_days else []
-        if kept.sessions and len(newest := await self.log.streams(limit=kept.sessions)) == kept.sessions:
-            surplus += await self.log.streams(before=newest[-1].stream, limit=TIDY_SESSIONS)
+        if (
+            kept.sessions
+            and len(newest := await self.log.streams(labels=SESSIONS, limit=kept.sessions)) == kept.sessions
+        ):
+            surplus += await self.log.streams(labels=SESSIONS, before=newest[-1].stream, limit=TIDY_SESSIONS)
         for head in surplus:
             if head.labels.get("status") != "streaming" and not head.labels.get("queue"):
                 # Not what somebody has used since this round began.
                 with self._by_itself(f"Deleting session {head.stream}"), contextlib.suppress(Conflict):
                     await self.log.delete(head.stream, after=head.lsn)
-                    await self._forget_files(head.stream)
+                    await self._forget_about(head.stream)
                     logger.info("Session %s is deleted, as the retention settings say", head.stream)
 
     async def _sweep(self) -> None:
@@ -478,7 +520,8 @@ class Registry:
         await files.sweep({head.stream async for head in self._all({})})
 
     async def _older_than(self, days: float, labels: dict[str, str]) -> list[Head]:
-        return await self.log.streams(labels=labels, updated_before=self._clock() - days * DAY, limit=TIDY_SESSIONS)
+        before = self._clock() - days * DAY
+        return await self.log.streams(labels=SESSIONS | labels, updated_before=before, limit=TIDY_SESSIONS)
 
     def _is_abandoned(self, lease: Lease) -> bool:
         """Whether nobody runs a turn under this lease any more.
@@ -537,6 +580,12 @@ def alive(holder: str) -> bool:
     return True
 
 
+def must_be_session(stream: str) -> None:
+    """Raises `UnknownStream` for a log of another kind."""
+    if stream.startswith(PREFIX):
+        raise UnknownStream(stream)
+
+
 def notebook_key(root: str, notebook: str, name: str) -> str:
     """The key of a notebook's conversation: one per (notebook, name), apart for servers with other root folders."""
     return f"{_place(root, notebook)}\n{name}"
@@ -556,11 +605,27 @@ def _notebook(key: str | None) -> dict[str, str]:
     return {"notebook": key.partition("\n")[0]} if key else {}
 
 
-def _listed(head: Head) -> JSON:
+def _state(labels: Mapping[str, str], unread: bool) -> str:
+    """What a list of sessions says of one, that first which wants a person soonest."""
+    status = labels.get("status")
+    if status == "streaming":
+        return "waiting" if labels.get("asks") else "streaming"
+    if labels.get("queue") == "held":
+        return "attention"
+    if status == "failed":
+        return "failed"
+    if labels.get("outcome") in INCOMPLETE:
+        return "attention"
+    return "ready" if unread else "idle"
+
+
+def _listed(head: Head, unread: bool) -> JSON:
     return {
         "id": head.stream,
         "lsn": head.lsn,
         "status": head.labels.get("status", "idle"),
+        "state": _state(head.labels, unread),
+        "unread": unread,
         "updated_at": e.timestamp(head.updated),
         **json.loads(head.summary),
     }

@@ -35,6 +35,7 @@ from jupyter_durable_chat.log import (
     StreamDeleted,
     UnknownStream,
 )
+from jupyter_durable_chat.notices import DUE, TOLD, Noticed, Notices, asker, kind_of, outcome_noticed, waiting_noticed
 from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.stage import Seen, Stage, StepLimits, Whom, verdict_on
@@ -54,6 +55,9 @@ LOOK_INTERVAL = 0.25
 """Seconds between two looks at what others appended while a turn runs here."""
 
 NO_FILES = "This server keeps no files."
+
+INCOMPLETE = ("interrupted", "truncated")
+"""Outcomes for which a session needs attention."""
 
 TITLE_SECONDS = 20.0
 """How long an agent may think about a title; then it is made from the text."""
@@ -87,6 +91,7 @@ class Terms(Struct, frozen=True):
     tools: Toolbox
     runners: Runners
     attachments: Attachments | None
+    notices: Notices
 
 
 class Writer(Replica, ABC):
@@ -109,11 +114,21 @@ class Writer(Replica, ABC):
         """Bytes that the log had when it was last looked at."""
         self._unstored: tuple[str, e.Error] | None = None
         """A turn that ended here, and why that could not be stored."""
+        self._asking: Noticed | None = None
+        """What the turn that runs here asks of a person, as it was told last."""
+        self._asking_known = True
+        """Whether that is so whoever wrote before."""
 
     @property
     def running(self) -> bool:
         """Whether this process runs a turn of this session."""
         return self._running is not None
+
+    @property
+    def working(self) -> bool:
+        """Whether that turn does anything, and does not wait for a person or a kernel."""
+        turn = self.transcript.turn
+        return self.running and (turn is None or turn.get("waits_since") is None)
 
     def lose(self) -> None:
         """Another process has the lease of the turn that runs here: let go of it."""
@@ -180,6 +195,7 @@ class Writer(Replica, ABC):
         start = Start(
             turn["id"], turn["user_message_id"], turn["message_id"], whom, user, resume=self._resume_of(agent)
         )
+        self._asking_known = False
         self._run(start, epoch, self._admission.adopt(user))
         return True
 
@@ -231,7 +247,7 @@ class Writer(Replica, ABC):
                 records,
                 epoch=epoch,
                 after=seen,
-                labels={"status": "streaming"} | KEPT | self.queue_label(start.before),
+                labels={"status": "streaming", "outcome": "", "asks": ""} | KEPT | self.queue_label(start.before),
                 summary=summary(self.transcript, preview=question, more=2),
                 words=question or "",
             )
@@ -272,7 +288,7 @@ class Writer(Replica, ABC):
 
     async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place) -> None:
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
-        looking = asyncio.create_task(self._look(turn, start.turn_id))
+        looking = asyncio.create_task(self._look(turn, start.turn_id, epoch))
         try:
             ending = await self._ended(turn)
             await self.refresh()
@@ -297,7 +313,8 @@ class Writer(Replica, ABC):
             looking.cancel()
             await asyncio.wait({looking})
             place.give_back()
-            self._turn = self._answering = self._running = None
+            self._turn = self._answering = self._running = self._asking = None
+            self._asking_known = True
         self.drain()
 
     def _can_go_on(self, agent: Agent) -> bool:
@@ -328,7 +345,7 @@ class Writer(Replica, ABC):
             why = e.Error("internal", text, recoverable=True)
             return [e.ErrorText(error_text=text), e.TurnStopped(outcome="failed", error=why)]
 
-    async def _look(self, turn: Turn, turn_id: str) -> None:
+    async def _look(self, turn: Turn, turn_id: str, epoch: int) -> None:
         while True:
             if self.transcript.turn is None or self.transcript.turn["id"] != turn_id:
                 # Another writer has closed it, while this process slept.
@@ -337,6 +354,7 @@ class Writer(Replica, ABC):
             # Whoever folds first, what was asked for is heeded.
             self._heed()
             try:
+                await self._tell_of_waits(epoch)
                 await self.wait()
                 await self.refresh()
             except (StreamDeleted, UnknownStream):
@@ -350,6 +368,45 @@ class Writer(Replica, ABC):
     def _heed(self) -> None:
         if self._turn and self.transcript.turn and self.transcript.turn["stopping"]:
             self._turn.stop()
+
+    # What a person is told who does not watch
+
+    async def tell(self) -> None:
+        """Tell of the outcome that is due, whoever stored it. Idempotent."""
+        if noticed := outcome_noticed(self.transcript):
+            await self._put(noticed)
+        await self._log.append(self.id, [], labels=TOLD)
+
+    async def _put(self, noticed: Noticed) -> None:
+        person = self._terms.notices.person(noticed.user)
+        await self._terms.notices.on(self._log).tell(person, noticed.turn, noticed.notice)
+
+    def _watches(self, user: str) -> bool:
+        notices = self._terms.notices
+        return notices.watching.sees(notices.person(user), self.id)
+
+    def _is_due(self, stopped: e.TurnStopped) -> bool:
+        """Whether somebody is to be told of this end of the turn that runs."""
+        turn = self.transcript.turn
+        if turn is None or turn["stopping"] or kind_of(stopped.outcome, stopped.error) is None:
+            return False
+        return not self._watches(asker(self.transcript, turn["user_message_id"]))
+
+    async def _tell_of_waits(self, epoch: int) -> None:
+        """Tell that the turn has begun to wait for a person, or that it does not any more."""
+        before, asking = self._asking, waiting_noticed(self.transcript)
+        if self._asking_known and (before is None) == (asking is None):
+            return
+        if asking and not self._watches(asking.user):
+            await self._put(asking)
+        await self._log.append(self.id, [], epoch=epoch, labels={"asks": "person" if asking else ""})
+        if before:
+            await self._withdraw(before)
+        self._asking, self._asking_known = asking, True
+
+    async def _withdraw(self, asked: Noticed) -> None:
+        notices = self._terms.notices
+        await notices.on(self._log).withdraw(notices.person(asked.user), asked.turn)
 
     async def keep_file(self, data: bytes) -> str:
         """The `attachment:` URL of these bytes. Raises `ToolError`."""
@@ -379,7 +436,7 @@ class Writer(Replica, ABC):
         """Store how the turn ended; returns the title that the session got with it, if it had none."""
         stopped = ending[-1]
         assert isinstance(stopped, e.TurnStopped)
-        title, begun = None, 0
+        title, begun, due = None, 0, False
 
         def decide() -> list[Numbered]:
             nonlocal title, begun
@@ -399,13 +456,20 @@ class Writer(Replica, ABC):
             return decided
 
         async def commit(decided: list[Numbered]) -> None:
+            nonlocal due
+            due = self._is_due(stopped)
             answer = self._message(turn["message_id"]) if (turn := self.transcript.turn) else None
             await self._log.append(
                 self.id,
                 [self.encode(event, of_turn) for of_turn, event in decided],
                 epoch=epoch,
                 after=self.transcript.lsn,
-                labels={"status": "failed" if stopped.outcome == "failed" else "idle"}
+                labels={
+                    "status": "failed" if stopped.outcome == "failed" else "idle",
+                    "outcome": stopped.outcome if stopped.outcome in INCOMPLETE else "",
+                    "asks": "",
+                }
+                | (DUE if due else {})
                 | self.queue_label(event for _, event in decided),
                 summary=summary(self.transcript, title=title),
                 words=text_of(answer) if answer else "",
@@ -419,6 +483,14 @@ class Writer(Replica, ABC):
         except LogError as error:
             # The outcome is stored; without a snapshot, opening the session costs more.
             logger.warning("Session %s: no snapshot after turn %s: %s", self.id, turn_id, error)
+        try:
+            if self._asking:
+                await self._withdraw(self._asking)
+            if due:
+                await self.tell()
+        except LogError as error:
+            # What is due is stored, too: a registry's next round tells it.
+            logger.warning("Session %s: nobody is told of turn %s as yet: %s", self.id, turn_id, error)
         return title
 
     async def _title(self, agent: Agent, model: str | None, made: str) -> None:

@@ -41,6 +41,11 @@ def title_of(messages: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
+def line_of(text: str, most: int) -> str:
+    """The first line of a text that says something, as plain text; empty when there is none."""
+    return _shortened(_first_line(text[:EXAMINED]), most)
+
+
 def as_title(said: str) -> str | None:
     """What a model gave as a title, at most `FROM_MODEL` characters of it."""
     line = _first_line(said[:EXAMINED]).removeprefix("Title: ").strip(QUOTES).rstrip(".")

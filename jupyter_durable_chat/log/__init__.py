@@ -228,6 +228,7 @@ class Log(ABC):
     ) -> list[Head]:
         """Living streams that have all these labels, the last updated first, from the one after `before`.
 
+        An empty value asks for those without the label.
         `before` may have been deleted meanwhile: it keeps the place that it had.
         `search`: only those that have every one of these words, or words that begin so, in any letter case.
         `updated_before`: only those that were last updated before this time, in Unix seconds.

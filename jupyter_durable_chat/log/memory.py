@@ -224,12 +224,12 @@ class MemoryLog(Log):
         if before is not None and before not in self._streams:
             raise UnknownStream(before)
         start = (float("inf"), 0) if before is None else self._streams[before].age
-        wanted = (labels or {}).items()
+        wanted = labels or {}
         found = [
             s
             for s in self._living_ones()
             if s.age < start
-            and wanted <= s.labels.items()
+            and all(s.labels.get(name, "") == value for name, value in wanted.items())
             and s.says(search or "")
             and (updated_before is None or s.updated < updated_before)
         ]

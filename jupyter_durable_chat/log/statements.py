@@ -32,6 +32,7 @@ HEAD = """
         (SELECT json_group_object(name, value) FROM labels WHERE stream = streams.id), summary, key, deleted
     FROM streams WHERE """
 LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
+UNLABELLED = " AND id NOT IN (SELECT stream FROM labels WHERE name = ?)"
 NEXT = "SELECT 1 FROM records WHERE stream = ? AND lsn = ?"
 FOUND = " AND id IN (SELECT CAST(stream AS INTEGER) FROM words WHERE words MATCH ?)"
 RECORDS = """
@@ -217,9 +218,9 @@ def streams(
     limit: int,
 ) -> list[Head]:
     condition, values = "NOT deleted", []
-    for label in labels.items():
-        condition += LABELLED
-        values += label
+    for name, value in labels.items():
+        condition += LABELLED if value else UNLABELLED
+        values += [name, value] if value else [name]
     for word in words_of(search or ""):
         condition += FOUND
         values.append(f'text : "{word}" *')

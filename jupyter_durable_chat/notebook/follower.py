@@ -14,6 +14,7 @@ import random
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -128,7 +129,7 @@ class Reader:
             return True
         ends = None if timeout is None else time.monotonic() + timeout
         changed = threading.Event()
-        with self.listening(changed.set):
+        with self._follower.waiting(self.session), self.listening(changed.set):
             # Only now, when nothing can be missed any more, does `done` count.
             while not done():
                 if self.error:
@@ -153,7 +154,7 @@ class Reader:
             with suppress(RuntimeError):  # the caller's loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(changed.set)
 
-        with self.listening(wake):
+        with self._follower.waiting(self.session), self.listening(wake):
             while True:
                 changed.clear()
                 yield
@@ -221,6 +222,7 @@ class Follower:
         self._readers: weakref.WeakValueDictionary[str, Reader] = weakref.WeakValueDictionary()
         self._followed: dict[str, Reader] = {}
         self._thread: _Thread | None = None  # alive if and only if something is followed
+        self._waits: Counter[str] = Counter()
 
     def reader(self, transcript: JSON) -> Reader:
         """The one reader of this session in this kernel, not behind `transcript`, which the server just gave."""
@@ -237,6 +239,22 @@ class Follower:
         """Connect anew, if anything is followed: with what is to be said of us now."""
         with self._lock:
             if self._thread:
+                self._thread.reconnect()
+
+    @contextmanager
+    def waiting(self, session: str) -> Iterator[None]:
+        """Somebody waits for this session in here, and need not be told elsewhere what becomes of it."""
+        self._wait(session, 1)
+        try:
+            yield
+        finally:
+            self._wait(session, -1)
+
+    def _wait(self, session: str, more: int) -> None:
+        with self._lock:
+            before, self._waits[session] = self._waits[session], self._waits[session] + more
+            changed = 0 in (before, self._waits[session])
+            if changed and session in self._followed and self._thread:
                 self._thread.reconnect()
 
     def _listen(self, reader: Reader, listener: Listener) -> None:
@@ -273,6 +291,11 @@ class Follower:
             if not self._followed:
                 self._thread = None
             return {session: reader.lsn for session, reader in self._followed.items()}
+
+    def waited_for(self, sessions: Iterable[str]) -> list[str]:
+        """Those of these that somebody waits for. A chat that is only open watches nothing."""
+        with self._lock:
+            return [session for session in sessions if self._waits[session]]
 
     def lose(self, session: str, error: ChatError) -> None:
         """Nothing more will be read of this session: whoever waits for it hears why."""
@@ -355,6 +378,7 @@ class _Thread(threading.Thread):
         import httpx2
 
         after: dict[str, str | list[str]] = {"after": [f"{session}:{lsn}" for session, lsn in positions.items()]}
+        after["seen"] = self.follower.waited_for(positions) or ""
         if (runner := self.follower.runner) and runner.is_needed:
             after["runner"] = runner.id
         timeout = httpx2.Timeout(self.follower.silence, connect=CONNECT_SECONDS)

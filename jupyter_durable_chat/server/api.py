@@ -19,19 +19,24 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import Edit, Message, new_id
 from jupyter_durable_chat.log import Compacted, LogError, LogUnavailable
 from jupyter_durable_chat.log.words import words_of
-from jupyter_durable_chat.registry import notebook_key
+from jupyter_durable_chat.notices import PREFIX, inbox_id
+from jupyter_durable_chat.registry import must_be_session, notebook_key
 from jupyter_durable_chat.server.attachments import ATTACHMENTS
 from jupyter_durable_chat.server.calls import CALLS
 from jupyter_durable_chat.server.files import FILES
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.inbox import INBOX
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
-from jupyter_durable_chat.server.stream import EventStream
+from jupyter_durable_chat.server.stream import EventStream, Lost
 
 MAX_PAGE = 1000
 """Events, or sessions, in one JSON page."""
 
 MAX_FOLLOWED = 64
 """Sessions on one shared stream."""
+
+LINGER_SECONDS = 5.0
+"""After which somebody who reads in pages does not look any more: the next page is asked for within a second or so."""
 
 VOUCH_SECONDS = 5.0
 """Between two signs that a kernel is there, for other servers; they wait `runners.GRACE_SECONDS` for the next."""
@@ -129,6 +134,7 @@ class Sessions(ChatHandler):
             search=self._search(),
             before=self.get_query_argument("before", None),
             limit=limit,
+            person=self.person,
         )
         self.reply({"sessions": listed, "before": listed[-1]["id"] if len(listed) == limit else None})
 
@@ -302,6 +308,7 @@ class SessionEvents(EventStream):
 
     @route
     async def get(self, session_id: str) -> None:
+        must_be_session(session_id)
         after = lsn(self.get_query_argument("after", "0", strip=False), "after")
         if seen := self.request.headers.get("Last-Event-ID"):
             after = lsn(seen, "Last-Event-ID")
@@ -311,7 +318,8 @@ class SessionEvents(EventStream):
         # A position that cannot be read is an error of this request, not an event of its stream.
         with contextlib.suppress(Compacted):
             await self.registry.log.read(session_id, after, limit=1)
-        await self.stream({session_id: after}, shared=False)
+        with self.chat.watching.view(self.person, [session_id]) as view:
+            await self.stream({session_id: after}, view, shared=False)
 
     async def _page(self, session_id: str, after: int) -> None:
         limit = number(self, "limit", default=MAX_PAGE, most=MAX_PAGE)
@@ -325,7 +333,9 @@ class SessionEvents(EventStream):
             after, snapshot = kept
             records = await log.read(session_id, after, limit=limit)
         if not records and (wait := seconds(self)):
-            await log.wait({session_id: after}, wait)
+            with self.chat.watching.view(self.person, [session_id]) as view:
+                await log.wait({session_id: after}, wait)
+                view.lingers = 0.0 if self.hung_up else LINGER_SECONDS
             records = await log.read(session_id, after, limit=limit)
         last = (await log.head(session_id)).lsn
         page = b",".join(e.number(*record) for record in records)
@@ -360,10 +370,28 @@ class SharedEvents(EventStream):
         if len(positions) > MAX_FOLLOWED:
             text = f"after names {len(positions)} sessions; one stream follows at most {MAX_FOLLOWED}."
             raise ApiError(400, "too-many", text)
+        seen = self.get_query_arguments("seen") or list(positions)
+        lost = await self._not_mine(positions)
         runner = self.get_query_argument("runner", None)
+        lists = self.get_query_argument("sessions", "") == "1"
         wait = seconds(self) if self.paged else None
         async with self._runs(runner, list(positions)) if runner else contextlib.nullcontext():
-            await (self.stream(positions, shared=True) if wait is None else self.page(positions, wait))
+            with self.chat.watching.view(self.person, seen) as view:
+                if wait is None:
+                    await self.stream(positions, view, shared=True, lost=lost, lists=lists)
+                else:
+                    await self.page(positions, wait, lost)
+                    view.lingers = 0.0 if self.hung_up else LINGER_SECONDS
+
+    async def _not_mine(self, positions: dict[str, int]) -> list[Lost]:
+        """Take the inboxes of others out: nobody learns whether there are any."""
+        mine = inbox_id(self.person)
+        if mine in positions:
+            await self.registry.inboxes.open(self.person)
+        others = [name for name in positions if name.startswith(PREFIX) and name != mine]
+        for name in others:
+            del positions[name]
+        return [Lost(name, ApiError(404, "unknown-session", f"There is no session {name!r} here.")) for name in others]
 
     @contextlib.asynccontextmanager
     async def _runs(self, runner: str, sessions: list[str]) -> AsyncIterator[None]:
@@ -452,6 +480,7 @@ ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
     *ATTACHMENTS,
     *CALLS,
+    *INBOX,
     (r"durable-chat/api/events", SharedEvents),
     (r"durable-chat/api/agents", Agents),
     (r"durable-chat/api/health", Health),

@@ -1,8 +1,8 @@
 """The Jupyter Server extension: settings in, routes out, a registry in between.
 
 Starting it never blocks and never fails Jupyter: a store that cannot be opened makes the API answer 503 with the
-reason. Its turns count as the server's activity, so no culler stops a server that is answering; its open streams do
-not.
+reason. Its turns count as the server's activity while they do anything, so no culler stops a server that is answering;
+its open streams do not, nor does a turn that waits for a person: the next server goes on with it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server._tz import utcnow
-from jupyter_server.auth.identity import User
+from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Dict, Enum, Float, Int, List, Unicode, default
@@ -29,9 +29,11 @@ from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
 from jupyter_durable_chat.log.sqlite import SqliteLog
+from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
+from jupyter_durable_chat.server.listing import Listing
 from jupyter_durable_chat.server.notebooks import Notebooks
 from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
@@ -39,6 +41,7 @@ from jupyter_durable_chat.stage import Denial, StepLimits
 from jupyter_durable_chat.tools import Approval
 from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.turn import Limits
+from jupyter_durable_chat.watching import Watching
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -256,11 +259,14 @@ class DurableChat(ExtensionApp):
 
     def initialize_settings(self) -> None:
         self.kernel_token = secrets.token_urlsafe(32)
-        self.kernel_user = User(username=getpass.getuser())
+        # A hub names its users; elsewhere whoever may come in is the one whose account the server runs under.
+        self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+        self.kernel_user = User(username=self.owner)
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
         self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
+        self.watching = Watching()
         self.prompts_at_hand = prompts(self.prompts)
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
@@ -297,8 +303,10 @@ class DurableChat(ExtensionApp):
             budget=e.Budget(self.session_tokens, self.session_cost_usd),
             runners=self.runners,
             attachments=self.attachments,
+            notices=Notices(self.watching, self.person),
             on_tick=self._note_activity,
         )
+        self.listing = Listing(self.registry.heads)
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
     def initialize_handlers(self) -> None:
@@ -308,6 +316,15 @@ class DurableChat(ExtensionApp):
     def server(self) -> ServerApp:
         assert self.serverapp is not None
         return self.serverapp
+
+    def person(self, username: str) -> str:
+        """Whom a user's name stands for.
+
+        Jupyter's own identity providers make up a name for each browser that has the token, or the password: they are
+        all the same person, and so are the kernels.
+        """
+        provider = type(self.server.identity_provider)
+        return self.owner if provider.get_user is IdentityProvider.get_user else username
 
     @property
     def root(self) -> str:
@@ -336,11 +353,11 @@ class DurableChat(ExtensionApp):
         await asyncio.gather(self.registry.agents.aclose(), self.tools_at_hand.aclose())
 
     def current_activity(self) -> dict[str, int] | None:  # type: ignore[override]
-        """Jupyter asks this before it shuts an idle server down."""
-        return {"turns": self.registry.turns} if self.registry.turns else None
+        """Jupyter asks this before it shuts an idle server down. A turn that waits for a person goes on after that."""
+        return {"turns": self.registry.working} if self.registry.working else None
 
     def _note_activity(self) -> None:
-        if self.registry.turns:
+        if self.registry.working:
             self.server.web_app.settings["last_activity_times"]["durable_chat"] = utcnow()
 
     def _url(self) -> str:

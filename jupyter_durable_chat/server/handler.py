@@ -162,6 +162,11 @@ class ChatHandler(APIHandler):
         user = cast(User, self.current_user)
         return e.Author(user.username, user.display_name or user.name or "", user.color)
 
+    @property
+    def person(self) -> str:
+        """Whose inbox is asked for, and who watches."""
+        return self.chat.person(self.author.username)
+
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as this struct. Raises `ApiError` 400 that quotes what is wrong, or 413."""
         limit = self.chat.max_message_bytes

@@ -12,8 +12,9 @@ Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
+from jupyter_durable_chat.watching import View
 
 CHUNK_BYTES = 1 << 16
 """About how much a reader is given, and holds, at a time."""
@@ -91,12 +93,14 @@ class Snapshots:
 
 
 async def read(
-    log: Log, positions: dict[str, int], keep_alive: float, snapshots: Snapshots
+    log: Log, positions: dict[str, int], keep_alive: float, snapshots: Snapshots, lost: Sequence[Lost] = ()
 ) -> AsyncGenerator[list[Item]]:
     """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
 
-    Ends when every session is lost. Raises `LogUnavailable`.
+    Begins with what is `lost` already. Ends when every session is lost. Raises `LogUnavailable`.
     """
+    if lost:
+        yield list(lost)
     behind = set(positions)
     readable = deque(positions)
     while positions:
@@ -135,12 +139,14 @@ async def read(
                 yield []
 
 
-async def page(log: Log, positions: dict[str, int], wait: float, snapshots: Snapshots) -> list[Item]:
+async def page(
+    log: Log, positions: dict[str, int], wait: float, snapshots: Snapshots, lost: Sequence[Lost] = ()
+) -> list[Item]:
     """What `read` gives first: all that there is, or what comes within `wait` seconds, up to about a chunk."""
     given: list[Item] = []
     size = 0
     behind = set(positions)
-    async with aclosing(read(log, positions, wait, snapshots)) as reading:
+    async with aclosing(read(log, positions, wait, snapshots, lost)) as reading:
         async for found in reading:
             given += found
             size += sum(_size(item) for item in found)
@@ -183,6 +189,9 @@ class EventStream(ChatHandler):
     _following: asyncio.Task[Any] | None = None
     _hung_up = False
 
+    def initialize(self) -> None:
+        self._writing = asyncio.Lock()
+
     @property
     def paged(self) -> bool:
         """Whether the reader wants pages, and no stream."""
@@ -194,19 +203,28 @@ class EventStream(ChatHandler):
         self.end_stream()
         super().on_connection_close()
 
+    @property
+    def hung_up(self) -> bool:
+        return self._hung_up
+
     def end_stream(self) -> None:
         """Let go of this reader. What it was reading runs on."""
         if self._following:
             self._following.cancel()
 
-    async def stream(self, positions: dict[str, int], *, shared: bool) -> None:
-        """Stream events after these positions until the connection closes or nothing is left to read."""
+    async def stream(
+        self, positions: dict[str, int], view: View, *, shared: bool, lost: Sequence[Lost] = (), lists: bool = False
+    ) -> None:
+        """Stream events after these positions until the connection closes or nothing is left to read.
+
+        `lists`: tell of changes in the list of sessions too.
+        """
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         # Tornado would compress any text; a compressed stream reaches nobody until the compressor has enough.
         self.set_header("Content-Encoding", "identity")
-        await self.attend(self._follow(positions, shared))
+        await self.attend(self._follow(positions, view, shared, lost, lists))
 
     async def attend(self, reading: Coroutine[Any, Any, Read]) -> Read | None:
         """What this reader reads; nothing when it is let go of."""
@@ -219,9 +237,9 @@ class EventStream(ChatHandler):
             following.cancel()
             self.chat.streams.discard(self)
 
-    async def page(self, positions: dict[str, int], wait: float) -> None:
+    async def page(self, positions: dict[str, int], wait: float, lost: Sequence[Lost] = ()) -> None:
         """Answer with what there is after these positions, or comes within `wait` seconds."""
-        given = await self.attend(page(self.registry.log, positions, wait, self.chat.snapshots))
+        given = await self.attend(page(self.registry.log, positions, wait, self.chat.snapshots, lost))
         if self._hung_up:
             return
         if given is None:
@@ -234,18 +252,20 @@ class EventStream(ChatHandler):
         assert isinstance(connection, HTTP1Connection) and connection.stream
         connection.stream.close()
 
-    async def _follow(self, positions: dict[str, int], shared: bool) -> None:
+    async def _follow(
+        self, positions: dict[str, int], view: View, shared: bool, lost: Sequence[Lost], lists: bool
+    ) -> None:
         about = {"version": __version__, "sessions": sorted(positions), "keep_alive": self.chat.keep_alive_seconds}
-        hello = e.to_json(about)
+        hello = e.to_json(about | {"stream": view.id})
+        listing = None
         try:
             self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + frame(hello, name="hello"))
             await self.flush()
             log, chat = self.registry.log, self.chat
-            async for found in read(log, positions, chat.keep_alive_seconds, chat.snapshots):
-                for portion in _portions(_frames(found, positions, shared) if found else [b": keep-alive\n\n"]):
-                    self.write(portion)
-                    async with asyncio.timeout(chat.stalled_seconds or None):
-                        await self.flush()
+            if lists:
+                listing = asyncio.create_task(self._list())
+            async for found in read(log, positions, chat.keep_alive_seconds, chat.snapshots, lost):
+                await self._say(_frames(found, positions, shared) if found else [b": keep-alive\n\n"])
         except StreamClosedError:
             return
         except TimeoutError:
@@ -254,6 +274,26 @@ class EventStream(ChatHandler):
         except LogUnavailable as error:
             # Whoever reads this comes back with its position, when there is a store again.
             self.log.warning("A stream of events ends: %s", error)
+        finally:
+            if listing:
+                listing.cancel()
+                await asyncio.wait({listing})
+
+    async def _say(self, frames: Iterable[bytes]) -> None:
+        """Write whole frames, whoever else writes. Raises `TimeoutError` when the reader takes nothing."""
+        async with self._writing:
+            for portion in _portions(frames):
+                self.write(portion)
+                async with asyncio.timeout(self.chat.stalled_seconds or None):
+                    await self.flush()
+
+    async def _list(self) -> None:
+        """Say which sessions look different in a list, as long as the stream lasts."""
+        # A reader that takes nothing, or is gone, ends with its events.
+        with contextlib.suppress(StreamClosedError, TimeoutError):
+            async with aclosing(self.chat.listing.changes()) as changes:
+                async for changed in changes:
+                    await self._say([frame(e.to_json({"changed": changed}), name="sessions")])
 
 
 def _portions(pieces: Iterable[bytes]) -> Iterator[bytes]:

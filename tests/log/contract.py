@@ -470,6 +470,9 @@ class LogContract:
         await log.append("s4", [], labels={"two": ""})
         assert await names(log, labels={"three": "1", "two": "1"}) == ["s9", "s7", "s1"]
         assert "s4" not in await names(log, labels={"two": "0"})
+        assert await names(log, labels={"two": ""}) == ["s4"]
+        assert await names(log, labels={"two": "", "three": "1"}) == ["s4"]
+        assert await names(log, labels={"two": "", "three": "2"}) == []
 
     async def test_a_list_is_read_page_by_page(self, log, clock):
         for i in range(10):

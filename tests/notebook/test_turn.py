@@ -1,8 +1,11 @@
 """A turn, seen from the kernel."""
 
+import time
+
 import pytest
 
 from jupyter_durable_chat.notebook.bundle import MIME_TYPE
+from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import CellError, Kernel
 
 
@@ -50,6 +53,21 @@ def test_leaving_an_iteration_stops_nothing(kernel: Kernel) -> None:
     )
     assert kernel.value("len(turn.text.split())") == 20
     assert kernel.value("turn.outcome") == "completed"
+
+
+def test_who_waits_in_a_cell_is_not_told_elsewhere(kernel: Kernel, jupyter: Jupyter) -> None:
+    session = kernel.value("chat.session")
+    kernel.run("text = chat.send('30 words at 10 per second', agent='paced').text")
+    assert told(jupyter, session) == []
+    # A chat that is only open watches nothing.
+    kernel.run("chat.send('fail on purpose')")
+    while told(jupyter, session) != ["failed"]:
+        time.sleep(0.02)
+
+
+def told(jupyter: Jupyter, session: str) -> list[str]:
+    notices = jupyter.api("durable-chat/api/inbox")["notices"]
+    return [notice["kind"] for notice in notices if notice["session"] == session]
 
 
 def test_an_interrupted_wait_stops_nothing(kernel: Kernel) -> None:

@@ -71,6 +71,7 @@ async def test_a_stop_holds_the_queue_until_it_is_resumed(api: Api, agent: Scrip
     session = await api.session()
     await api.send(session, "first", "c_first")
     await queued(api, session, "second")
+    await agent.started.wait()
     await api("POST", f"api/sessions/{session}/stop")
     transcript = await api.transcript(session)
     assert transcript["held"] == "stopped" and transcript["turn"] is None and len(transcript["queue"]) == 1

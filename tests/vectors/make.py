@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.inbox import Inbox
 from jupyter_durable_chat.transcript import fold
 
 HERE = Path(__file__).parent
@@ -356,7 +357,45 @@ VECTORS |= {
 }
 
 
+INBOX = log(
+    noticed := ("t_1", e.TurnNoticed(session_id="s_1", kind="waiting", session_lsn=9, wait="c1", tool="plot")),
+    noticed,
+    ("t_1", e.NoticeClaimed(kind="waiting", wait="c1", by="p_1")),
+    ("t_1", e.NoticeClaimed(kind="waiting", wait="c1", by="p_2")),
+    ("t_2", e.TurnNoticed(session_id="s_2", kind="waiting", session_lsn=5, wait="c9", tool="ask_user", text="Which?")),
+    ("t_2", e.NoticeWithdrawn()),
+    (
+        "t_1",
+        e.TurnNoticed(session_id="s_1", kind="done", session_lsn=20, title="Why", text="So ✓", notebook="a.ipynb"),
+    ),
+    ("t_1", e.NoticeClaimed(kind="done", by="p_2")),
+    ("t_3", e.TurnNoticed(session_id="s_1", kind="failed", session_lsn=30, text="The key was refused.")),
+    (None, e.SessionRead(session_id="s_1", session_lsn=25)),
+    ("t_4", e.TurnNoticed(session_id="s_3", kind="done", session_lsn=8, quiet=True)),
+    ("t_5", e.TurnNoticed(session_id="s_4", kind="done", session_lsn=8)),
+    (None, e.SessionForgotten(session_id="s_4")),
+    (None, {"type": "of-a-later-version"}),
+)
+"""What is told, in the order in which it may go wrong."""
+
+INBOXES = {
+    "told-claimed-read": INBOX,
+    "cleared": [*INBOX, *log(*[(None, e.NoticesCleared())] * 15)[14:]],
+    "the-oldest-go": log(
+        *((f"t_{n}", e.TurnNoticed(session_id=f"s_{n % 7}", kind="done", session_lsn=n)) for n in range(1, 410)),
+        ("t_9", e.TurnNoticed(session_id="s_2", kind="done", session_lsn=9)),
+        ("t_10", e.TurnNoticed(session_id="s_3", kind="done", session_lsn=10)),
+    ),
+}
+
+
 def main() -> None:
+    for name, events in INBOXES.items():
+        inbox = Inbox("inbox_1")
+        for event in events:
+            inbox.apply(e.decode(json.dumps(event)))
+        vector = {"name": name, "events": events, "inbox": inbox.to_json()}
+        (HERE / "inbox" / f"{name}.json").write_text(json.dumps(vector, ensure_ascii=False) + "\n")
     for name, events in VECTORS.items():
         decoded = [e.decode(json.dumps(event)) for event in events]
         vector = {"name": name, "events": events, "transcript": fold(decoded).to_json()}
