@@ -30,9 +30,10 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext jupyter_durable_chat`"""
-    from jupyter_durable_chat.notebook.magics import ChatMagics
+    from jupyter_durable_chat.notebook import magics, terminal
 
-    shell.register_magics(ChatMagics)
+    shell.register_magics(magics.ChatMagics)
+    terminal.adopt()
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from traitlets import Enum, Unicode
 
+from jupyter_durable_chat.notebook import terminal
 from jupyter_durable_chat.notebook.attach import attached, names_of
 from jupyter_durable_chat.notebook.client import ServerUnreachable
 from jupyter_durable_chat.notebook.conversation import Conversation, bring
@@ -60,6 +61,7 @@ class Chat(ChatView):
         effort: str | None = None,
         tools: Iterable[Callable[..., Any] | str] | str | None = None,
     ) -> None:
+        terminal.adopt()
         self._unoffered = None if tools is None else kernel_tools(tools)
         about = {"title": title, "agent": agent, "model": model, "mode": mode, "effort": effort}
         conversation = Conversation(name, session=session, **about)
@@ -179,6 +181,18 @@ class Chat(ChatView):
         """A new conversation with the history up to an LSN or a message; without either, up to now."""
         at = {"lsn": lsn, "message_id": message_id}
         return Chat(session=self._conversation.fork(**{name: value for name, value in at.items() if value is not None}))
+
+    def show(self) -> None:
+        """Print what was said, and what is being answered as it comes; for terminals. Notebooks show `chat` itself."""
+        self._conversation.refresh()
+        transcript = self._reader.snapshot() if self._reader else None
+        running = transcript["turn"] if transcript else None
+        if not transcript or not running:
+            terminal.write(transcript, self._conversation.notice)
+            return
+        before = [message for message in transcript["messages"] if message["id"] != running["message_id"]]
+        terminal.write({**transcript, "messages": before}, self._conversation.notice)
+        Turn(self._conversation, running["id"], running["user_message_id"]).show()
 
     def export(self, format: Literal["md", "html", "ipynb", "json"] = "md") -> str:
         """The conversation as a file's text: Markdown, one HTML page, a notebook, or what `Chat.load` takes.

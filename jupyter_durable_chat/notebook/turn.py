@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from jupyter_durable_chat.notebook import terminal
 from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
+from jupyter_durable_chat.notebook.terminal import Told
 from jupyter_durable_chat.notebook.view import ChatView
-from jupyter_durable_chat.readable.text import is_of_turn, text_of
-from jupyter_durable_chat.transcript import JSON, Transcript, requests
+from jupyter_durable_chat.readable.text import called, is_of_turn, outcome_of, text_of
+from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, requests
 
 Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
 Status = Literal["queued", "running", "over", "removed"]
@@ -100,12 +102,16 @@ class Turn:
         answer = self._reader.look(lambda transcript: self._answer(transcript).get("id"))
         return self._next(self._conversation.go_on(answer or self.message_id))
 
+    def show(self) -> None:
+        """Print the answer as it comes, and how it ended; as Markdown in a terminal where `rich` is installed.
+
+        An interrupt ends the printing and not the answer.
+        """
+        terminal.show(self._told())
+
     def __iter__(self) -> Iterator[str]:
         """The pieces of the text as they arrive."""
-        seen = _Seen(self)
-        while not seen.over:
-            self._reader.wait(seen.look)
-            yield from seen.take()
+        return (piece.text for piece in self._told() if not piece.aside)
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """The pieces of the text as they arrive."""
@@ -113,7 +119,8 @@ class Turn:
         async for _ in self._reader.changes():
             seen.look()
             for piece in seen.take():
-                yield piece
+                if not piece.aside:
+                    yield piece.text
             if seen.over:
                 return
 
@@ -123,6 +130,19 @@ class Turn:
 
     def __repr__(self) -> str:
         return f"<Turn {self.id} of {self._reader.session}>"
+
+    def _told(self) -> Iterator[Told]:
+        """The text, what its calls are at, and at last how it ended."""
+        seen = _Seen(self)
+        while not seen.over:
+            self._reader.wait(seen.look)
+            yield from seen.take()
+        if ended := self._reader.look(lambda transcript: self._ending(transcript)):
+            yield Told(ended, aside=True)
+
+    def _ending(self, transcript: Transcript) -> str:
+        answer = self._answer(transcript)
+        return outcome_of(answer) if answer["metadata"] else ""
 
     @cached_property
     def _view(self) -> ChatView:
@@ -172,29 +192,49 @@ def _newest_first(transcript: Transcript) -> Iterator[JSON]:
 
 
 class _Seen:
-    """How far an iteration has come: a place in every text part, so that every piece is given exactly once."""
+    """How far an iteration has come: a place in every text part, so that every piece is given exactly once.
+
+    Of a call it is told when it waits for a person, and how it ended.
+    """
 
     def __init__(self, turn: Turn) -> None:
         self.over = False
         self._turn = turn
         self._lengths: list[int] = []
-        self._pieces: list[str] = []
+        self._calls: dict[str, str] = {}
+        self._pieces: list[Told] = []
 
     def look(self) -> bool:
         """Collect what is new; whether there is anything."""
         self._turn._reader.look(self._collect)
         return bool(self._pieces) or self.over
 
-    def take(self) -> list[str]:
+    def take(self) -> list[Told]:
         pieces, self._pieces = self._pieces, []
         return pieces
 
     def _collect(self, transcript: Transcript) -> None:
-        texts = [part["text"] for part in self._turn._answer(transcript)["parts"] if part["type"] == "text"]
-        self._lengths += [0] * (len(texts) - len(self._lengths))
-        for place, text in enumerate(texts):
-            if len(text) > self._lengths[place]:
-                between = "\n\n" if not self._lengths[place] and any(self._lengths) else ""
-                self._pieces.append(between + text[self._lengths[place] :])
-                self._lengths[place] = len(text)
+        place = 0
+        for part in self._turn._answer(transcript)["parts"]:
+            if part["type"] == "text":
+                self._see_text(place, part["text"])
+                place += 1
+            elif part["type"] == "dynamic-tool":
+                self._see_call(part)
         self.over = self._turn._is_over(transcript)
+
+    def _see_text(self, place: int, text: str) -> None:
+        if place == len(self._lengths):
+            self._lengths.append(0)
+        if len(text) > self._lengths[place]:
+            between = "\n\n" if not self._lengths[place] and any(self._lengths) else ""
+            self._pieces.append(Told(between + text[self._lengths[place] :]))
+            self._lengths[place] = len(text)
+
+    def _see_call(self, call: JSON) -> None:
+        state = "person" if call.get("waitsFor") == "person" and call["state"] not in TOOL_ENDS else call["state"]
+        if state not in (*TOOL_ENDS, "approval-requested", "person") or self._calls.get(call["toolCallId"]) == state:
+            return
+        self._calls[call["toolCallId"]] = state
+        words = f"tool {call['toolName']}: waits for an answer" if state == "person" else called(call)
+        self._pieces.append(Told(words, aside=True))

@@ -170,10 +170,11 @@ FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
 
 def clean(text: str) -> str:
     r"""Line ends as `\n`, no other control character but the tab, and no blank lines around it."""
-    return _trim(_clean(text))
+    return _trim(plain(text))
 
 
-def _clean(text: str) -> str:
+def plain(text: str) -> str:
+    r"""Line ends as `\n`, and no other control character but the tab: a terminal would obey them."""
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -186,7 +187,7 @@ def _trim(text: str) -> str:
 
 def line(text: str) -> str:
     """The text in one line."""
-    return " ".join(filter(None, re.split(r"[ \t\n]+", _clean(text))))
+    return " ".join(filter(None, re.split(r"[ \t\n]+", plain(text))))
 
 
 def escape_markdown(text: str) -> str:
