@@ -96,5 +96,23 @@ test('the oldest messages are left out of what would be too large', () => {
   expect(small.messages.at(-1)?.id).toBe('ü99')
   expect(small.messages.length + (small.omitted ?? 0)).toBe(100)
   expect(limited(long, null)).toEqual(long)
-  expect(limited(long, null, 1).messages).toEqual([])
+})
+
+test('what alone would be too large is cut where one sees it', async () => {
+  const log = vector('two-turns')
+  const [question, answer] = log.transcript.messages as [Transcript['messages'][0], Transcript['messages'][0]]
+  const long = { ...answer, parts: [{ type: 'text' as const, text: 'é"\n'.repeat(100_000), state: 'done' as const }] }
+  const transcript = { ...log.transcript, messages: [question, long] }
+  for (const turn of [null, 't_1']) {
+    const kept = limited(transcript, turn)
+    expect(Buffer.byteLength(JSON.stringify(kept))).toBeLessThanOrEqual(256 * 1024 + ',"omitted":1'.length)
+    const [said, note] = kept.messages.at(-1)?.parts as unknown as [{ text: string }, { text: string }]
+    expect(said.text.length).toBeGreaterThan(40_000)
+    expect(said.text).toBe('é"\n'.repeat(100_000).slice(0, said.text.length))
+    expect(note.text).toBe(`[cut: ${Buffer.byteLength(said.text)} of 400000 bytes]`)
+    expect(kept.messages.length).toBe(turn === null ? 1 : 2)
+  }
+  const bundle = saved(log, 1, 't_1')
+  expect(Buffer.byteLength(JSON.stringify(await output(bundle, transcript)))).toBeLessThan(4 * 256 * 1024)
+  expect((await output(bundle, transcript))['text/plain']).toMatch(/\n\n\[cut: \d+ of 400000 bytes\]$/)
 })

@@ -6,7 +6,7 @@ many messages it leaves out. It holds no key, no prompt of the system and no cod
 
 from jupyter_durable_chat import events
 from jupyter_durable_chat.readable.html import to_html
-from jupyter_durable_chat.readable.text import is_of_turn, messages_of, to_markdown, to_text
+from jupyter_durable_chat.readable.text import is_of_turn, messages_of, text_of, to_markdown, to_text
 from jupyter_durable_chat.transcript import JSON
 
 MIME_TYPE = "application/vnd.jupyter-durable-chat.v1+json"
@@ -47,17 +47,38 @@ def output(bundle: JSON) -> JSON:
 def limited(transcript: JSON, turn: str | None, limit: int = SNAPSHOT_BYTES) -> JSON:
     """The transcript as an output keeps it, to be drawn: what the turn shows, or the shown branch and what waits.
 
-    As far as that is larger than `limit`, what is oldest is left out, and of what waits everything.
+    As far as that is larger than `limit`, what is oldest is left out, and of what waits everything. What a turn shows,
+    and the newest message, is cut instead, where one sees it.
     """
     kept = list(messages_of(transcript, turn))
     left = {**transcript, "messages": kept, "others": [], "removed": [], "offers": []}
     if turn is not None:
         left |= {name: [m for m in transcript[name] if is_of_turn(m, turn)] for name in ("queue", "removed")}
     size = len(events.to_json(left))
-    while size > limit and kept:
+    while size > limit and len(kept) > 1 and turn is None:
         size -= len(events.to_json(kept.pop(0))) + 1
     if size > limit:
+        size -= len(events.to_json([left["queue"], left["removed"]])) - len("[[],[]]")
         left |= {"queue": [], "removed": []}
+    for message in sorted(kept, key=lambda message: len(events.to_json(message)), reverse=True):
+        if size > limit:
+            short = shortened(message, limit - size + len(events.to_json(message)))
+            size += len(events.to_json(short)) - len(events.to_json(message))
+            kept[kept.index(message)] = short
     shown = {message["id"] for message in kept}
     omitted = sum(message["id"] not in shown for message in transcript["messages"])
     return {**left, "omitted": omitted} if omitted else left
+
+
+def shortened(message: JSON, limit: int) -> JSON:
+    """The beginning of what a message says, in about `limit` bytes of JSON, and how much there was."""
+    said = text_of(message).encode()
+    room = max(limit, 0)
+    while True:
+        room //= 2
+        first = said[:room].decode(errors="ignore")
+        note = f"[cut: {len(first.encode())} of {len(said)} bytes]" if len(first.encode()) < len(said) else "[cut]"
+        parts = [{"type": "text", "text": text, "state": "done"} for text in (first, note) if text]
+        short = {**message, "parts": parts}
+        if room == 0 or len(events.to_json(short)) <= limit:
+            return short

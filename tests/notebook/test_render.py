@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_durable_chat import events
-from jupyter_durable_chat.notebook.bundle import MIME_TYPE, chat_bundle, limited, output
+from jupyter_durable_chat.notebook.bundle import MIME_TYPE, SNAPSHOT_BYTES, chat_bundle, limited, output
 from jupyter_durable_chat.readable.html import to_html
 from jupyter_durable_chat.readable.text import text_of, to_markdown, to_text
 
@@ -243,6 +243,27 @@ def test_a_large_conversation_is_cut_visibly() -> None:
     assert kept["omitted"] == 20 - len(kept["messages"]) > 0
     assert to_text(kept).startswith(f"[{kept['omitted']} earlier messages are left out]\n\nYou:\n")
     assert len(long["messages"]) == 20
+
+
+@pytest.mark.parametrize("turn", [None, "t_0"])
+def test_what_alone_would_be_too_large_is_cut_where_one_sees_it(turn: str | None) -> None:
+    long = 'é"\n' * 100_000
+    conversation = transcript("Why?", long)
+    conversation["messages"][1]["parts"].append({"type": "reasoning", "text": long, "state": "done"})
+    kept = limited(conversation, turn)
+    assert len(events.to_json(kept)) <= SNAPSHOT_BYTES + len(',"omitted":1')
+    said, note = (part["text"] for part in kept["messages"][-1]["parts"])
+    assert len(said) > 40_000 and long.startswith(said)
+    assert note == f"[cut: {len(said.encode())} of 400000 bytes]"
+    assert to_text(kept, turn).endswith(f"\n\n{note}")
+    assert ("Why?" in to_text(kept, turn)) is (turn is not None), "a turn shows its question, too"
+    assert conversation["messages"][1]["parts"][0]["text"] == long
+
+
+def test_a_call_that_alone_would_be_too_large_leaves_its_message() -> None:
+    conversation = transcript("Why?", "So.")
+    conversation["messages"][1]["parts"].append({"type": "data-x", "data": "x" * 300_000})
+    assert to_text(limited(conversation, "t_0")) == "You:\nWhy?\n\nAssistant:\nSo.\n\n[cut]"
 
 
 def test_one_message_left_out() -> None:
