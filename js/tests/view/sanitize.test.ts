@@ -29,10 +29,15 @@ function drawn(text: string): Element {
 
 const each = test.each(Object.keys(sources))
 
-/** The attacks of which something stays. */
-function left(source: string, what: (attack: string) => string[]): Record<string, string[]> {
-  const found = share(sources[source] ?? []).map((attack) => [attack, what(attack)] as const)
-  return Object.fromEntries(found.filter(([, found]) => found.length > 0))
+/** The attacks of which something stays. One at a time: what a task has looked at weakly is kept until the task ends. */
+async function left(source: string, what: (attack: string) => string[]): Promise<Record<string, string[]>> {
+  const stays: Record<string, string[]> = {}
+  for (const attack of share(sources[source] ?? [])) {
+    const found = what(attack)
+    if (found.length > 0) stays[attack] = found
+    await new Promise((done) => setTimeout(done))
+  }
+  return stays
 }
 
 /** What an attack may stand in. */
@@ -48,14 +53,14 @@ const PLACES: ((attack: string) => string)[] = [
   (attack) => `x[^1] ![${attack}](https://ok.example)\n\n[^1]: ${attack}`,
 ]
 
-each('%s leave nothing, wherever they stand', (source) => {
+each('%s leave nothing, wherever they stand', async (source) => {
   let turn = 0
   const places = source === 'attacks' || LONG ? () => PLACES : () => [PLACES[turn++ % PLACES.length]!]
   const drawnThere = (attack: string) => places().flatMap((place) => foreign(drawn(place(attack))).map((name) => `${name} of ${place(attack)}`))
-  expect(left(source, drawnThere)).toEqual({})
+  expect(await left(source, drawnThere)).toEqual({})
 }, TIME)
 
-test.each(LONG ? Object.keys(sources) : ['attacks', 'nestings', 'encoded'])('%s leave nothing, piece by piece', (source) => {
+test.each(LONG ? Object.keys(sources) : ['attacks', 'nestings', 'encoded'])('%s leave nothing, piece by piece', async (source) => {
   const cuts = LONG ? Number.POSITIVE_INFINITY : source === 'attacks' ? 20 : 2
   const pieces = (attack: string) => {
     const root = place()
@@ -67,10 +72,10 @@ test.each(LONG ? Object.keys(sources) : ['attacks', 'nestings', 'encoded'])('%s 
       return foreign(root)
     })
   }
-  expect(left(source, pieces)).toEqual({})
+  expect(await left(source, pieces)).toEqual({})
 }, TIME)
 
-each('%s leave nothing in the static HTML', (source) => {
+each('%s leave nothing in the static HTML', async (source) => {
   const kept = (attack: string) => {
     const parts: Part[] = [
       { type: 'reasoning', text: attack },
@@ -86,7 +91,7 @@ each('%s leave nothing in the static HTML', (source) => {
     root.className = 'jdc-markdown'
     return foreign(root)
   }
-  expect(left(source, kept)).toEqual({})
+  expect(await left(source, kept)).toEqual({})
 }, TIME)
 
 test('what is allowed stays', () => {
