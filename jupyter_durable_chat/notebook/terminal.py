@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from jupyter_durable_chat.readable.text import FENCE, line, plain, to_markdown, to_text
+from jupyter_durable_chat.readable.markup import FENCE
+from jupyter_durable_chat.readable.text import line, plain, to_markdown, to_text
 from jupyter_durable_chat.transcript import JSON
 
 if TYPE_CHECKING:

@@ -12,7 +12,9 @@ from html import escape, unescape
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
+from jupyter_durable_chat.readable.markup import legible
 from jupyter_durable_chat.readable.text import WEB, Format, line, name_of, write
+from jupyter_durable_chat.readable.unseen import named
 from jupyter_durable_chat.transcript import JSON
 
 Look = Callable[[str], str]
@@ -103,6 +105,9 @@ def markdown(look: Look) -> Callable[[str], str]:
         def image(self, text: str, url: str, title: str | None = None) -> str:
             return link(text or "image", url)
 
+        def codespan(self, text: str) -> str:
+            return f"<code>{escape(named(text))}</code>"
+
         def block_code(self, code: str, info: str | None = None) -> str:
             return f"<pre{look('code')}><code>{escape(code)}</code></pre>\n"
 
@@ -119,11 +124,11 @@ def markdown(look: Look) -> Callable[[str], str]:
 
     plugins = ["table", "strikethrough", "task_lists", "url", math_but_no_money]
     render = mistune.create_markdown(renderer=Renderer(escape=True), plugins=plugins)
-    return lambda text: str(render(text)).rstrip("\n")
+    return lambda text: str(render(legible(text))).rstrip("\n")
 
 
 def said(text: str, look: Look) -> str:
-    return f"<div{look('bubble')}>{escape(text)}</div>" if text else ""
+    return f"<div{look('bubble')}>{escape(legible(text))}</div>" if text else ""
 
 
 _CELL = Format(

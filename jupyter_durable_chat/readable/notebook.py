@@ -8,13 +8,12 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from jupyter_durable_chat.readable.document import URL, Document, speaker
+from jupyter_durable_chat.readable.markup import FENCE, harmless
 from jupyter_durable_chat.readable.text import (
     EMPTY,
-    FENCE,
     MARKDOWN,
     Format,
     clean,
-    close_fence,
     escape_markdown,
     line,
     outcome_of,
@@ -64,7 +63,7 @@ def _cells(message: JSON, format: Format, document: Document) -> Iterator[JSON]:
                 blocks = []
                 yield {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": text}
             else:
-                blocks.append(close_fence(text))
+                blocks.append(harmless(text))
     if state := outcome_of(message):
         blocks.append(format.aside(state))
     if any(blocks):

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jupyter_durable_chat.readable.markup import harmless, legible
+from jupyter_durable_chat.readable.unseen import named
 from jupyter_durable_chat.transcript import JSON
 
 EMPTY = "No messages yet."
@@ -136,7 +138,7 @@ def part_of(part: JSON, role: str, format: Format) -> str:
             return format.call(part) or format.aside(called(part))
         case "source-url":
             title, url = part.get("title"), part["url"]
-            if WEB.fullmatch(url):
+            if WEB.fullmatch(url) and named(url) == url:
                 return format.link(f"source {title}" if title else "source", url)
             return format.aside(f"source: {title or url}")
         case "source-document":
@@ -165,7 +167,6 @@ def _label(data: object) -> str:
 WEB = re.compile(r"https?://[^\x00-\x20<>\x7f-\x9f]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
-FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
 
 
 def clean(text: str) -> str:
@@ -187,40 +188,25 @@ def _trim(text: str) -> str:
 
 def line(text: str) -> str:
     """The text in one line."""
-    return " ".join(filter(None, re.split(r"[ \t\n]+", plain(text))))
+    return named(" ".join(filter(None, re.split(r"[ \t\n]+", plain(text)))))
 
 
 def escape_markdown(text: str) -> str:
     return re.sub(r"[\\`*_\[\]<>$~]", r"\\\g<0>", text)
 
 
-def close_fence(text: str) -> str:
-    """Closes a code fence that is still open at the end, so that what follows is not code."""
-    fence = ""
-    for row in text.split("\n"):
-        found = FENCE.fullmatch(row)
-        if not found:
-            continue
-        marks, info = found.groups()
-        if not fence:
-            fence = "" if marks[0] == "`" and "`" in info else marks
-        elif marks[0] == fence[0] and len(marks) >= len(fence) and not info.strip(" \t"):
-            fence = ""
-    return f"{text}\n{fence}" if fence else text
-
-
 MARKDOWN = Format(
     message=lambda message, content: f"**{name_of(message)}**\n\n{content}",
-    said=close_fence,
-    answered=close_fence,
+    said=harmless,
+    answered=harmless,
     aside=lambda text: f"*{escape_markdown(line(text))}*",
     link=lambda label, url: f"*{escape_markdown(line(label))}: <{url}>*",
 )
 
 _TEXT = Format(
     message=lambda message, content: f"{name_of(message)}:\n{content}",
-    said=lambda text: text,
-    answered=lambda text: text,
+    said=legible,
+    answered=legible,
     aside=lambda text: f"[{line(text)}]",
     link=lambda label, url: f"[{line(label)}: {url}]",
 )

@@ -1,10 +1,12 @@
 """What viewers that run nothing are given: the browser's words, and HTML that can do no harm."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import mistune
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.bundle import MIME_TYPE, SNAPSHOT_BYTES, chat_bundle, limited, output
 from jupyter_durable_chat.readable.html import to_html
+from jupyter_durable_chat.readable.markup import harmless as harmless_markdown
 from jupyter_durable_chat.readable.text import text_of, to_markdown, to_text
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "static" / "static.json").read_text())
@@ -120,6 +123,41 @@ pieces = st.sampled_from(
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_html_of_anything_is_harmless(text: str) -> None:
     assert harmless(to_html(transcript("", text)))
+
+
+CODE_MARKS = [
+    "`",
+    "``",
+    "```",
+    "~~~",
+    "- ```",
+    "\n  ```\n",
+    "\n    ```\n",
+    "https://e.example/`",
+    "<https://e.example/`>",
+]
+AROUND = ["\n", "\n\n", "  ", "    ", "\t", "- ", "1. ", "> ", "| ` | ", "|---|---|\n", "$", "\\", "!", "a"]
+LINKED = ["![x](https://e.example/x)", "![x]", "\n[x]: https://e.example/x\n", "[a](", "](https://e.example)"]
+TAGGED = ["<", ">", "<div>", "<!--", "<img src=https://e.example>", "<img\nsrc=x>", "<script>"]
+markup = st.sampled_from([*CODE_MARKS, *AROUND, *LINKED, *TAGGED])
+believing = mistune.create_markdown(escape=False, plugins=["table", "strikethrough", "task_lists", "url", "math"])
+
+
+@given(st.lists(markup, max_size=16).map("".join))
+def test_markdown_fetches_nothing_in_a_viewer_that_believes_it(text: str) -> None:
+    html = str(believing(harmless_markdown(text)))
+    assert not re.search(r"<(?:img|script)|<!--", html), html
+
+
+@pytest.mark.parametrize("piece", ["![", "`", "<a ", "- ", "` ", "://`", "\\", "!", "```\n", "](", "\u202e"])
+def test_markdown_of_anything_is_written_soon(piece: str) -> None:
+    assert harmless_markdown(piece * 50_000)
+
+
+def test_html_names_what_is_not_to_be_seen() -> None:
+    html = to_html(transcript("x\u202e", "a\u202eb `c\u200bd`\n\n```\ne\u2066f\n```"))
+    text = Seen(html).text
+    assert all(name in text for name in ("x[U+202E]", "a[U+202E]b", "c[U+200B]d", "e[U+2066]f"))
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="

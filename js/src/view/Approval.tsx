@@ -8,6 +8,7 @@ import { personName } from './calls'
 import { Desk } from './desk'
 import { Icon } from './Icon'
 import { keepFocus } from './focus'
+import { readable } from './Readable'
 import { nameOf } from './waits'
 
 export function ApprovalForm({ part, approval }: { part: ToolPart; approval: ToolApproval }) {
@@ -26,7 +27,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
   return (
     <div class="jdc-approval" data-approval-id={id} role="group" aria-label={words.approvalOf(name)}>
       <div id={asked} class="jdc-approval-words">
-        <b>{words.allowQuestion(name)}</b>
+        <b>{readable(words.allowQuestion(name))}</b>
         {scope === 'session' && <span> {words.allowsSession}</span>}
         {deadline && <span> {words.deniedAt(clock(deadline))}</span>}
       </div>

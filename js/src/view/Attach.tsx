@@ -7,6 +7,7 @@ import { bytes } from '../words/numbers'
 import type { Attachments } from './attachments'
 import { Icon, type IconName } from './Icon'
 import { IconButton } from './IconButton'
+import { readable } from './Readable'
 
 /** What is attached so far. */
 export function AttachedFiles({ items, remove, children }: Pick<Attachments, 'items' | 'remove'> & { children: ComponentChildren }) {
@@ -16,7 +17,7 @@ export function AttachedFiles({ items, remove, children }: Pick<Attachments, 'it
       {items.map(({ key, name, size, preview, part, problem }) => (
         <li key={key} class="jdc-attachment" data-state={problem ? 'failed' : part ? 'ready' : 'uploading'}>
           {preview ? <img src={preview} alt="" /> : <Icon name="file" />}
-          <span class="jdc-attachment-name">{name}</span>
+          <span class="jdc-attachment-name">{readable(name)}</span>
           <span class="jdc-attachment-size" role="status">
             {problem ?? (part ? bytes(size) : words.uploading)}
           </span>
@@ -40,7 +41,7 @@ export function NamedChip({ icon, name, detail, state, remove }: ChipProps) {
   return (
     <li class="jdc-attachment jdc-named" data-kind={icon} data-state={state}>
       <Icon name={icon} />
-      <span class="jdc-attachment-name">{name}</span>
+      <span class="jdc-attachment-name">{readable(name)}</span>
       <span class="jdc-attachment-size" role="status">
         {detail}
       </span>

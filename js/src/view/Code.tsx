@@ -6,6 +6,8 @@ import { number } from '../words/numbers'
 import { highlight } from './highlight'
 import { Icon } from './Icon'
 import { Data } from './late'
+import { readable, UnseenNote } from './Readable'
+import { mark } from './unseen'
 
 /** Longer data is cut: a page is no pager. */
 const LONGEST = 20_000
@@ -16,6 +18,7 @@ export function Code({ text, language }: { text: string; language: string }) {
   useLayoutEffect(() => {
     if (!code.current) return
     code.current.textContent = shown
+    mark(code.current)
     code.current.dataset['jdcLang'] = language
     highlight(code.current)
   }, [shown, language])
@@ -30,6 +33,7 @@ export function Code({ text, language }: { text: string; language: string }) {
           <Icon name="check" />
         </button>
       </div>
+      <UnseenNote code={shown} />
     </div>
   )
 }
@@ -41,7 +45,7 @@ export function Json({ label, value }: { label: string; value: unknown }) {
   return (
     <div class="jdc-json">
       <span>{label}</span>
-      <pre tabIndex={0} dir="auto">{cut(typeof value === 'string' ? value : JSON.stringify(value))}</pre>
+      <pre tabIndex={0} dir="auto">{readable(cut(typeof value === 'string' ? value : JSON.stringify(value)))}</pre>
     </div>
   )
 }

@@ -13,21 +13,22 @@ import { Icon, type IconName } from './Icon'
 import { Lightbox } from './late'
 import { leadsTo, visible } from './links'
 import { isInlineImage, isPicture, linkAttributes, outsideUrl } from './sanitize'
+import { readable } from './Readable'
 
 const isAttachment = (url: string) => url.startsWith('attachment:')
 
 /** `outside`: what is on other hosts may be asked for. */
 export function File({ part, outside }: { part: FilePart; outside: boolean }) {
   const { url, mediaType } = part
-  const name = visible(part.filename || mediaType)
+  const name = part.filename || mediaType
   if (isAttachment(url)) return isPicture(mediaType) ? <Attached part={part} /> : <Saved part={part} />
   if (mediaType.startsWith('image/') && (outside || isInlineImage(url))) return <Picture url={url} alt={part.filename ?? ''} />
   const link = outside ? outsideUrl(url) : null
-  if (!link) return <Chip icon="file">{name}</Chip>
+  if (!link) return <Chip icon="file">{readable(name)}</Chip>
   return (
     <a class="jdc-chip" {...linkAttributes(link)}>
       <Icon name="file" />
-      <span>{name}</span>
+      <span>{readable(name)}</span>
       <Leads words={name} url={link} />
     </a>
   )
@@ -94,7 +95,7 @@ function Attached({ part }: { part: FilePart }) {
       setProblem(null)
     }
   }, [actions, url, mediaType])
-  if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{visible(filename || mediaType)}</Chip>
+  if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{readable(filename || mediaType)}</Chip>
   if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label={words.pictureComes} />
   return <Shown source={source} name={filename ?? ''} />
 }
@@ -104,8 +105,8 @@ function Saved({ part }: { part: FilePart }) {
   const { url, mediaType, filename } = part
   const actions = useContext(Desk)
   const [problem, setProblem] = useState<string | null>(null)
-  const name = visible(filename || mediaType)
-  if (!actions) return <Chip icon="file">{name}</Chip>
+  const name = filename || mediaType
+  if (!actions) return <Chip icon="file">{readable(name)}</Chip>
   const save = async () => {
     try {
       const bytes = await actions.attachment(url, AbortSignal.timeout(600_000))
@@ -117,9 +118,9 @@ function Saved({ part }: { part: FilePart }) {
   }
   return (
     <>
-      <button type="button" class="jdc-chip jdc-download" title={words.save(name)} onClick={() => void save()}>
+      <button type="button" class="jdc-chip jdc-download" title={words.save(visible(name))} onClick={() => void save()}>
         <Icon name="file" />
-        <span>{name}</span>
+        <span>{readable(name)}</span>
         <Icon name="download" />
       </button>
       {problem !== null && (

@@ -5,6 +5,7 @@ import { words } from '../words'
 import { number } from '../words/numbers'
 import { CopyButton } from './CopyButton'
 import { columnOf, csv } from './records'
+import { readable } from './Readable'
 import type { Table } from './tables'
 
 /** Rows that are drawn before somebody asks for more, and then. */
@@ -23,7 +24,7 @@ export function Grid({ label, table }: { label: string; table: Table }) {
   return (
     <div class="jdc-grid">
       <div class="jdc-data-head">
-        <span>{label}</span>
+        <span>{readable(label)}</span>
         <span>{counted}</span>
         <CopyButton class="jdc-copy-csv" label={words.copyCsv} text={() => csv(table)} />
       </div>
@@ -34,7 +35,7 @@ export function Grid({ label, table }: { label: string; table: Table }) {
               {columns.map(({ name, numeric }, place) =>
                 name ? (
                   <th key={place} scope="col" class={numeric ? 'jdc-numeric' : ''}>
-                    {name}
+                    {readable(name)}
                   </th>
                 ) : (
                   <td key={place} class={numeric ? 'jdc-numeric' : ''} />
@@ -51,11 +52,11 @@ export function Grid({ label, table }: { label: string; table: Table }) {
                   const cell = { class: numeric ? 'jdc-numeric' : '', ...(String(value) === text ? {} : { title: String(value) }) }
                   return place < index.length ? (
                     <th key={place} scope="row" {...cell}>
-                      {text}
+                      {readable(text)}
                     </th>
                   ) : (
                     <td key={place} {...cell}>
-                      {value === null ? <span class="jdc-missing">{words.missing}</span> : <bdi>{text}</bdi>}
+                      {value === null ? <span class="jdc-missing">{words.missing}</span> : <bdi>{readable(text)}</bdi>}
                     </td>
                   )
                 })}

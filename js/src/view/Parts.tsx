@@ -8,6 +8,7 @@ import { Elapsed } from './Elapsed'
 import { Fold } from './Fold'
 import { Entries, File, Grid, Tool } from './late'
 import { memo } from './memo'
+import { readable } from './Readable'
 import { labelOf } from './shown'
 import { tableOf } from './tables'
 import { Text } from './Text'
@@ -73,8 +74,8 @@ function Snippet({ part: { data } }: { part: DataPart }) {
   const table = tableOf(structured)
   const label = labelOf(data) || words.noName
   return (
-    <Fold class="jdc-snippet" summary={<span>{label}</span>}>
-      {() => (table ? <Grid label={label} table={table} /> : <pre tabIndex={0} dir="auto">{typeof text === 'string' ? text : ''}</pre>)}
+    <Fold class="jdc-snippet" summary={<span>{readable(label)}</span>}>
+      {() => (table ? <Grid label={label} table={table} /> : <pre tabIndex={0} dir="auto">{typeof text === 'string' ? readable(text) : ''}</pre>)}
     </Fold>
   )
 }

@@ -7,6 +7,7 @@ import { Json } from './Code'
 import { File } from './File'
 import { Fold } from './Fold'
 import { Grid } from './late'
+import { readable } from './Readable'
 import { type Table, tableOf } from './tables'
 import { Text } from './Text'
 import { isTraceback, Trouble } from './Trouble'
@@ -114,7 +115,7 @@ function Drawn({ table, text }: { table: Table; text: string }) {
       <Grid label={words.result} table={table} />
       {text && (
         <Fold class="jdc-json" summary={<span>{words.asModelReads}</span>}>
-          {() => <pre tabIndex={0} dir="auto">{text}</pre>}
+          {() => <pre tabIndex={0} dir="auto">{readable(text)}</pre>}
         </Fold>
       )}
     </>

@@ -5,6 +5,7 @@ import { words } from '../words'
 import { number } from '../words/numbers'
 import { Fold } from './Fold'
 import { linkAttributes, outsideUrl } from './sanitize'
+import { readable } from './Readable'
 
 type SourcePart = SourceUrlPart | SourceDocumentPart
 
@@ -51,8 +52,8 @@ function Source({ source }: { source: SourcePart }) {
   if (source.type === 'source-document') {
     return (
       <>
-        <span>{source.title || source.filename}</span>
-        {source.filename && source.title !== source.filename && <span class="jdc-source-target">{source.filename}</span>}
+        <span>{readable(source.title || source.filename || '')}</span>
+        {source.filename && source.title !== source.filename && <span class="jdc-source-target">{readable(source.filename)}</span>}
       </>
     )
   }
@@ -60,7 +61,7 @@ function Source({ source }: { source: SourcePart }) {
   const label = source.title || url?.host || source.url
   return (
     <>
-      {url ? <a {...linkAttributes(url)}>{label}</a> : <span>{label}</span>}
+      {url ? <a {...linkAttributes(url)}>{readable(label)}</a> : <span>{readable(label)}</span>}
       {url && <span class="jdc-source-target">{linkAttributes(url).href}</span>}
     </>
   )

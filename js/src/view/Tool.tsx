@@ -15,6 +15,7 @@ import { PartView } from './Parts'
 import { PlanCard, planOf } from './Plan'
 import { QuestionsCard } from './Questions'
 import { filesOf, Files, repeats, Result } from './Result'
+import { readable } from './Readable'
 import { Trouble } from './Trouble'
 import { nameOf, needsPerson, waits } from './waits'
 
@@ -43,9 +44,9 @@ function Call({ part, running }: Props) {
         open={active && (parts.length > 0 || needsPerson(part) !== null)}
         summary={
           <CardLine part={part} running={running} icon="tool">
-            <span class={title ? 'jdc-tool-title' : 'jdc-tool-name'}>{nameOf(part)}</span>
-            {title && title !== toolName && <span class="jdc-tool-name jdc-tool-kind">{toolName}</span>}
-            <span class="jdc-tool-gist">{gist(argumentsOf(part))}</span>
+            <span class={title ? 'jdc-tool-title' : 'jdc-tool-name'}>{readable(nameOf(part))}</span>
+            {title && title !== toolName && <span class="jdc-tool-name jdc-tool-kind">{readable(toolName)}</span>}
+            <span class="jdc-tool-gist">{readable(gist(argumentsOf(part)))}</span>
           </CardLine>
         }
       >
@@ -68,9 +69,9 @@ function Call({ part, running }: Props) {
       {active && <Going part={part} />}
       {active && state === 'approval-requested' && approval && <ApprovalForm part={part} approval={approval} />}
       {files.length > 0 && <Files files={files} />}
-      {errorText && end === 'no-result' && <p class="jdc-tool-note">{errorText}</p>}
+      {errorText && end === 'no-result' && <p class="jdc-tool-note">{readable(errorText)}</p>}
       {errorText && end === null && <Trouble text={errorText} />}
-      {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{approval.reason}</div>}
+      {state === 'output-denied' && approval?.reason && <div class="jdc-tool-error">{readable(approval.reason)}</div>}
     </Card>
   )
 }
@@ -82,7 +83,7 @@ function Arguments({ part }: { part: ToolPart }) {
     <>
       {code.map(({ name, language, text }) => (
         <div key={name} class="jdc-json">
-          <span>{name}</span>
+          <span>{readable(name)}</span>
           <Code text={text} language={language} />
         </div>
       ))}
@@ -97,7 +98,7 @@ function Logs({ logs, folded }: { logs: NonNullable<ToolPart['logs']>; folded: b
       {logs.map(({ level, text }, index) => (
         <span key={index} data-level={level}>
           {level === 'info' ? '' : `${level}: `}
-          {text}
+          {readable(text)}
           {'\n'}
         </span>
       ))}
@@ -128,7 +129,7 @@ function Going({ part }: { part: ToolPart }) {
     const [before, after] = words.kernelTakes
     return (
       <p class="jdc-tool-note">
-        {before} <code>{part.toolName}</code> {after}
+        {before} <code>{readable(part.toolName)}</code> {after}
       </p>
     )
   }
@@ -141,8 +142,8 @@ function Going({ part }: { part: ToolPart }) {
   return (
     <div class="jdc-going">
       {progress && <progress aria-label={words.progressOf(nameOf(part))} {...(isKnown ? { value: done, max: total } : {})} />}
-      {said && <span>{said}</span>}
-      {line !== undefined && <code>{line}</code>}
+      {said && <span>{readable(said)}</span>}
+      {line !== undefined && <code>{readable(line)}</code>}
     </div>
   )
 }

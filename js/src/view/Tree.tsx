@@ -9,6 +9,7 @@ import { number } from '../words/numbers'
 import { Copied, useCopy } from './CopyButton'
 import { Icon } from './Icon'
 import { beyond, ENTRIES, isBranch, type Row, rowsOf, type Seen, sizeOf, TEXT, textOf } from './records'
+import { readable } from './Readable'
 
 export function Tree({ label, value }: { label: string; value: object }) {
   const [seen, setSeen] = useState<Seen>({ open: new Map(), entries: new Map() })
@@ -90,7 +91,7 @@ export function Tree({ label, value }: { label: string; value: object }) {
             ) : (
               <>
                 <span class={row.isPlace ? 'jdc-place' : 'jdc-key'}>
-                  {row.name}
+                  {readable(row.name)}
                   {': '}
                 </span>
                 <Value {...row} />
@@ -121,7 +122,7 @@ function Value({ value, open }: Row) {
   if (typeof value === 'string') {
     return (
       <span class="jdc-string">
-        “<bdi>{open === false ? `${value.slice(0, TEXT)}…` : value}</bdi>”
+        “<bdi>{readable(open === false ? `${value.slice(0, TEXT)}…` : value)}</bdi>”
         {open === false && <span class="jdc-size">{words.moreCharacters(number(value.length - TEXT))}</span>}
       </span>
     )
@@ -133,7 +134,7 @@ function Value({ value, open }: Row) {
   return (
     <>
       <span class="jdc-size">{count}</span>
-      {!open && <span class="jdc-gist">{gist(value)}</span>}
+      {!open && <span class="jdc-gist">{readable(gist(value))}</span>}
     </>
   )
 }

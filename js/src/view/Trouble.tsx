@@ -2,6 +2,7 @@
 
 import { words } from '../words'
 import { Fold } from './Fold'
+import { readable } from './Readable'
 
 /** More than this is not read at a glance. */
 const LINES = 4
@@ -19,10 +20,10 @@ export function Trouble({ text }: { text: string }) {
   const message = messageOf(text)
   return (
     <div class="jdc-tool-error">
-      {message}
+      {readable(message)}
       {message !== text && (
         <Fold class="jdc-trouble" summary={<span>{isTraceback(text) ? words.traceback : words.wholeError}</span>}>
-          {() => <pre tabIndex={0} dir="ltr">{text}</pre>}
+          {() => <pre tabIndex={0} dir="ltr">{readable(text)}</pre>}
         </Fold>
       )}
     </div>

@@ -13,6 +13,7 @@ import { leadsTo } from './links'
 import { typeset } from './math'
 import { isInlineImage, outsideUrl } from './sanitize'
 import type { Notebook } from './types'
+import { mark, namesIn } from './unseen'
 
 export const reading = new Lazy(() => withWords(import('./reading')))
 
@@ -30,6 +31,7 @@ export function dress(nodes: DocumentFragment): DocumentFragment {
   for (const link of nodes.querySelectorAll('a')) sayWhere(link)
   // Paragraphs find their direction by themselves (`unicode-bidi`); the marks and edges of these are where the text begins.
   for (const block of nodes.querySelectorAll<HTMLElement>(':is(ul, ol, blockquote, table):not([dir])')) block.dir = 'auto'
+  mark(nodes)
   typeset(nodes)
   return nodes
 }
@@ -119,6 +121,12 @@ function dressCode(code: HTMLElement): void {
   tools.className = 'jdc-tools'
   tools.append(button)
   box.append(tools)
+  const names = namesIn(code.textContent ?? '')
+  if (!names) return
+  const note = document.createElement('p')
+  note.className = 'jdc-invisible-note'
+  note.textContent = words.unseen(names)
+  box.append(note)
 }
 
 function wrap(element: Element, className: string): HTMLElement {

@@ -1,6 +1,7 @@
 /** Colours for code that is complete; until the languages have come, code is plain. */
 
 import { Lazy } from '../lazy'
+import { mark } from './unseen'
 
 export const languages = new Lazy(() => import('./languages'))
 
@@ -17,5 +18,7 @@ export function highlight(code: HTMLElement): void {
     return
   }
   const coloured = languages.module.coloured(text, language)
-  if (coloured) code.replaceChildren(coloured)
+  if (!coloured) return
+  code.replaceChildren(coloured)
+  mark(code)
 }

@@ -6,8 +6,10 @@
 import type { Part, Transcript, UIMessage } from '../transcript'
 import { leadsTo } from './links'
 import { blockByBlock, noLinks } from './markdown'
+import { legible } from './markup'
 import { escapeHtml, isInlineImage, linkAttributes, outsideUrl, sanitize } from './sanitize'
 import { asideOf, EMPTY, leftOut, stated } from './static'
+import { named } from './unseen'
 
 const PAGE = 'max-width: 60em; line-height: 1.5'
 const MESSAGE = 'margin: 0 0 1em'
@@ -41,7 +43,7 @@ function* messageHtml(message: UIMessage, state: string): Generator<string> {
 }
 
 function* partHtml(part: Part, role: UIMessage['role']): Generator<string> {
-  if (part.type === 'text' && role === 'user') yield `<div style="${BUBBLE}">${escapeHtml(part.text)}</div>\n`
+  if (part.type === 'text' && role === 'user') yield `<div style="${BUBBLE}">${escapeHtml(legible(part.text))}</div>\n`
   else if (part.type === 'text') yield* markdownHtml(part.text)
   else if (part.type === 'reasoning' && part.text) {
     yield '<details><summary>Reasoning</summary>'
@@ -58,7 +60,7 @@ function* partHtml(part: Part, role: UIMessage['role']): Generator<string> {
 function aside(text: string, address = ''): string {
   const url = outsideUrl(address)
   const host = url ? leadsTo(text, url) : ''
-  const said = escapeHtml(host ? `${text} (${host})` : text)
+  const said = escapeHtml(named(host ? `${text} (${host})` : text))
   const inner = url ? `<a${attributes(linkAttributes(url))}>${said}</a>` : said
   return `<p style="${ASIDE}"><em>${inner}</em></p>\n`
 }
@@ -70,12 +72,13 @@ function attributes(values: Record<string, string>): string {
 }
 
 function* markdownHtml(text: string): Generator<string> {
-  for (const block of blockByBlock(text, noLinks(), 'whole')) yield block === null ? '' : blockHtml(block.html)
+  for (const block of blockByBlock(legible(text), noLinks(), 'whole')) yield block === null ? '' : blockHtml(block.html)
 }
 
 function blockHtml(html: string): string {
   const root = document.createElement('div')
   root.append(sanitize(html))
+  for (const code of root.querySelectorAll('code')) if (!code.querySelector('*')) code.textContent = named(code.textContent ?? '')
   for (const pre of root.querySelectorAll('pre')) pre.style.cssText = CODE
   for (const cell of root.querySelectorAll<HTMLTableCellElement>('th, td')) cell.style.textAlign = cell.align || 'left' // nbconvert aligns to the right
   for (const link of root.querySelectorAll('a')) {

@@ -7,7 +7,9 @@
  */
 
 import { isOfTurn, type Part, type Transcript, type UIMessage } from '../transcript'
+import { harmless, legible } from './markup'
 import { labelOf, messagesOf } from './shown'
+import { named } from './unseen'
 
 export const EMPTY = 'No messages yet.'
 const RUNNING = 'still answering'
@@ -64,7 +66,7 @@ export function leftOut({ omitted }: Transcript, turn: string | null): string {
 export function toMarkdown(transcript: Transcript, turn: string | null): string {
   return write(transcript, turn, {
     name: (role) => `**${role}**\n\n`,
-    text: closeFence,
+    text: harmless,
     aside: (text) => `*${escape(line(text))}*`,
     link: (label, url) => `*${escape(line(label))}: <${url}>*`,
   })
@@ -73,7 +75,7 @@ export function toMarkdown(transcript: Transcript, turn: string | null): string 
 export function toText(transcript: Transcript, turn: string | null): string {
   return write(transcript, turn, {
     name: (role) => `${role}:\n`,
-    text: (text) => text,
+    text: legible,
     aside: (text) => `[${line(text)}]`,
     link: (label, url) => `[${line(label)}: ${url}]`,
   })
@@ -101,7 +103,7 @@ function writeMessage(message: UIMessage, state: string, format: Format): string
 
 function writePart(part: Part, format: Format): string {
   if (part.type === 'text') return format.text(trim(clean(part.text)))
-  if (part.type === 'source-url' && WEB.test(part.url)) {
+  if (part.type === 'source-url' && WEB.test(part.url) && named(part.url) === part.url) {
     return format.link(part.title ? `source ${part.title}` : 'source', part.url)
   }
   const aside = asideOf(part)
@@ -144,21 +146,9 @@ function trim(text: string): string {
 }
 
 function line(text: string): string {
-  return clean(text).split(/[ \t\n]+/).filter(Boolean).join(' ')
+  return named(clean(text).split(/[ \t\n]+/).filter(Boolean).join(' '))
 }
 
 function escape(text: string): string {
   return text.replace(/[\\`*_[\]<>$~]/g, '\\$&')
-}
-
-/** Closes a code fence that is still open at the end, so that what follows is not code. */
-function closeFence(text: string): string {
-  let open = ''
-  for (const row of text.split('\n')) {
-    const [, fence, info] = /^ {0,3}(`{3,}|~{3,})([^\n]*)$/.exec(row) ?? []
-    if (!fence || info === undefined) continue
-    if (!open) open = fence[0] === '`' && info.includes('`') ? '' : fence
-    else if (fence[0] === open[0] && fence.length >= open.length && !/[^ \t]/.test(info)) open = ''
-  }
-  return open ? `${text}\n${open}` : text
 }

@@ -23,6 +23,7 @@ export const de: Words = {
   notLoaded: 'Das konnte noch nicht geladen werden.',
   send: 'Senden',
   tryAgain: 'Noch einmal versuchen',
+  unseen: (names) => `Enthält Zeichen, die man nicht sieht: ${names}`,
   modes: { ask: 'Fragen', plan: 'Planen', act: 'Ausführen' },
   onItsWay: 'Unterwegs …',
   you: 'Eigene Nachricht',

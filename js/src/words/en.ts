@@ -16,6 +16,7 @@ export const en = {
   notLoaded: 'This could not be loaded yet.',
   send: 'Send',
   tryAgain: 'Try again',
+  unseen: (names: string) => `Has characters that are not to be seen: ${names}`,
   you: 'You',
 
   // The chat around the messages
