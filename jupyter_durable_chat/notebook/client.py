@@ -9,6 +9,8 @@ import ipaddress
 import os
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -28,12 +30,6 @@ RETRY_DELAYS = (0.1, 0.4, 1.0)
 REFUSED = (401, 403)
 """Statuses that say that this kernel's token is worth nothing: trying again is useless."""
 
-NO_SERVER = (
-    "This kernel was not started by a Jupyter server with jupyter-durable-chat, so there is nobody to answer. "
-    "Install jupyter-durable-chat in the environment of the Jupyter server and restart the server, "
-    f"or set {URL_VARIABLE} and {TOKEN_VARIABLE} before the kernel starts."
-)
-
 
 class ChatError(Exception):
     """The server said no. `status` is the HTTP status and `code` the server's word for it, if it answered with one."""
@@ -48,20 +44,37 @@ class ServerUnreachable(ChatError):
     """Nobody answered who could. Nothing is lost: what runs goes on in the server."""
 
 
-def server_address() -> tuple[str, str]:
-    """URL and token of the server that started this kernel. Raises `ServerUnreachable` when there is none."""
+def server_address() -> tuple[str, str] | None:
+    """URL and token of the server that started this kernel; `None` when none did."""
     url = os.environ.get(URL_VARIABLE)
-    if not url:
-        raise ServerUnreachable(NO_SERVER)
-    return url, os.environ.get(TOKEN_VARIABLE, "")
+    return (url, os.environ.get(TOKEN_VARIABLE, "")) if url else None
 
 
 class Client:
-    """The calls. `url` ends with `/durable-chat/`. Safe to use from several threads."""
+    """The calls. `url` ends with `/durable-chat/`. Safe to use from several threads.
 
-    def __init__(self, url: str, token: str) -> None:
+    Of a server that may come back elsewhere, `locate` says where it is now.
+    """
+
+    def __init__(self, url: str, token: str, locate: Callable[[], tuple[str, str]] | None = None) -> None:
         self.url = url.rstrip("/") + "/"
         self._token = token
+        self._locate = locate
+
+    @property
+    def is_standalone(self) -> bool:
+        """Whether the server is no Jupyter's, and knows notebooks as files of this machine."""
+        return self._locate is not None
+
+    def relocate(self) -> None:
+        """After nobody answered: look where the server is now, and have it started if it is to be."""
+        if self._locate is None:
+            return
+        with suppress(ServerUnreachable):
+            url, token = self._locate()
+            if (url, token) != (self.url, self._token):
+                self.url, self._token = url, token
+                self.close()
 
     def options(self) -> JSON:
         """How to build an HTTP client for this server, blocking or not."""
@@ -80,8 +93,12 @@ class Client:
 
     def close(self) -> None:
         """Give up the connections; the next call opens new ones."""
-        self._http.close()
-        del self._http
+        if http := self.__dict__.pop("_http", None):
+            http.close()
+
+    def health(self) -> JSON:
+        """How it is there. Tried once."""
+        return self._request("GET", "api/health", delays=()).json()
 
     def create(self, **about: str | None) -> JSON:
         """The session of this `name` in this `notebook` or `kernel`, new or as it is: its transcript."""
@@ -204,6 +221,7 @@ class Client:
             check(response)
             return response
         time.sleep(delays[0])
+        self.relocate()
         more = {"data": data, "media_type": media_type, "repeat": repeat}
         return self._request(method, path, body, **more, delays=delays[1:])
 

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from jupyter_durable_chat.notebook.attach import Attached, Upload, part_of
 from jupyter_durable_chat.notebook.client import ChatError, Client, ServerUnreachable
 from jupyter_durable_chat.notebook.follower import Follower, Reader, connect
-from jupyter_durable_chat.notebook.place import kernel_id
+from jupyter_durable_chat.notebook.place import kernel_id, notebook, visitor
 from jupyter_durable_chat.transcript import JSON
 
 Answer = TypeVar("Answer")
 
 _GONE = (404, 410)
 
-_without_notebook: dict[tuple[str, str], str] = {}
-"""Sessions by (server, name), of a kernel that belongs to no notebook."""
+_without_notebook: dict[tuple[str, str, str], str] = {}
+"""Sessions by (server, who looks, name), of a kernel that belongs to no notebook."""
 
 
 class Conversation:
@@ -79,7 +79,7 @@ class Conversation:
     def _find(self, client: Client) -> JSON:
         if self.session is not None:
             return client.transcript(self.session)
-        key = (client.url, self.name)
+        key = ("" if client.is_standalone else client.url, visitor(), self.name)
         if key in _without_notebook:
             try:
                 return client.transcript(_without_notebook[key])
@@ -88,7 +88,8 @@ class Conversation:
                     raise
         # Mode and effort are set when the session is there.
         about = {k: v for k, v in self._wanted.items() if k in ("title", "agent", "model")}
-        transcript = client.create(name=self.name, kernel=kernel_id(), **about)
+        home = {"notebook": notebook()} if client.is_standalone else {"kernel": kernel_id()}
+        transcript = client.create(name=self.name, **home, **about)
         if transcript["notebook"] is None:
             _without_notebook[key] = transcript["id"]
         return transcript

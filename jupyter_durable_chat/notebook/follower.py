@@ -355,6 +355,7 @@ class _Thread(threading.Thread):
                 await self._read_all(http, positions)
         except httpx2.TransportError as error:
             self.follower.problem = self._client.unreachable(error)
+            await asyncio.to_thread(self._client.relocate)
         except ChatError as error:
             self.follower.problem = error
             if error.status in REFUSED:
@@ -449,6 +450,17 @@ def _follower(url: str, token: str) -> Follower:
     return Follower(Client(url, token))
 
 
+@cache
+def _standalone_follower() -> Follower:
+    from jupyter_durable_chat.notebook import standalone
+
+    return Follower(Client(*standalone.address(), locate=standalone.address))
+
+
 def connect() -> Follower:
-    """This kernel's follower of the server that started it. Raises `ServerUnreachable` when there is none."""
-    return _follower(*server_address())
+    """This kernel's follower of the server that started it, or else of the standalone one, which is started if need be.
+
+    Raises `ServerUnreachable` when there is none.
+    """
+    address = server_address()
+    return _follower(*address) if address else _standalone_follower()

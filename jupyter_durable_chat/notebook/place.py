@@ -1,5 +1,6 @@
 """Where this process runs notebooks: what is known of the kernel, the notebook and who looks at it."""
 
+import os
 import sys
 import threading
 import uuid
@@ -14,6 +15,22 @@ def kernel_id() -> str | None:
         return None
     name = Path(kernelapp.IPKernelApp.instance().connection_file).stem
     return name.removeprefix("kernel-") if name.startswith("kernel-") else None
+
+
+def notebook() -> str | None:
+    """The file of the notebook or script that runs here, from the root of its drive; `None` for none, and for an app.
+
+    VS Code names it in the kernel, Jupyter in the environment, and marimo is a module with a file, as a script is.
+    """
+    if is_app():
+        return None
+    ipython = sys.modules.get("IPython")
+    if shell := ipython and ipython.get_ipython():
+        named = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    else:
+        named = getattr(sys.modules.get("__main__"), "__file__", None)
+    file = Path(str(named or "")).absolute()
+    return file.relative_to(file.anchor).as_posix() if named and file.is_file() else None
 
 
 def is_marimo() -> bool:

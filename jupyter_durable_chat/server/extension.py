@@ -163,6 +163,12 @@ class DurableChat(ExtensionApp):
         help="Media types that may be attached, as 'application/pdf' or 'image/*'; others are refused with 415. Empty: "
         "every one. (Whatever it is, pages show only pictures, and give the rest to be saved.)",
     )
+    standalone_idle_seconds = Float(
+        3600.0,
+        config=True,
+        help="After how long without an answer that runs, a reader or a request the server ends that a kernel has "
+        "started because no Jupyter server did start that kernel (marimo, VS Code, a plain Python).",
+    )
     long_poll_seconds = Float(
         20.0, config=True, help="The longest that a JSON page of events waits for the next event."
     )
@@ -338,7 +344,7 @@ class DurableChat(ExtensionApp):
         await asyncio.shield(self._opening)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        os.environ[URL_VARIABLE] = self._url()
+        os.environ[URL_VARIABLE] = self.address()
         os.environ[TOKEN_VARIABLE] = self.kernel_token
         await self.ready()
 
@@ -360,7 +366,7 @@ class DurableChat(ExtensionApp):
         if self.registry.working:
             self.server.web_app.settings["last_activity_times"]["durable_chat"] = utcnow()
 
-    def _url(self) -> str:
+    def address(self) -> str:
         """Where kernels on this machine find us."""
         parts = urlsplit(self.server.connection_url)
         host = "127.0.0.1" if self.server.ip in LOOPBACK else self.server.ip

@@ -19,7 +19,7 @@ def kernel(shared_kernel: Kernel) -> Iterator[Kernel]:
 
 
 def test_no_server_started_this_kernel(kernel: Kernel) -> None:
-    kernel.run("del os.environ['JUPYTER_DURABLE_CHAT_URL']")
+    kernel.run("del os.environ['JUPYTER_DURABLE_CHAT_URL']; os.environ['JUPYTER_DURABLE_CHAT_STANDALONE'] = '0'")
     (output,) = kernel.run("chat = Chat(); chat")
     bundle = output["data"][MIME_TYPE]
     assert (bundle["session"], bundle["snapshot"], bundle["lsn"]) == (None, None, 0)
@@ -49,6 +49,7 @@ def test_the_server_does_not_know_this_kernel(kernel: Kernel) -> None:
 
 
 def test_a_chat_without_a_server_begins_when_there_is_one(kernel: Kernel) -> None:
+    kernel.run("os.environ['JUPYTER_DURABLE_CHAT_STANDALONE'] = '0'")
     kernel.run("url = os.environ.pop('JUPYTER_DURABLE_CHAT_URL'); chat = Chat('begins later', agent='obedient')")
     assert kernel.value("(chat.session, chat.bundle['session'])") == (None, None)
     kernel.run("os.environ['JUPYTER_DURABLE_CHAT_URL'] = url")
