@@ -18,7 +18,9 @@ import nbformat
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from jupyter_durable_chat.readable.document import Document
 from jupyter_durable_chat.readable.html import to_html
+from jupyter_durable_chat.readable.page import to_page
 from jupyter_durable_chat.readable.text import to_markdown
 from tests.browser.conftest import Open
 from tests.browser.jupyter import ROOT, Jupyter, running
@@ -235,6 +237,23 @@ def test_what_python_saves(context: BrowserContext) -> None:
     context.add_init_script(WITNESS)
     whole = [transcript(told()["corpus"]), *told()["everything"]]
     assert_saved_text_is_harmless(context, *(to_html(one) for one in whole))
+
+
+def test_a_page_that_was_exported(context: BrowserContext, tmp_path: Path) -> None:
+    """Opened from the disk: it has its own styles, runs nothing, and asks nobody; its policy had nothing to forbid."""
+    context.add_init_script(WITNESS)
+    asked: list[str] = []
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    for one in [transcript(told()["corpus"]), *told()["everything"]]:
+        file = tmp_path / "chat.html"
+        file.write_text(to_page(Document(one, {}, "2026-11-28T03:00:00.000Z")))
+        page.goto(file.as_uri())
+        assert page.evaluate("[attacked, violations]") == [[], []]
+        assert page.locator(f"body :is({FORBIDDEN}), [style]").count() == 0
+        assert page.locator("main").evaluate("main => getComputedStyle(main).maxWidth") == "800px"
+    assert [url for url in asked if not url.startswith(("file:", "data:image/"))] == []
+    page.close()
 
 
 def press_everything(page: Page) -> None:

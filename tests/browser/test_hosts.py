@@ -90,3 +90,9 @@ def test_base_url_of_a_hub(open_notebook: Open, jupyter: Jupyter) -> None:
     assert notebook.chat.answer == ALL_WORDS
     notebook.chat.assert_exact(jupyter)
     assert jupyter.asked == [QUESTION]
+    for kind, words in (("md", "w1 w2"), ("html", "<p>w1 w2"), ("ipynb", '"nbformat": 4'), ("json", '"events":[')):
+        notebook.page.locator("button.jdc-download-button").click()
+        with notebook.page.expect_download() as file:
+            notebook.page.locator(f".jdc-downloads [data-format={kind}]").click()
+        assert file.value.suggested_filename == f"{QUESTION}.{kind}"
+        assert words in file.value.path().read_text()

@@ -12,7 +12,7 @@ import type { fold } from '../fold'
 import { Lazy } from '../lazy'
 import { withDefaults } from '../restore'
 import type { FilePart, Part, Transcript, UIMessage } from '../transcript'
-import type { Actions, Agents, Choice, ConnectionState, Draft } from '../view/types'
+import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat } from '../view/types'
 import { words } from '../words'
 import { cutOff, json } from './ask'
 import { Backoff } from './backoff'
@@ -58,6 +58,16 @@ type Phase =
   | { is: 'dropped' }
   | { is: 'gone'; text: string }
   | { is: 'closed' }
+
+/** The name of a file, as RFC 5987 has it. */
+function nameIn(disposition: string | null): string | null {
+  const [, name] = /filename\*=UTF-8''([^;]+)/.exec(disposition ?? '') ?? []
+  try {
+    return name === undefined ? null : decodeURIComponent(name)
+  } catch {
+    return null
+  }
+}
 
 /** What moves transcripts on. It is fetched beside the first one, which is drawn without it. */
 const reducer = new Lazy(() => import('../fold'))
@@ -291,6 +301,16 @@ export class Session implements Actions {
     return response.blob().catch(() => {
       throw cutOff()
     })
+  }
+
+  readonly exported = async (format: FileFormat, signal: AbortSignal): Promise<{ bytes: Blob; name: string }> => {
+    const url = this.#url('/export')
+    url.searchParams.set('format', format)
+    const response = await this.#line.ask(url, { accept: '*/*', signal })
+    const bytes = await response.blob().catch(() => {
+      throw cutOff()
+    })
+    return { bytes, name: nameIn(response.headers.get('Content-Disposition')) ?? `chat.${format}` }
   }
 
   readonly continueAnswer = (messageId: string): void => {

@@ -21,7 +21,8 @@ import { PartView } from './Parts'
 import { Position } from './position'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
-import { Composer, controls, Outline, Queue, Shortcuts } from './late'
+import { Composer, controls, Downloads, Outline, Queue, Shortcuts } from './late'
+import { offer } from './offer'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
 import { StopButton } from './StopButton'
@@ -97,15 +98,16 @@ function Chat(props: ChatViewProps): VNode {
 
   const nearby = useRef<Nearby | null>(null)
   const folds = useFolds(whole ? transcript?.id : undefined)
-  const [panel, setPanel] = useState<'turns' | 'keys' | null>(null)
+  const [panel, setPanel] = useState<'turns' | 'keys' | 'files' | null>(null)
   const turnsButton = useRef<HTMLButtonElement>(null)
+  const filesButton = useRef<HTMLButtonElement>(null)
   const goTo = (question: string) => {
     setPanel(null)
     nearby.current?.goTo(question)?.focus({ preventScroll: true })
   }
   const closePanel = () => {
     setPanel(null)
-    turnsButton.current?.focus()
+    ;(panel === 'files' ? filesButton : turnsButton).current?.focus()
   }
   const moves: Moves = {
     turn(by) {
@@ -173,9 +175,19 @@ function Chat(props: ChatViewProps): VNode {
                 icon="plan"
                 class="jdc-outline-button"
                 label={words.turns}
-                expanded={panel !== null}
+                expanded={panel === 'turns' || panel === 'keys'}
                 button={turnsButton}
-                onClick={() => setPanel(panel === null ? 'turns' : null)}
+                onClick={() => setPanel(panel === 'turns' || panel === 'keys' ? null : 'turns')}
+              />
+            )}
+            {actions && asked.length > 0 && (
+              <IconButton
+                icon="download"
+                class="jdc-download-button"
+                label={words.downloadChat}
+                expanded={panel === 'files'}
+                button={filesButton}
+                onClick={() => setPanel(panel === 'files' ? null : 'files')}
               />
             )}
           </Head>
@@ -191,6 +203,7 @@ function Chat(props: ChatViewProps): VNode {
           />
         )}
         {panel === 'keys' && <Shortcuts close={closePanel} />}
+        {panel === 'files' && <Downloads offer={offer} close={closePanel} />}
         <Scroller
           position={position}
           jump={jumps}

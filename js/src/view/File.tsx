@@ -12,6 +12,7 @@ import { picture } from './dress'
 import { Icon, type IconName } from './Icon'
 import { Lightbox } from './late'
 import { leadsTo, visible } from './links'
+import { offer } from './offer'
 import { isInlineImage, isPicture, linkAttributes, outsideUrl } from './sanitize'
 import { readable } from './Readable'
 
@@ -110,7 +111,7 @@ function Saved({ part }: { part: FilePart }) {
   const save = async () => {
     try {
       const bytes = await actions.attachment(url, AbortSignal.timeout(600_000))
-      offer(new Blob([bytes], { type: 'application/octet-stream' }), visible(filename ?? '') || 'file')
+      offer(bytes, visible(filename ?? '') || 'file')
       setProblem(null)
     } catch (error) {
       setProblem((error as Error).message)
@@ -130,14 +131,6 @@ function Saved({ part }: { part: FilePart }) {
       )}
     </>
   )
-}
-
-function offer(bytes: Blob, name: string): void {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(bytes)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
 }
 
 interface ChipProps {

@@ -89,6 +89,9 @@ export interface AgentInfo {
   why: string | null
 }
 
+/** What the server makes of a conversation to be saved. */
+export type FileFormat = 'md' | 'html' | 'ipynb' | 'json'
+
 /** None of these throws. What the person wrote is in `outbox` until the transcript has it; any other failure is the `notice`. */
 export interface Actions {
   send(text: string, options?: { parts?: Part[] } & Choice): void
@@ -124,6 +127,8 @@ export interface Actions {
   upload(file: File, signal: AbortSignal): Promise<FilePart>
   /** The bytes behind `attachment:HASH`. Rejects with what went wrong, in words. */
   attachment(url: string, signal: AbortSignal): Promise<Blob>
+  /** The conversation as a file, and its name. Rejects with what went wrong, in words. */
+  exported(format: FileFormat, signal: AbortSignal): Promise<{ bytes: Blob; name: string }>
   /** Try now instead of when the back-off is over. */
   reconnect(): void
 }

@@ -79,6 +79,7 @@ export const de: Words = {
 
   // Moving
   turns: 'Fragen und Antworten',
+  downloadChat: 'Herunterladen…',
   filterTurns: 'Fragen filtern',
   noTurns: 'Das kommt in keiner Frage vor',
   noText: '(ohne Text)',
@@ -116,6 +117,13 @@ export const de: Words = {
   enlarge: (name) => (name ? `${name} größer zeigen` : 'Das Bild größer zeigen'),
   picture: 'Bild',
   download: 'Herunterladen',
+  fileFormats: {
+    md: ['Markdown', 'zum Lesen, für ein Wiki oder ein Repository'],
+    html: ['HTML', 'eine Seite zum Lesen und Drucken, mit Bildern'],
+    ipynb: ['Notebook', 'Python-Code in eigenen Zellen'],
+    json: ['JSON', 'alles, auch zum Importieren'],
+  },
+  fileComes: 'wird geholt…',
   close: 'Schließen',
   retryOther: 'Mit anderem Modell oder Agenten erneut versuchen',
   retryWith: 'Erneut versuchen mit',

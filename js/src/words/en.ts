@@ -62,6 +62,7 @@ export const en = {
 
   // Moving
   turns: 'Turns',
+  downloadChat: 'Download…',
   fold: 'Fold the answer',
   unfold: 'Unfold the answer',
 

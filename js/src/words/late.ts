@@ -41,6 +41,13 @@ export const late = {
   enlarge: (name: string) => (name ? `Show ${name} larger` : 'Show the picture larger'),
   picture: 'Picture',
   download: 'Download',
+  fileFormats: {
+    md: ['Markdown', 'to read, for a wiki or a repository'],
+    html: ['HTML', 'one page to read and print, with its pictures'],
+    ipynb: ['Notebook', 'Python code in cells of its own'],
+    json: ['JSON', 'all of it, also to be imported'],
+  } as Record<'md' | 'html' | 'ipynb' | 'json', [string, string]>,
+  fileComes: 'on its way…',
   close: 'Close',
 
   // What is on its way to the server

@@ -602,6 +602,29 @@ test('a file is stored as it is, sent as a part, and read again', async () => {
   expect(server.requests.filter(({ path }) => path.includes('attachments')).map(({ xsrf }) => xsrf)).toEqual(['2|ab|12', '2|ab|12'])
 })
 
+test('the conversation as a file comes under the name that the server gives it', async () => {
+  const { session } = await opened()
+  let disposition = "attachment; filename=\"chat.md\"; filename*=UTF-8''%C3%9Cber%20x%3B.md"
+  server.answer = (_, response, url) => {
+    if (!url.pathname.endsWith('/sessions/s/export')) return false
+    response.writeHead(200, { 'Content-Type': 'text/markdown', 'Content-Disposition': disposition })
+    response.end(`as ${url.searchParams.get('format')}`)
+    return true
+  }
+  const { signal } = new AbortController()
+  const file = await session.exported('md', signal)
+  expect([file.name, await file.bytes.text()]).toEqual(['Über x;.md', 'as md'])
+  expect(server.requests.at(-1)?.xsrf).toBe('2|ab|12')
+  for (disposition of ['attachment', "attachment; filename*=UTF-8''%zz"]) {
+    expect((await session.exported('ipynb', signal)).name).toBe('chat.ipynb')
+  }
+  server.answer = (_, response) => {
+    reply(response, 503, { message: 'The folder of the attachments cannot be used.', code: 'attachments-unavailable' })
+    return true
+  }
+  await expect(session.exported('json', signal)).rejects.toThrow('cannot be used')
+})
+
 test('a file that is refused, or is none of ours, is said', async () => {
   const { session } = await opened()
   server.answer = (request, response, url) => {

@@ -67,6 +67,11 @@ export const actions: Actions = {
     did.push(`fetch ${url}`)
     return new Blob(['bytes'])
   },
+  exported: async (format) => {
+    did.push(`file ${format}`)
+    if (!taken.commands) throw new Error('The server is away.')
+    return { bytes: new Blob(['text']), name: `Ä.${format}` }
+  },
   reconnect: () => did.push('reconnect'),
 }
 

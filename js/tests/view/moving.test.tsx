@@ -3,7 +3,7 @@
 
 import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { all, click, did, draw, editor, find, input, press, type } from './drawn'
+import { all, click, did, draw, editor, find, input, press, taken, type } from './drawn'
 import { drawnIds, heights, layOut, place, position, resized, scrollTo } from './layout'
 import { answer, question, running, transcript } from './transcripts'
 
@@ -24,6 +24,54 @@ beforeEach(async () => {
   localStorage.clear()
   layOut()
   await draw({ transcript: long })
+})
+
+describe('the conversation as a file', () => {
+  const formats = () => all('.jdc-downloads button').map(({ dataset }) => dataset['format'])
+  const panel = () => find('.jdc-downloads')
+  const offered: string[] = []
+
+  beforeEach(async () => {
+    offered.length = 0
+    taken.commands = true
+    URL.createObjectURL = (blob) => `blob:${(blob as Blob).type}`
+    HTMLAnchorElement.prototype.click = function () {
+      offered.push(`${this.download} ${this.href}`)
+    }
+    await click('button.jdc-download-button')
+  })
+
+  test('is offered in four forms, is saved under its name, and leads back to where one was', async () => {
+    expect(formats()).toEqual(['md', 'html', 'ipynb', 'json'])
+    expect(document.activeElement?.getAttribute('data-format')).toBe('md')
+    await click('.jdc-downloads [data-format="html"]')
+    expect(did.at(-1)).toBe('file html')
+    expect(offered).toEqual(['Ä.html blob:application/octet-stream'])
+    expect(panel()).toBeNull()
+    expect(document.activeElement).toBe(find('button.jdc-download-button'))
+  })
+
+  test('is not there, and why: one may try again', async () => {
+    taken.commands = false
+    await click('.jdc-downloads [data-format="json"]')
+    expect(find('.jdc-downloads [role="alert"]')?.textContent).toBe('The server is away.')
+    taken.commands = true
+    await click('.jdc-downloads [data-format="json"]')
+    expect(offered).toEqual(['Ä.json blob:application/octet-stream'])
+  })
+
+  test('is closed by Escape, which stops nothing', async () => {
+    await press('Escape', {}, document.activeElement as Element)
+    expect(panel()).toBeNull()
+    expect(did).not.toContain('stop')
+  })
+
+  test('has no button where there is nothing to save, or nobody to ask', async () => {
+    await draw({ transcript: transcript([]) })
+    expect(find('button.jdc-download-button')).toBeNull()
+    await draw({ transcript: long, actions: null })
+    expect(find('button.jdc-download-button')).toBeNull()
+  })
 })
 
 describe('the outline', () => {

@@ -4,6 +4,7 @@ import css from '../controls.css'
 import { addStyles } from '../styles'
 
 export { Choices } from '../Choices'
+export { Downloads } from '../Downloads'
 export { FoldedAnswer } from '../FoldedAnswer'
 export { Grip } from '../Grip'
 export { Lightbox } from '../Lightbox'
