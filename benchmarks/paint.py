@@ -5,7 +5,7 @@
 Two logs of that size: forty turns, and one long answer of 50,000 tokens. The server has never loaded them; they are as
 it leaves them after an answer. A page that has nothing but the front end mounts a chat, which asks for the transcript
 and draws it: the time until the frame with what is in sight has been painted, and in how many frames there was more
-text than before. (Formulas are set when Temml has come, which is not counted.) The median of 15 pages, each with a log
+of it than before. (Formulas are set when Temml has come, which is not counted.) The median of 15 pages, each with a log
 of its own.
 
 Fails when that takes more than 300 ms, or more than one paint.
@@ -42,26 +42,34 @@ PIECE = 5
 LIMIT = 300
 AT = e.timestamp(1_790_000_000)
 
+EDGE = 60
+"""How far from the edges of the window is in sight for sure, in CSS pixels: formulas change their height when set."""
+
 OPEN = """
 async () => {
   const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const inSight = (edge) => {
+    const { top, bottom } = (root.querySelector('.jdc-scroll') ?? root).getBoundingClientRect();
+    const blocks = [...root.querySelectorAll('.jdc-user .jdc-text, .jdc-markdown > *')].filter((block) => {
+      const rect = block.getBoundingClientRect();
+      return rect.bottom > Math.max(top, 0) + edge && rect.top < Math.min(bottom, innerHeight) - edge;
+    });
+    return blocks.filter((block) => !block.querySelector('.jdc-math')).map(({ textContent }) => textContent);
+  };
   await painted();
   const begun = performance.now();
   MOUNT;
-  const paints = [];
-  for (let length = 0, still = 0; still < 20; still++) {
+  const frames = [];
+  for (let still = 0; still < 20; still++) {
     await painted();
-    const now = performance.now();
-    const lengths = (selector) => [...root.querySelectorAll(selector)].map(({ textContent }) => textContent.length);
-    const sum = (selector) => lengths(selector).reduce((sum, length) => sum + length, 0);
-    const text = sum('[data-message-id]') - sum('.jdc-math');
-    if (text === length && root.dataset.lastLsn !== LSN) still = 0;
-    if (text === length) continue;
-    paints.push(now - begun);
-    length = text;
-    still = 0;
+    const texts = new Set(inSight(0));
+    const before = frames.at(-1);
+    if (root.dataset.lastLsn !== LSN || texts.size !== before?.texts.size) still = 0;
+    frames.push({ at: performance.now() - begun, texts });
   }
-  return paints;
+  const final = inSight(EDGE);
+  const there = frames.map(({ at, texts }) => [at, final.filter((text) => texts.has(text)).length]);
+  return there.filter(([, count], index) => count > (there[index - 1]?.[1] ?? 0)).map(([at]) => at);
 }
 """
 
@@ -104,7 +112,9 @@ def opened(context: BrowserContext, jupyter: Jupyter, session: str) -> list[floa
     """When there was more text on the screen, in milliseconds from the mount."""
     page = context.new_page()
     open_empty(page, jupyter)
-    paints: list[float] = page.evaluate(OPEN.replace("MOUNT", mounts(jupyter, session)).replace("LSN", f"'{EVENTS}'"))
+    paints: list[float] = page.evaluate(
+        OPEN.replace("MOUNT", mounts(jupyter, session)).replace("LSN", f"'{EVENTS}'").replace("EDGE", str(EDGE))
+    )
     page.close()
     return paints
 

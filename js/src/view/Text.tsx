@@ -17,5 +17,6 @@ export const Text = memo(({ text, done }: Props) => {
     stream.current ??= new MarkdownStream(element.current as HTMLDivElement)
     stream.current.update(text, done)
   }, [text, done])
+  useLayoutEffect(() => () => stream.current?.stop(), [])
   return <div class={done ? 'jdc-text jdc-markdown' : 'jdc-text jdc-markdown jdc-growing'} ref={element} />
 })

@@ -9,9 +9,15 @@ const FRAME = { user: 42, assistant: 30 }
 const OTHERS: Partial<Record<Part['type'], number>> = { reasoning: 30, 'dynamic-tool': 50, file: 60, 'data-plan': 120 }
 
 export function estimate({ role, parts }: UIMessage, width: number): number {
-  const perLine = Math.max(20, ((role === 'user' ? 0.8 : 1) * width) / CHARACTER)
-  const heights = parts.map((part) => (part.type === 'text' ? LINE * lines(part.text, perLine) : (OTHERS[part.type] ?? 0)))
+  const heights = parts.map((part) =>
+    part.type === 'text' ? heightOf(part.text, (role === 'user' ? 0.8 : 1) * width) : (OTHERS[part.type] ?? 0),
+  )
   return FRAME[role] + heights.reduce((one, other) => one + other, 0)
+}
+
+/** The same for a text. */
+export function heightOf(text: string, width: number): number {
+  return LINE * lines(text, Math.max(20, width / CHARACTER))
 }
 
 function lines(text: string, perLine: number): number {

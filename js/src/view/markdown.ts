@@ -72,6 +72,29 @@ export function settled(lines: string): { length: number; open: string } {
   return { length: tokens.slice(0, Math.max(from, 0)).reduce((sum, token) => sum + token.raw.length, 0), open }
 }
 
+export interface Cut {
+  pieces: string[]
+  links: Links
+}
+
+/** A complete text in pieces of about so many characters, which have, one behind the other, the blocks of the whole; and its definitions. */
+export function cut(source: string, length: number): Cut | null {
+  if (TOO_DEEP.test(source)) return null
+  const lexer = new Lexer(whole.defaults)
+  lexer.tokens.links = noLinks()
+  const pieces: string[] = []
+  let piece = ''
+  for (const { type, raw } of lexer.blockTokens(source, lexer.tokens)) {
+    piece += raw
+    // Where lines are blank, nothing in front of them has to do with what is behind.
+    if (type !== 'space' || piece.length < length) continue
+    pieces.push(piece)
+    piece = ''
+  }
+  if (piece !== '') pieces.push(piece)
+  return { pieces, links: lexer.tokens.links }
+}
+
 /** No prototype: a definition may be called `constructor`. */
 export function noLinks(): Links {
   return Object.create(null) as Links

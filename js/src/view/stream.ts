@@ -4,10 +4,15 @@
  * Whatever the pieces it came in, after `update(text, true)` the nodes are those of the whole text parsed at once:
  * the last update parses it all and repairs what differs. Until then a block is closed as soon as no further line can
  * change it, and drawn again only when a definition that it names arrives.
+ *
+ * Of a long text that was complete before it was ever drawn, the ends come first, which is where a person begins to read;
+ * what is between them follows piece by piece, from below, in a place that is about as tall as it will be.
  */
 
+import { onNextFrame } from '../frames'
 import { finish, dress } from './dress'
-import { type Block, blocks, type Links, noLinks, settled } from './markdown'
+import { heightOf } from './estimate'
+import { type Block, blocks, type Cut, cut, type Links, noLinks, settled } from './markdown'
 import { typesetLater } from './math'
 import { mend } from './mend'
 import { morph } from './morph'
@@ -17,6 +22,11 @@ interface Drawn extends Block {
   nodes: ChildNode[]
   finished: boolean
 }
+
+/** In characters: more than this is not drawn at once, but in pieces of so many; so many pieces of each end come first. */
+const LONG = 24_000
+const PIECE = 2_000
+const ENDS = 3
 
 export class MarkdownStream {
   readonly #root: Element
@@ -28,6 +38,10 @@ export class MarkdownStream {
   /** What has been searched for closed blocks, in complete lines; and what its last, open block is. */
   #searched = 0
   #open = ''
+  /** What is not drawn yet, and where it will be. */
+  #missing: string[] = []
+  #gap: HTMLElement | null = null
+  #cancel: () => void = () => undefined
 
   constructor(root: Element) {
     this.#root = root
@@ -36,9 +50,18 @@ export class MarkdownStream {
   /** The text so far; `done` when nothing will follow. */
   update(text: string, done: boolean): void {
     const source = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
+    this.stop()
     if (!source.startsWith(this.#closed)) this.#forget()
     if (done) this.#settle(source)
     else this.#grow(source)
+  }
+
+  /** What is missing stays missing until the next update. */
+  stop(): void {
+    this.#cancel()
+    this.#missing = []
+    this.#gap?.remove()
+    this.#gap = null
   }
 
   #grow(source: string): void {
@@ -63,7 +86,7 @@ export class MarkdownStream {
     closing.forEach((block, offset) => this.#put(this.#count + offset, block))
     this.#count += closing.length
     if (defined.length > 0) this.#redraw(defined)
-    this.#finish()
+    this.#finish(this.#count)
   }
 
   /** Draws the closed blocks that name one of these definitions again. */
@@ -77,10 +100,41 @@ export class MarkdownStream {
   }
 
   #settle(source: string): void {
-    this.#draw(0, blocks(source, noLinks(), 'whole'))
-    this.#count = this.#drawn.length
-    this.#finish()
+    const ends = this.#drawn.length === 0 && source.length > LONG ? cut(source, PIECE) : null
+    if (ends && ends.pieces.length > 2 * ENDS) this.#drawEnds(ends)
+    else this.#draw(0, blocks(source, noLinks(), 'whole'))
+    this.#finish(this.#drawn.length)
     this.#forget() // an answer that is continued goes on inside its last block
+  }
+
+  #drawEnds({ pieces, links }: Cut): void {
+    const draw = (some: string[]) => some.forEach((piece) => this.#draw(this.#drawn.length, blocks(piece, links, 'whole')))
+    draw(pieces.slice(0, ENDS))
+    const index = this.#drawn.length
+    this.#missing = pieces.slice(ENDS, -ENDS)
+    this.#root.append((this.#gap = document.createElement('div')))
+    this.#leaveRoom()
+    draw(pieces.slice(-ENDS))
+    this.#cancel = onNextFrame(() => this.#drawMissing(index, links))
+  }
+
+  /** One more piece in every frame, the last one first: its blocks come at the index. */
+  #drawMissing(index: number, links: Links): void {
+    const piece = this.#missing.pop() ?? ''
+    blocks(piece, links, 'whole').forEach((block, offset) => {
+      this.#drawn.splice(index + offset, 0, { raw: '', html: '', nodes: [], finished: true })
+      this.#put(index + offset, block)
+    })
+    this.#finish(this.#drawn.length)
+    if (this.#missing.length === 0) return this.stop()
+    this.#leaveRoom()
+    this.#cancel = onNextFrame(() => this.#drawMissing(index, links))
+  }
+
+  #leaveRoom(): void {
+    const width = this.#root.clientWidth
+    const height = this.#missing.reduce((sum, piece) => sum + heightOf(piece, width), 0)
+    if (this.#gap) this.#gap.style.height = `${height}px`
   }
 
   /** The blocks from `index` on are these, and no others. */
@@ -96,13 +150,22 @@ export class MarkdownStream {
       return
     }
     const next = [...dress(sanitize(block.html)).childNodes]
-    const nodes = morph(this.#root, old?.nodes ?? [], next, this.#drawn.slice(index + 1).find(({ nodes }) => nodes[0])?.nodes[0] ?? null)
+    const nodes = morph(this.#root, old?.nodes ?? [], next, this.#after(index))
     this.#drawn[index] = { ...block, nodes, finished: false }
     for (const node of nodes) if (node instanceof Element) typesetLater(node)
   }
 
-  #finish(): void {
-    for (const block of this.#drawn.slice(0, this.#count)) {
+  /** The node in front of which a block belongs. */
+  #after(index: number): ChildNode | null {
+    for (let next = index + 1; next < this.#drawn.length; next++) {
+      const node = this.#drawn[next]?.nodes[0]
+      if (node) return node
+    }
+    return null
+  }
+
+  #finish(count: number): void {
+    for (const block of this.#drawn.slice(0, count)) {
       if (block.finished) continue
       block.finished = true
       for (const node of block.nodes) if (node instanceof Element) finish(node)

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { dress, finish, reading } from '../../src/view/dress'
-import { blocks, noLinks, settled } from '../../src/view/markdown'
+import { blocks, cut, noLinks, settled } from '../../src/view/markdown'
 import { languages } from '../../src/view/highlight'
 import { temml } from '../../src/view/math'
 import { mend } from '../../src/view/mend'
@@ -53,6 +53,52 @@ test('the end is the full parse, wherever the text was cut', () => {
     { numRuns: 30 },
   )
 }, 60_000)
+
+test('the pieces of a text have the blocks of the whole', () => {
+  fc.assert(
+    fc.property(documents, (text) => {
+      const source = text.replace(/\r\n?/g, '\n')
+      const { pieces, links } = cut(source, 1) ?? { pieces: [], links: noLinks() }
+      expect(pieces.join('')).toBe(source)
+      const html = pieces.flatMap((piece) => blocks(piece, links, 'whole').map(({ html }) => html))
+      expect(html).toEqual(blocks(source, noLinks(), 'whole').map(({ html }) => html))
+    }),
+    { numRuns: 300 },
+  )
+}, 60_000)
+
+describe('a long text that is complete', () => {
+  const prose = 'And so it goes on, word by word. '.repeat(60)
+  const sections = Array.from({ length: 24 }, (_, n) => `## Section ${n}.\n\nSome [words][ref] of it, and $x_${n}$:\n\n- one\n- two\n\n${prose}`)
+  const text = [...sections, '[ref]: https://example.org/ref'].join('\n\n')
+  const long = () => {
+    const root = document.createElement('div')
+    const stream = new MarkdownStream(root)
+    stream.update(text, true)
+    return { root, stream }
+  }
+
+  test('is drawn from its ends, and then the rest of it', async () => {
+    const { root } = long()
+    expect(root.textContent).toContain('Section 0.')
+    expect(root.textContent).toContain('Section 23.')
+    expect(root.textContent).not.toContain('Section 12.')
+    await expect.poll(() => sections.every((_, n) => root.textContent?.includes(`Section ${n}.`))).toBe(true)
+    expect(tree(root)).toBe(parsed(text))
+  })
+
+  test('is whole at once when it goes on, and drawn no further when nobody needs it', () => {
+    const { root, stream } = long()
+    const first = root.firstElementChild
+    stream.update(`${text}\n\nMore`, false)
+    stream.update(`${text}\n\nMore.`, true)
+    expect(tree(root)).toBe(parsed(`${text}\n\nMore.`))
+    expect(root.firstElementChild).toBe(first)
+    const other = long()
+    other.stream.stop()
+    expect(other.root.querySelector(':scope > div:not([class])')).toBeNull()
+  })
+})
 
 test('a block is what it is in the whole text', () => {
   fc.assert(
