@@ -38,8 +38,10 @@ demo: setup ## open JupyterLab on the tour, with an agent that needs no key (POR
 		$(if $(IS_ROOT),--allow-root) $(if $(HAS_DISPLAY),,--no-browser)
 
 test: setup browser proxies lint types ## run all tests, those in a real browser included
-	cd js && npm test
-	$(BIN)/pytest
+	@mkdir -p test-results
+	$(BIN)/pytest -m browser >test-results/browser.log 2>&1 & browser=$$!; \
+	(cd js && npm test) && $(BIN)/pytest -m "not browser"; others=$$?; \
+	wait $$browser; browser=$$?; cat test-results/browser.log; exit $$((browser | others))
 
 check: setup lint types unit ## lint, types and the quick tests, in under three minutes
 
