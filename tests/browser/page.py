@@ -137,14 +137,11 @@ class ChatView:
         return self.root.locator("[data-role=assistant]").last.evaluate("message => watcher.words(message)")
 
     def ask(self, question: str) -> None:
-        """Type a question and send it by its key; returns when there is an answer, if only an empty one.
-
-        (Where answers above it grow, the button moves, and nothing is pressed that does not stand still.)
-        """
+        """Type a question and press Send; returns when there is an answer, if only an empty one."""
         answers = self.root.locator("[data-role=assistant]")
         before = answers.count()
         self.root.locator("textarea.jdc-input").fill(question)
-        self.root.locator("textarea.jdc-input").press("Enter")
+        self.root.locator("button.jdc-send").click()
         expect(answers).to_have_count(before + 1)
 
     def wait_for_word(self, n: int) -> None:

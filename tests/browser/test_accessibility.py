@@ -83,7 +83,9 @@ def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage
 
     page.evaluate(AXE.read_text())
     # A body without a height looks to axe as if it hid all that is positioned in it.
-    page.add_style_tag(content="body { height: 100vh } .jdc .jdc-scroll { max-height: none !important }")
+    page.add_style_tag(
+        content="body { height: 100vh } .jdc .jdc-scroll { height: auto !important; max-height: none !important }"
+    )
     for theme in THEMES:
         notebook.command("apputils:change-theme", {"theme": theme})
         page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)

@@ -1,7 +1,7 @@
-"""Moving through a session of 500 turns, in real layout.
+"""Moving through a session of 500 turns, in real layout, and past chats that are being answered.
 
-What is read stays where it is, the end is followed, and what is far away is not drawn. Every claim is about positions,
-none about time.
+What is read stays where it is, and so does what is aimed at; the end is followed, and what is far away is not drawn.
+Every claim is about positions, none about time.
 """
 
 import asyncio
@@ -170,3 +170,60 @@ def test_five_hundred_turns(open_notebook: Open, jupyter: Jupyter) -> None:
     notebook.chat.wait_for_outcome()
     at_end(page)
     assert page.evaluate("faults") == []
+
+
+PLACES = """() => {
+  const aims = [...document.querySelectorAll('button.jdc-stop, button.jdc-send, .jp-Cell:last-child .cm-content')];
+  window.places = aims.map(() => new Set());
+  const look = () => {
+    aims.forEach((aim, index) => places[index].add(aim.getBoundingClientRect().top));
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_what_is_below_growing_answers_stands_still(open_notebook: Open, jupyter: Jupyter) -> None:
+    chat = "from jupyter_durable_chat import Chat\nChat({!r}, agent='paced')"
+    notebook = open_notebook(*[chat.format(name) for name in ("one", "two")], "x = 1")
+    page = notebook.page
+    for n in range(2):
+        notebook.run_to_end(n)
+    first, second = notebook.chat_of(0), notebook.chat_of(1)
+    second.root.locator("textarea.jdc-input").fill("10 words at 100 per second")
+    low = first.root.evaluate("root => root.offsetHeight")
+    first.ask("400 words at 40 per second, the last 200 on demand")
+    first.wait_for_word(1)
+    assert first.root.evaluate("root => root.offsetHeight") > low + 200
+    expect(first.root.locator(".jdc-composer")).to_be_in_viewport(ratio=1)
+
+    # From the first word on, in every frame: its own buttons, those of the chat below, and the cell below both.
+    page.evaluate(PLACES)
+    first.wait_for_word(200)
+    places = page.evaluate("places.map((tops) => [...tops])")
+    assert len(places) == 4
+    assert [len(tops) for tops in places] == [1] * 4, places
+    second.root.locator("button.jdc-send").click()
+    second.wait_for_outcome()
+    first.root.locator("button.jdc-stop").click()
+    first.wait_for_outcome("stopped")
+
+
+def test_what_stops_one_answer_does_not_move_from_the_pointer(open_notebook: Open, jupyter: Jupyter) -> None:
+    cell = "%%chat --agent paced\n400 words at 40 per second, the last 200 on demand"
+    notebook = open_notebook("%load_ext jupyter_durable_chat", cell)
+    notebook.run_to_end(0)
+    notebook.run_to_end(1)
+    chat = notebook.chat
+    chat.wait_for_word(20)
+    stop = chat.root.locator("button.jdc-stop")
+    stop.hover()
+    before = stop.bounding_box()
+    chat.wait_for_word(200)
+    assert stop.bounding_box() == before
+    expect(chat.root.get_by_text("w200")).to_be_in_viewport()
+    notebook.page.mouse.down()
+    notebook.page.mouse.up()
+    chat.wait_for_outcome("stopped")
+    window = chat.root.locator(".jdc-scroll")
+    assert window.evaluate("box => box.scrollHeight === box.clientHeight")  # it is there in full, as before

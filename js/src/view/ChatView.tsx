@@ -3,7 +3,7 @@
  */
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { isOfTurn, type Part, type ToolPart, type Transcript, type Turn } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
@@ -208,7 +208,8 @@ function Chat(props: ChatViewProps): VNode {
           position={position}
           jump={jumps}
           label={nameOf(transcript)}
-          busy={running !== null}
+          busy={running !== null || (whole && fresh.length > 0)}
+          limited={whole}
           latest={messages.at(-1)}
         >
           <Messages
@@ -247,7 +248,7 @@ function Chat(props: ChatViewProps): VNode {
         {(queue.length > 0 || (queues && fresh.length > 0)) && (
           <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
         )}
-        {!whole && <Foot {...props} actions={actions} running={running} />}
+        {!whole && <Foot {...props} actions={actions} running={running} position={position} />}
         <Announcement transcript={transcript} turn={running} waiting={waiting} />
       </section>
     </Desk.Provider>
@@ -294,11 +295,17 @@ function Head({ transcript, state, gaps, children }: ChatViewProps & { children:
   )
 }
 
-/** Below a single turn, while there is something to say or to stop. */
-function Foot({ state, gaps, actions, running }: ChatViewProps & { running: Turn | null }) {
+/** Below a single turn, while there is something to say or to stop. It does not move while somebody points at it. */
+function Foot({ state, gaps, actions, running, position }: ChatViewProps & { running: Turn | null; position: Position }) {
+  const isStopping = running !== null && actions !== null
+  useEffect(() => (isStopping ? () => position.holdHeight(false) : undefined), [isStopping])
   if (!running && ['live', 'idle', 'static'].includes(state)) return null
   return (
-    <footer class="jdc-foot">
+    <footer
+      class="jdc-foot"
+      onPointerEnter={() => isStopping && position.holdHeight(true)}
+      onPointerLeave={() => position.holdHeight(false)}
+    >
       {running && actions && <StopButton turn={running} stop={() => actions.stop()} />}
       <State state={state} gaps={gaps} />
     </footer>

@@ -1,14 +1,19 @@
 /** The lower edge of the messages: it drags their height; the arrow keys do too, a double click gives it back. */
 
+import { useLayoutEffect, useState } from 'preact/hooks'
 import { words } from '../words'
 
 const KEY_STEP = 40
 const SMALLEST = 120
 
 export function Grip({ scroller }: { scroller: { current: HTMLDivElement | null } }) {
+  const [now, setNow] = useState(SMALLEST)
+  const measure = () => setNow(Math.round(scroller.current?.clientHeight ?? SMALLEST))
+  useLayoutEffect(measure, [])
   const resize = (height: number | null) => {
     const box = scroller.current
     if (box) box.style.maxHeight = height === null ? '' : `${Math.max(SMALLEST, Math.round(height))}px`
+    measure()
   }
   const onPointerDown = (event: PointerEvent & { currentTarget: HTMLElement }) => {
     const grip = event.currentTarget
@@ -30,6 +35,9 @@ export function Grip({ scroller }: { scroller: { current: HTMLDivElement | null 
       role="separator"
       aria-orientation="horizontal"
       aria-label={words.height}
+      aria-valuenow={now}
+      aria-valuemin={SMALLEST}
+      aria-valuemax={Math.max(now, window.innerHeight)}
       title={words.resize}
       tabIndex={0}
       onPointerDown={onPointerDown}

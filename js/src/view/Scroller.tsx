@@ -1,6 +1,9 @@
 /**
  * The messages in a window of limited height: a chat does not take over a notebook. It follows the text until the person
  * scrolls up, offers the way back when there is news below, and its height can be dragged.
+ *
+ * What a person aims at below it does not move away: with the first answer that comes here the window takes all of its
+ * height at once, and keeps it for as long as somebody sees it.
  */
 
 import type { ComponentChildren } from 'preact'
@@ -17,17 +20,20 @@ interface Props {
   label: string
   /** Text is coming. */
   busy: boolean
+  /** It is one of many, and not read like a part of the page. */
+  limited: boolean
   /** Another object whenever there is more of it. */
   latest: unknown
   children: ComponentChildren
 }
 
-export function Scroller({ position, jump, label, busy, latest, children }: Props) {
+export function Scroller({ position, jump, label, busy, limited, latest, children }: Props) {
   const read = useRef(latest)
   const coming = useRef({ busy, latest })
   coming.current = { busy, latest }
   const [news, setNews] = useState(false)
   const [overflows, setOverflows] = useState(false)
+  const steady = useSteady(position, limited, busy)
 
   useLayoutEffect(() => {
     const closing = new AbortController()
@@ -63,7 +69,7 @@ export function Scroller({ position, jump, label, busy, latest, children }: Prop
 
   return (
     <div class="jdc-window">
-      <div class="jdc-scroll" ref={position.box} tabIndex={0} role="log" aria-live="off" aria-label={label}>
+      <div class="jdc-scroll" ref={position.box} tabIndex={0} role="log" aria-live="off" aria-label={label} data-steady={steady || undefined}>
         <div class="jdc-messages" ref={position.content}>
           {children}
         </div>
@@ -73,7 +79,30 @@ export function Scroller({ position, jump, label, busy, latest, children }: Prop
           <Icon name="down" /> {words.newBelow}
         </button>
       )}
-      {overflows && <Grip scroller={position.box} />}
+      {(overflows || steady) && <Grip scroller={position.box} />}
     </div>
   )
+}
+
+/** Whether the window has all of its height now. Where that begins, a person who writes here goes on seeing what they write. */
+function useSteady({ box }: Position, limited: boolean, busy: boolean): boolean {
+  const [was, setSteady] = useState(false)
+  const steady = limited && (was || busy)
+  const still = useRef(busy)
+  still.current = busy
+  useLayoutEffect(() => {
+    const { current } = box
+    if (!steady || !current) return
+    setSteady(true)
+    const chat = current.closest('.jdc-chat')
+    if (chat?.matches(':focus-within')) chat.querySelector('.jdc-composer')?.scrollIntoView({ block: 'nearest' })
+    // What is above changes its height unseen where the browser keeps in place what is read below it.
+    if (!CSS.supports('overflow-anchor', 'auto')) return
+    const observer = new IntersectionObserver((entries) => {
+      if (!still.current && entries.at(-1)?.isIntersecting === false) setSteady(false)
+    })
+    observer.observe(current)
+    return () => observer.disconnect()
+  }, [steady])
+  return steady
 }

@@ -54,6 +54,12 @@ export class Position {
     box.addEventListener('scroll', () => this.#scrolled(box), { passive: true, signal })
   }
 
+  /** While it is held, what becomes longer in it is scrolled to instead of moving what is below. */
+  holdHeight(held: boolean): void {
+    const { current: box } = this.box
+    if (box) box.style.height = held ? `${box.getBoundingClientRect().height}px` : ''
+  }
+
   /** Until what is returned is called. */
   listen(listener: Listener): () => void {
     this.#listeners.add(listener)

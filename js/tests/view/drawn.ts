@@ -13,6 +13,10 @@ globalThis.ResizeObserver ??= class {
   unobserve() {}
   disconnect() {}
 }
+globalThis.IntersectionObserver ??= class {
+  observe() {}
+  disconnect() {}
+} as unknown as typeof IntersectionObserver
 globalThis.CSS ??= { supports: () => true } as unknown as typeof CSS
 Element.prototype.scrollIntoView ??= () => undefined
 
