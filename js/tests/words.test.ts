@@ -19,8 +19,9 @@ const OTHER = /words\/|view\/(?:static|html|sanitize|markdown|tex|formulas|readi
 
 const FILES = globSync('src/**/*.{ts,tsx}').filter((file) => !OTHER.test(file))
 
-/** What is compared with, is a reason between programs, or tells an administrator of the plugin. */
+/** What is compared with, is a reason or a name between programs, or tells an administrator of the plugin. */
 const UNSAID = [
+  'Alt+ArrowUp Alt+ArrowDown',
   'Its end was not reported.',
   'Lets chats put code into the notebook around them, and name what is in it.',
   'The call around this one is over.',

@@ -209,6 +209,7 @@ function Chat(props: ChatViewProps): VNode {
           jump={jumps}
           label={nameOf(transcript)}
           busy={running !== null || (whole && fresh.length > 0)}
+          filled={messages.length > 0}
           limited={whole}
           latest={messages.at(-1)}
         >
@@ -223,7 +224,7 @@ function Chat(props: ChatViewProps): VNode {
             messageActions={messageActions}
             waits={queue.length > 0}
           />
-          {removed.length > 0 && <p class="jdc-aside">{words.removedFromQueue}</p>}
+          {removed.length > 0 && <p class="jdc-aside" role="none">{words.removedFromQueue}</p>}
         </Scroller>
         <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
         {whole && actions && <WaitingFor calls={waiting} />}

@@ -8,12 +8,15 @@ import { firstWords } from './turns'
 
 interface Props {
   message: UIMessage
+  /** Which message of how many it is. */
+  at: number
+  of: number
   running: boolean
   question: string
   fold(question: string, folded: boolean): void
 }
 
-export const FoldedAnswer = memo(({ message, running, question, fold }: Props) => {
+export const FoldedAnswer = memo(({ message, at, of, running, question, fold }: Props) => {
   const { id, parts, metadata } = message
   const { outcome } = metadata
   const isComplete = outcome === 'completed'
@@ -24,6 +27,8 @@ export const FoldedAnswer = memo(({ message, running, question, fold }: Props) =
       data-role="assistant"
       data-outcome={outcome}
       aria-label={words.assistant}
+      aria-posinset={at}
+      aria-setsize={of}
       tabIndex={-1}
     >
       <button type="button" class="jdc-unfold" aria-expanded="false" title={words.unfold} onClick={() => fold(question, false)}>

@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { canContinue, isOver, type Part, type Turn, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
+import { CopyButton } from './CopyButton'
 import { useEditing } from './editing'
 import { Elapsed } from './Elapsed'
 import { Ending, helpsOf } from './Ending'
@@ -37,6 +38,9 @@ export type Step = 'previous' | 'next'
 
 interface Props {
   message: UIMessage
+  /** Which message of how many it is: most may not be drawn. */
+  at: number
+  of: number
   /** Its turn, while it runs. */
   turn: Turn | null
   /** And every piece of it is seen as it comes. */
@@ -62,7 +66,7 @@ interface Props {
 export const Message = memo((props: Props) => (props.message.role === 'user' ? <Question {...props} /> : <Answer {...props} />))
 
 function Question(props: Props) {
-  const { message, edited, actions, busy, folded, fold } = props
+  const { message, at, of, edited, actions, busy, folded, fold } = props
   const { editing, button, begin, end } = useEditing()
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const files = message.parts.filter(({ type }) => type !== 'text')
@@ -73,6 +77,8 @@ function Question(props: Props) {
       data-message-id={message.id}
       data-role="user"
       aria-label={author?.name || words.you}
+      aria-posinset={at}
+      aria-setsize={of}
       tabIndex={-1}
     >
       {editing ? (
@@ -103,7 +109,7 @@ function Question(props: Props) {
         </div>
       )}
       {edited && actions && <Unsent item={edited} actions={actions} />}
-      {(actions || folded !== null) && !editing && !edited && (
+      {!editing && !edited && (texts.length > 0 || folded !== null || actions) && (
         <footer class="jdc-asked">
           {folded !== null && (
             <IconButton
@@ -117,6 +123,7 @@ function Question(props: Props) {
           {actions && texts.length > 0 && (
             <IconButton icon="edit" class="jdc-edit" label={words.editMessage} disabled={busy} button={button} onClick={begin} />
           )}
+          {texts.length > 0 && <CopyButton class="jdc-copy-question" label={words.copyQuestion} text={() => texts.join('\n\n')} />}
           {actions && <Versions {...props} actions={actions} />}
         </footer>
       )}
@@ -125,7 +132,7 @@ function Question(props: Props) {
 }
 
 function Answer(props: Props) {
-  const { message, turn, live, last, actions, busy } = props
+  const { message, at, of, turn, live, last, actions, busy } = props
   const running = turn !== null
   const [choosing, setChoosing] = useState(false)
   const other = useRef<HTMLButtonElement>(null)
@@ -144,6 +151,8 @@ function Answer(props: Props) {
       data-role="assistant"
       data-outcome={metadata.outcome}
       aria-label={words.assistant}
+      aria-posinset={at}
+      aria-setsize={of}
       tabIndex={-1}
     >
       {parts.map((part, index) => (

@@ -56,7 +56,7 @@ function List(props: Props) {
   const forks = new Set(transcript?.others.map(({ metadata }) => metadata.parent))
   return (
     <>
-      {omitted > 0 && <p class="jdc-aside">{words.leftOut(omitted, number(omitted))}</p>}
+      {omitted > 0 && <p class="jdc-aside" role="none">{words.leftOut(omitted, number(omitted))}</p>}
       {messages.map((message, index) => {
         if (message.role === 'user') question = message.id
         const isFolded = canFold && folds.has(question)
@@ -64,14 +64,16 @@ function List(props: Props) {
         if (turn === null && !nearby.isDrawn(index)) {
           return <Slot key={message.id} message={message} height={folded ? FOLDED : nearby.heightOf(message)} />
         }
+        const place = { at: omitted + index + 1, of: omitted + messages.length }
         const running = transcript?.turn?.message_id === message.id && state !== 'static' && state !== 'gone' ? transcript.turn : null
         return (
           <Slot key={message.id} message={message} height={null}>
             {folded !== null ? (
-              <FoldedAnswer message={message} running={running !== null} question={folded} fold={fold} />
+              <FoldedAnswer message={message} {...place} running={running !== null} question={folded} fold={fold} />
             ) : (
               <Message
                 message={message}
+                {...place}
                 turn={running}
                 live={state === 'live'}
                 edited={edits.find((item) => item.edits === message.id) ?? null}

@@ -20,6 +20,8 @@ interface Props {
   label: string
   /** Text is coming. */
   busy: boolean
+  /** There are messages in it. */
+  filled: boolean
   /** It is one of many, and not read like a part of the page. */
   limited: boolean
   /** Another object whenever there is more of it. */
@@ -27,7 +29,7 @@ interface Props {
   children: ComponentChildren
 }
 
-export function Scroller({ position, jump, label, busy, limited, latest, children }: Props) {
+export function Scroller({ position, jump, label, busy, filled, limited, latest, children }: Props) {
   const read = useRef(latest)
   const coming = useRef({ busy, latest })
   coming.current = { busy, latest }
@@ -69,7 +71,15 @@ export function Scroller({ position, jump, label, busy, limited, latest, childre
 
   return (
     <div class="jdc-window">
-      <div class="jdc-scroll" ref={position.box} tabIndex={0} role="log" aria-live="off" aria-label={label} data-steady={steady || undefined}>
+      <div
+        class="jdc-scroll"
+        ref={position.box}
+        tabIndex={0}
+        role={filled ? 'feed' : 'group'} // most of its articles may not be drawn
+        aria-label={label}
+        aria-keyshortcuts="Alt+ArrowUp Alt+ArrowDown"
+        data-steady={steady || undefined}
+      >
         <div class="jdc-messages" ref={position.content}>
           {children}
         </div>

@@ -15,7 +15,7 @@ export interface Moves {
 const BUTTONS: Record<string, string> = {
   e: '.jdc-edit',
   r: '.jdc-retry',
-  c: '.jdc-copy-answer',
+  c: '.jdc-copy-answer, .jdc-copy-question',
   f: '.jdc-fold, .jdc-unfold',
   ArrowLeft: '.jdc-versions button:first-of-type',
   ArrowRight: '.jdc-versions button:last-of-type',

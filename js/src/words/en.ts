@@ -72,6 +72,7 @@ export const en = {
   answerComes: 'The answer is on its way',
   continue: 'Continue',
   copyAnswer: 'Copy answer',
+  copyQuestion: 'Copy question',
   retry: 'Retry',
   otherModel: 'Another model',
   helpTooLong: 'Another model may read more. A question above can be edited: what follows it is left out then.',

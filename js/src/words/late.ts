@@ -31,7 +31,7 @@ export const late = {
     ['← / →', 'Show the version before, or the next one'],
     ['E', 'Edit the question'],
     ['R', 'Retry the answer'],
-    ['C', 'Copy the answer'],
+    ['C', 'Copy the question or the answer'],
     ['F', 'Fold or unfold the answer'],
     ['Esc', 'Stop the answer that is coming; close what is open'],
     ['?', 'Show these keys'],

@@ -50,7 +50,7 @@ describe('while an answer comes', () => {
 
   test('what is there is shown, and that more comes', () => {
     expect(find('[data-role="assistant"] .jdc-text')?.textContent).toBe('Half an ans\n')
-    expect(find('[role="log"]')?.getAttribute('aria-live')).toBe('off')
+    expect(find('[role="feed"] [data-role="assistant"]')?.getAttribute('aria-setsize')).not.toBeNull()
     expect(find('.jdc-announcement')?.textContent).toBe('Answering')
   })
 

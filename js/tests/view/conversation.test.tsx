@@ -329,7 +329,7 @@ describe('what cannot be asked', () => {
     ['a session that is gone', { state: 'gone', actions }],
   ] as const)('%s has no buttons but those to copy', async (_, props) => {
     await draw({ transcript: everything(), ...props })
-    expect(names('.jdc-chat')).toEqual(['Copy answer'])
+    expect(names('.jdc-chat')).toEqual(['Copy question', 'Copy answer'])
     expect(find('.jdc-queued')?.textContent).toBe('First')
   })
 

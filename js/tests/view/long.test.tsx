@@ -29,6 +29,12 @@ test('it opens at its end, with little drawn', () => {
   expect(all('.jdc-slot')).toHaveLength(2 * TURNS)
 })
 
+test('each says which of how many it is, though most are not there', () => {
+  const place = (id: string) => ['aria-posinset', 'aria-setsize'].map((name) => find(`[data-message-id="${id}"]`)?.getAttribute(name))
+  expect(find('[role="feed"]')).not.toBeNull()
+  expect(place(messages.at(-1)?.id ?? '')).toEqual([`${messages.length}`, `${messages.length}`])
+})
+
 test('what is beside is drawn in idle time, and no more than that', async () => {
   await scrollTo(9_000)
   const before = drawnIds()

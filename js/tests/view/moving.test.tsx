@@ -20,7 +20,11 @@ const message = (id: string) => find(`[data-message-id="${id}"]`) as HTMLElement
 const focus = (id: string) => message(id).focus()
 const onFocused = (key: string, more: KeyboardEventInit = {}) => press(key, more, document.activeElement as Element)
 
+let copied: string[] = []
+
 beforeEach(async () => {
+  copied = []
+  Object.assign(navigator, { clipboard: { writeText: async (text: string) => void copied.push(text) } })
   localStorage.clear()
   layOut()
   await draw({ transcript: long })
@@ -162,6 +166,8 @@ describe('keys', () => {
   test.each([
     ['e', 'q_39', () => expect(editor()).not.toBeNull()],
     ['r', 'a_39', () => expect(did).toEqual(['retry a_39'])],
+    ['c', 'a_39', () => expect(copied).toEqual(['Answer 39.'])],
+    ['c', 'q_39', () => expect(copied).toEqual(['Question 39?'])],
     ['f', 'q_39', () => expect(message('a_39').className).toContain('jdc-folded-answer')],
     ['?', 'a_39', () => expect(find('.jdc-shortcuts')?.textContent).toContain('Alt+↑')],
   ])('%s on %s does what its button does', async (key, id, expected) => {
