@@ -1,9 +1,10 @@
-/** What waits for its turn, the next one first: everybody who sees it may change, move or remove it. */
+/** What waits for its turn, the next one first: everybody who sees it may change, move (by dragging, too) or remove it. */
 
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { UIMessage } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
+import { type Dragging, useDragging } from './dragging'
 import { useEditing } from './editing'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
@@ -27,6 +28,7 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
   const list = useRef<HTMLOListElement>(null)
   const moved = useRef<{ id: string; by: number } | null>(null)
   const order = queue.map(({ id }) => id)
+  const dragging = useDragging(order, (order) => actions?.reorderQueue(order))
   useLayoutEffect(() => {
     // An element that changes its place loses the focus.
     if (!moved.current || !list.current) return
@@ -77,6 +79,7 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
             last={index === queue.length - 1}
             actions={actions}
             whole={whole}
+            dragging={dragging}
             move={move}
             remove={remove}
             left={left}
@@ -122,19 +125,22 @@ interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {
   edited: Outgoing | null
   first: boolean
   last: boolean
+  dragging: Dragging
   move(id: string, by: number): void
   remove(id: string): void
 }
 
-function Waiting({ message, edited, first, last, actions, whole, move, remove, left }: WaitingProps) {
+function Waiting({ message, edited, first, last, actions, whole, dragging, move, remove, left }: WaitingProps) {
   const { id, parts } = message
   const { editing, button, begin, end } = useEditing()
   const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n')
   const files = parts.filter(({ type }) => type !== 'text').length
   const mode = message.metadata['resolved_mode'] ?? message.metadata.mode
+  const style = { order: dragging.placeOf(id) }
+  const moves = actions !== null && whole && !(first && last)
   if (editing) {
     return (
-      <li class="jdc-queued" data-message-id={id}>
+      <li class="jdc-queued" data-message-id={id} style={style}>
         <Editor
           text={text}
           label={words.queued}
@@ -148,7 +154,17 @@ function Waiting({ message, edited, first, last, actions, whole, move, remove, l
     )
   }
   return (
-    <li class={edited ? 'jdc-queued jdc-outgoing' : 'jdc-queued'} data-message-id={id}>
+    <li
+      class={edited ? 'jdc-queued jdc-outgoing' : 'jdc-queued'}
+      data-message-id={id}
+      data-dragged={dragging.dragged === id || undefined}
+      style={style}
+    >
+      {moves && (
+        <span class="jdc-drag" title={words.drag} aria-hidden="true" onPointerDown={(event) => dragging.begin(id, event)}>
+          <Icon name="grip" />
+        </span>
+      )}
       <span class="jdc-queued-text" dir="auto">
         {edited?.text ?? text}
         {(mode === 'ask' || mode === 'plan') && <i> · {words.inMode[mode]}</i>}
@@ -157,7 +173,7 @@ function Waiting({ message, edited, first, last, actions, whole, move, remove, l
       {edited && actions && <Unsent item={edited} actions={actions} />}
       {actions && (
         <span class="jdc-queued-actions">
-          {whole && !(first && last) && (
+          {moves && (
             <>
               <IconButton icon="higher" class="jdc-move-up" label={words.moveUp} disabled={first} onClick={() => move(id, -1)} />
               <IconButton icon="lower" class="jdc-move-down" label={words.moveDown} disabled={last} onClick={() => move(id, 1)} />

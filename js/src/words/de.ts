@@ -214,6 +214,7 @@ export const de: Words = {
   saveEdit: 'Speichern',
   saveNever: 'Speichern geht gerade nicht.',
   files: (count, written) => (count === 1 ? '1 Datei' : `${written} Dateien`),
+  drag: 'Ziehen, um zu verschieben',
   moveUp: 'Nach oben',
   moveDown: 'Nach unten',
   removeMessage: 'Nachricht entfernen',

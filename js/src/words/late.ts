@@ -100,6 +100,7 @@ export const late = {
   saveEdit: 'Save',
   saveNever: 'It cannot be saved now.',
   files: (count: number, written: string) => (count === 1 ? '1 file' : `${written} files`),
+  drag: 'Drag to move',
   moveUp: 'Move up',
   moveDown: 'Move down',
   removeMessage: 'Remove message',

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 /** What a person can do with messages that are there already, and with those that wait. */
 
+import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Transcript, UIMessage } from '../../src/transcript'
 import { actions, all, click, did, draw, editor, find, input, press, type } from './drawn'
@@ -225,6 +226,53 @@ describe('the queue', () => {
     expect(document.activeElement).toBe(find('[data-message-id="w2"] .jdc-move-down'))
     await click('[data-message-id="w2"] .jdc-move-down')
     expect(did.at(-1)).toBe('order w1 w2 w3')
+  })
+
+  describe('is moved by dragging', () => {
+    const rows = () => all('.jdc-queued').sort((one, other) => Number(one.style.order) - Number(other.style.order))
+    const order = () => rows().map(({ dataset }) => dataset['messageId'])
+    const point = (type: string, clientY = 0) => new MouseEvent(type, { bubbles: true, cancelable: true, clientY, button: 0 })
+    const handle = (id: string) => find(`[data-message-id="${id}"] .jdc-drag`) as HTMLElement
+    const at = (type: string, clientY?: number) => act(() => void handle('w1').dispatchEvent(point(type, clientY)))
+
+    beforeEach(async () => {
+      await draw({ transcript: withQueue() })
+      handle('w1').setPointerCapture = () => undefined
+      for (const row of all('.jdc-queued')) row.getBoundingClientRect = () => new DOMRect(0, 40 * rows().indexOf(row), 100, 40)
+      await at('pointerdown')
+      await at('pointermove', 70)
+    })
+
+    test('where it is let go', async () => {
+      expect(order()).toEqual(['w2', 'w1', 'w3'])
+      expect(did).toEqual([])
+      await at('pointermove', 119)
+      await at('pointerup')
+      expect(did).toEqual(['order w2 w3 w1'])
+      expect(order()).toEqual(['w2', 'w3', 'w1'])
+      await draw({ transcript: withQueue({ queue: [queue[2], queue[1], queue[0]] as UIMessage[] }) })
+      expect(order()).toEqual(['w3', 'w2', 'w1']) // as the server has it
+    })
+
+    test('but not back to where it was', async () => {
+      await at('pointermove', 10)
+      await at('pointerup')
+      expect(did).toEqual([])
+    })
+
+    test('Esc leaves it where it was, and stops nothing', async () => {
+      await press('Escape')
+      expect(order()).toEqual(['w1', 'w2', 'w3'])
+      await at('pointerup')
+      expect(did).toEqual([])
+    })
+
+    test('not if the list changes meanwhile', async () => {
+      await draw({ transcript: withQueue({ queue: queue.slice(0, 2) }) })
+      await at('pointermove', 70)
+      await at('pointerup')
+      expect(did).toEqual([])
+    })
   })
 
   test('one message has no order', async () => {
