@@ -139,8 +139,7 @@ export class Position {
 
   #note(box: HTMLElement): void {
     this.#top = box.scrollTop
-    this.#marks = []
-    if (this.following) return
+    this.#marks = [] // at the end, too: who leaves it is there before anybody says so
     const { top: edge, bottom } = box.getBoundingClientRect()
     let within: Element | null = this.content.current
     while (within) {

@@ -66,6 +66,15 @@ test('what was in sight stays where it is while what is above it is drawn, as ta
   }
 })
 
+test('so it does for who has just left the end, before the browser says so', async () => {
+  const box = find('.jdc-scroll') as HTMLElement
+  box.scrollTop -= 60
+  const before = place('a_59')
+  heights.set(drawnIds()[0] ?? '', 500)
+  await resized()
+  expect(place('a_59')).toBe(before)
+})
+
 test('what is read stays where it is when something above it changes its height', async () => {
   await scrollTo(9_000)
   await rest()
