@@ -77,6 +77,9 @@ TIDY_SESSIONS = 100
 SWEEP_SECONDS = 3600.0
 """Between two looks for files that no session refers to."""
 
+INDEXED_AT_ONCE = 1 << 16
+"""Characters whose words the log reads in one piece."""
+
 DAY = 24 * 3600.0
 
 
@@ -260,7 +263,7 @@ class Registry:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
         labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": "", "asks": ""} | TOLD
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
-        await self.log.append(fact.session, [], words=" ".join(text_of(m) for m in transcript.messages))
+        await self._index(fact.session, transcript)
         if files := self._terms.attachments:
             with _disk_errors():
                 await files.fork(session_id, fact.session)
@@ -282,9 +285,19 @@ class Registry:
             await self._forget_files(transcript.id)
             raise
         with self._by_itself(f"Preparing session {transcript.id}"):
-            await self.log.append(transcript.id, [], words=" ".join(text_of(m) for m in transcript.messages))
+            await self._index(transcript.id, transcript)
             await self.log.save_snapshot(transcript.id, Record(transcript.lsn, e.to_json(transcript.to_json())))
         return transcript
+
+    async def _index(self, session_id: str, transcript: Transcript) -> None:
+        """Let the session be found by its words; in pieces, as reading the words of one holds up everybody."""
+        text = ""
+        for message in transcript.messages:
+            text = f"{text} {text_of(message)}"
+            if len(text) > INDEXED_AT_ONCE:
+                await self.log.append(session_id, [], words=text)
+                text = ""
+        await self.log.append(session_id, [], words=text)
 
     async def _transcript_at(self, session_id: str, lsn: int | None) -> Transcript:
         must_be_session(session_id)

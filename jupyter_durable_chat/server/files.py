@@ -5,7 +5,6 @@ import is checked in a thread before anything of it is stored.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -165,7 +164,7 @@ def filename(title: str) -> str:
 
 
 def _indented(notebook: JSON) -> str:
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    return msgspec.json.format(e.to_json(notebook), indent=1).decode() + "\n"
 
 
 @web.stream_request_body
