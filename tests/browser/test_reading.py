@@ -59,6 +59,63 @@ flowchart LR
 ```
 """
 
+ATTACKS = [
+    # CVE-2025-54881, CVE-2025-54880, CVE-2021-43861: labels, icons and HTML that are put into the page to be measured
+    """sequenceDiagram
+  participant A as "$$ <img src=TRACKER onerror=parent.attacked=1> $$"
+  A->>B: $$<img src=TRACKER onerror=parent.attacked=1>$$""",
+    """architecture-beta
+  group api(cloud)[API]
+  service db "<img src=TRACKER onerror=parent.attacked=1>"[DB] in api""",
+    """flowchart LR
+  A["`![x](TRACKER) <img src=TRACKER>`"] --> B@{ icon: "fa:TRACKER", form: "square", label: "x", h: 60 }""",
+    # CVE-2022-31108, CVE-2026-50159: styles that leave the diagram, and directives that change what is for safety
+    """%%{init: {"fontFamily": "x;a{b} :not(&){background:url(TRACKER) !important} c{d}"}}%%
+flowchart LR
+  A --> B""",
+    """%%{init: {"securityLevel": "loose", "htmlLabels": true, "flowchart": {"htmlLabels": true}}}%%
+flowchart LR
+  A["<iframe src=TRACKER></iframe><img src=TRACKER onerror=parent.attacked=1>"]
+  click A call alert(1)
+  click A href "javascript:parent.attacked=1\"""",
+    """---
+config:
+  securityLevel: loose
+  themeCSS: "@import url(TRACKER)"
+  __proto__: { polluted: 1 }
+---
+flowchart LR
+  A --> B""",
+    """%%{init: {"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}}%%
+flowchart LR
+  A:::x --> B
+  classDef x fill:red,background-image:url(TRACKER)
+  linkStyle 0 stroke:url(TRACKER)""",
+    """stateDiagram-v2
+  [*] --> S
+  classDef bad fill:url(TRACKER)
+  class S bad""",
+    """classDiagram
+  class A
+  link A "javascript:parent.attacked=1"
+  click A href "TRACKER\"""",
+    """gantt
+  dateFormat YYYY-MM-DD
+  excludes monday,tuesday,wednesday,thursday,friday,saturday,sunday
+  t :a, 2000-01-01, 30d""",
+    """gantt
+  dateFormat YYYY-MM-DD
+  tickInterval 1millisecond
+  t :a, 0001-01-01, 9999-12-31""",
+    "flowchart LR\n" + "\n".join(f"  subgraph s{n}" for n in range(300)) + "\n  a\n" + "\n".join(["  end"] * 300),
+    """C4Context
+  Person(a, "<img src=TRACKER>", "x", $link="javascript:parent.attacked=1")
+  UpdateElementStyle(a, $bgColor="url(TRACKER)")""",
+]
+"""What was found against Mermaid, and what takes it long. The last one is drawn with an address in it."""
+
+HANG = "setTimeout(() => { for (;;); })"
+
 
 @pytest.fixture
 def tracker() -> Iterator["Tracker"]:
@@ -208,9 +265,39 @@ def test_diagram_is_drawn_and_fetches_nothing(open_notebook: Open, tracker: Trac
         menu(flow, "Download as SVG")
     assert download.value.suggested_filename == "code.svg"
     assert "<svg" in download.value.path().read_text()
+
+    blocks = (f"```mermaid\n{attack}\n```" for attack in ATTACKS)
+    say(notebook, "\n\n".join(blocks).replace("TRACKER", tracker.url))
+    last = page.locator(".jdc-code[data-lang=mermaid]", has_text="C4Context")
+    attacks = notebook.chat.root.locator("[data-role=assistant]", has=last).locator(".jdc-code[data-lang=mermaid]")
+    expect(attacks).to_have_count(len(ATTACKS))
+    for n in range(len(ATTACKS)):
+        attacks.nth(n).scroll_into_view_if_needed()
+        expect(attacks.nth(n).locator(".jdc-picture img, .jdc-undrawn").first).to_be_visible(timeout=30_000)
+    with page.expect_download() as download:
+        menu(attacks.last, "Download as SVG")
+    assert not re.search(r"url\((?!#)|href=\"(?!#)", download.value.path().read_text())
+    (frame,) = page.frames[1:]
+    assert frame.evaluate("({}).polluted") is None
+    assert page.evaluate("[window.attacked, ({}).polluted]") == [None, None]
+
+    frame.evaluate(HANG)
+    say(notebook, "```mermaid\nflowchart LR\n  A --> Never\n```\n\n```mermaid\nflowchart LR\n  A --> Again\n```")
+    never, again = (page.locator(".jdc-code[data-lang=mermaid]", has_text=name) for name in ("Never", "Again"))
+    expect(again).to_have_count(1)  # the page goes on meanwhile
+    never.scroll_into_view_if_needed()
+    expect(never.locator(".jdc-undrawn")).to_be_visible(timeout=30_000)
+    again.scroll_into_view_if_needed()
+    expect(again.locator(".jdc-picture img")).to_be_visible(timeout=30_000)
     assert tracker.visits == 0
     page.evaluate(refused)
     assert tracker.visits > 0  # it would have noticed
+
+
+def say(notebook: NotebookPage, text: str) -> None:
+    """Without a look at how many answers are drawn: what is far away is not."""
+    notebook.chat.root.locator("textarea.jdc-input").fill(text)
+    notebook.chat.root.locator("textarea.jdc-input").press("Enter")
 
 
 def fetched(requests: list[Request], chunk: str) -> list[Request]:

@@ -48,9 +48,17 @@ export function useAttachments(actions: Actions | null): Attachments {
     }
     return () => all.current.forEach(drop)
   }, [])
+  const busy = items.some(({ part, problem }) => part === null && problem === null)
+  useEffect(() => {
+    if (!busy) return
+    // What is not stored yet is lost with the page, and a draft cannot hold it.
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault()
+    addEventListener('beforeunload', ask)
+    return () => removeEventListener('beforeunload', ask)
+  }, [busy])
   return {
     items,
-    busy: items.some(({ part, problem }) => part === null && problem === null),
+    busy,
     add(files) {
       if (!actions) return
       for (const file of files) {

@@ -670,6 +670,19 @@ describe('attachments', () => {
     upload.mockRestore()
   })
 
+  test('who leaves the page while a file is on its way is asked', async () => {
+    const leaves = () => !dispatchEvent(new Event('beforeunload', { cancelable: true }))
+    let stored: (error: Error) => void = () => undefined
+    const upload = vi.spyOn(actions, 'upload').mockReturnValue(new Promise((_, reject) => (stored = reject)))
+    await draw({ transcript: transcript([]) })
+    expect(leaves()).toBe(false)
+    await give('drop', [file('a.png')])
+    expect(leaves()).toBe(true)
+    await act(() => stored(new Error('No.')))
+    await vi.waitFor(() => expect(leaves()).toBe(false))
+    upload.mockRestore()
+  })
+
   test('a text that is dragged is not ours', async () => {
     await draw({ transcript: transcript([]) })
     expect((await give('drop', [], ['text/plain'])).defaultPrevented).toBe(false)

@@ -148,11 +148,20 @@ function brief(error: string): string {
 const purifier = DOMPurify(window)
 purifier.setConfig({ USE_PROFILES: { svg: true, svgFilters: true }, RETURN_DOM_FRAGMENT: true })
 
+/** What names a file to be fetched, in a style or in an attribute that is one; `#…` is in the picture itself. */
+const FETCHED = /\w*(?:url|image|image-set|src)\((?!\s*["']?#)[^)]*\)?/gi
+
 /** The picture as a file that runs and fetches nothing wherever it is opened. */
 function clean(svg: string): string {
   const fragment = purifier.sanitize(svg) as unknown as DocumentFragment
   for (const style of fragment.querySelectorAll('style')) {
-    style.textContent = (style.textContent ?? '').replace(/\\|@import[^;]*;?/gi, '').replace(/\w*(?:url|image|image-set|src)\((?!\s*["']?#)[^)]*\)/gi, 'none')
+    style.textContent = (style.textContent ?? '').replace(/\\|@import[^;]*;?/gi, '').replace(FETCHED, 'none')
+  }
+  for (const element of fragment.querySelectorAll('*')) {
+    for (const { name, value } of [...element.attributes]) {
+      const isLink = /^(?:xlink:)?href$|^src$/i.test(name) && !value.startsWith('#')
+      if (isLink || value.replace(/\\|\s/g, '').search(FETCHED) >= 0) element.removeAttribute(name)
+    }
   }
   return new XMLSerializer().serializeToString(fragment)
 }
