@@ -34,6 +34,7 @@ const CORE = files(core, 'src/core.ts')
 await build({ ...common, define: { ...define, MERMAID: '""' }, entryPoints: { 'core-inline': 'src/inline.ts' } })
 const loads = { CORE: JSON.stringify(CORE) }
 await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
+const page = await build({ ...common, ...hashed, define: loads, entryPoints: ['src/page.ts'] })
 await build({
   ...common,
   outdir: join(here, 'dist'),
@@ -43,7 +44,7 @@ await build({
   external: ['@lumino/widgets'],
 })
 
-writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE[0], worker: WORKER })}\n`)
+writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE[0], worker: WORKER, page: entry(page, 'src/page.ts') })}\n`)
 writeFileSync(join(out, 'licenses.txt'), licenses([worker, mermaid, core]))
 
 execFileSync(

@@ -35,6 +35,8 @@ export interface MountOptions {
   signal: AbortSignal
   /** MIME type → data to be kept in the output, after an outcome that it does not have. */
   onFinal?(bundle: Record<string, unknown>): void
+  /** The session has this title now. */
+  onTitle?(title: string): void
 }
 
 export interface Mounted {
@@ -156,6 +158,8 @@ class Chat implements Mounted {
     const [first] = props.actions ? waitingCalls(props.transcript, props.turn) : []
     if (first) this.#root.dataset.waiting = waits(first) ?? ''
     else delete this.#root.dataset.waiting
+    const title = props.transcript?.title
+    if (title) this.#options.onTitle?.(title)
     if (props.actions && props.transcript) fetchSoon()
   }
 

@@ -35,6 +35,7 @@ from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.listing import Listing
 from jupyter_durable_chat.server.notebooks import Notebooks
+from jupyter_durable_chat.server.page import PAGES, STATIC
 from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.server.stream import EventStream, Snapshots
 from jupyter_durable_chat.stage import Denial, StepLimits
@@ -42,8 +43,6 @@ from jupyter_durable_chat.tools import Approval
 from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.turn import Limits
 from jupyter_durable_chat.watching import Watching
-
-STATIC = Path(__file__).parent.parent / "static"
 
 URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
 TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
@@ -316,7 +315,7 @@ class DurableChat(ExtensionApp):
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
     def initialize_handlers(self) -> None:
-        self.handlers.extend(ROUTES)
+        self.handlers.extend([*PAGES, *ROUTES])
 
     @property
     def server(self) -> ServerApp:

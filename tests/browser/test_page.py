@@ -1,0 +1,58 @@
+"""`s/{id}`: one session as a page of its own, under a base URL, for whoever may come in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.jupyter import Jupyter, running
+
+REFUSED = """
+window.refused = []
+document.addEventListener('securitypolicyviolation', (event) => refused.push(event.violatedDirective))
+"""
+
+
+@pytest.fixture
+def jupyter(tmp_path: Path) -> Iterator[Jupyter]:
+    with running("server", tmp_path, base_url="/user/ada/") as server:
+        yield server
+
+
+def test_a_session_is_a_page(jupyter: Jupyter, context: BrowserContext) -> None:
+    session = jupyter.post("durable-chat/api/sessions", agent="paced", title="Growth <of> peas")["id"]
+    address = f"{jupyter.url}durable-chat/s/{session}"
+
+    page = context.new_page()
+    page.add_init_script(REFUSED)
+    page.goto(address)
+    expect(page.get_by_role("main")).to_have_count(0)  # the server asks who it is, first
+    page.goto(f"{address}?token={jupyter.token}")
+    expect(page).to_have_title("Growth <of> peas")
+    chat = page.locator(f"[data-session={session}]")
+    expect(chat).to_have_attribute("data-state", "live")
+
+    chat.get_by_role("textbox").fill("300 words at 50 per second, the last 200 on demand")
+    chat.get_by_role("textbox").press("Enter")
+    expect(chat).to_have_attribute("data-status", "streaming")
+    page.reload()
+    expect(chat).to_have_attribute("data-status", "streaming")
+    jupyter.demand()
+    expect(chat.locator("[data-outcome=completed]")).to_have_count(1)
+    assert page.evaluate("refused") == []
+
+    # It is the window that it fills, and its messages that scroll.
+    for width, height in ((320, 500), (1280, 800), (3840, 2000)):
+        page.set_viewport_size({"width": width, "height": height})
+        box = chat.bounding_box()
+        assert box
+        assert (box["width"], box["height"]) == (width, height)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        expect(chat.get_by_role("textbox")).to_be_in_viewport(ratio=1)
+
+
+def test_one_that_is_gone_says_so(jupyter: Jupyter, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{jupyter.url}durable-chat/s/s_never?token={jupyter.token}")
+    expect(page.locator("[data-session=s_never]")).to_have_attribute("data-state", "gone")
