@@ -8,6 +8,7 @@
 
 import { h, render } from 'preact'
 
+import type { Desk } from './attention'
 import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
@@ -21,7 +22,7 @@ import { calls, controls, values, writing } from './view/late'
 import { dressPlace } from './view/styles'
 import type { ChatViewProps } from './view/types'
 import { waitingCalls, waits } from './view/waits'
-import { speak } from './words'
+import { speak, withWords } from './words'
 
 export interface MountOptions {
   /** The output's data of our MIME type, as it was found. */
@@ -57,6 +58,8 @@ const KERNEL = 'http://kernel.invalid/durable-chat/api/'
 /** By what the kernel calls itself, which it does in its next life again. */
 const kernels = new Map<string, { kernel: Kernel; connection: Connection }>()
 
+const attention = new Lazy(() => withWords(import('./attention')))
+
 const saved = new Lazy(() => import('./saved'))
 
 /** Whether the words of the page's language are there: nothing is drawn before. (JupyterLab says its language there.) */
@@ -67,6 +70,13 @@ export function mount(root: HTMLElement, options: MountOptions): Mounted {
   const chat = new Chat(root, options)
   options.signal.addEventListener('abort', () => chat.unmount())
   return chat
+}
+
+/** From now on the person is told at this desk of what they do not watch. */
+export async function attend(host: { baseUrl: string }, desk: Desk): Promise<void> {
+  await speaking
+  const { Attention } = await attention.load()
+  new Attention(connectionTo(host), desk, new AbortController().signal)
 }
 
 class Chat implements Mounted {

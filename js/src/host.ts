@@ -1,10 +1,12 @@
 /** The Jupyter that this page belongs to. */
 
+import type { Desk } from './attention'
 import type { MountOptions, Mounted } from './core'
 import type { Notebook } from './view/types'
 
 export interface Core {
   mount(root: HTMLElement, options: MountOptions): Mounted
+  attend(host: { baseUrl: string }, desk: Desk): Promise<void>
 }
 
 /** The names, with their hashes, of the core's file and of those that it imports. Defined by the build. */

@@ -443,6 +443,7 @@ class Health(ChatHandler):
             "turns": registry.turns,
             "sessions": registry.loaded,
             "readers": len(self.chat.streams),
+            "watched": len(self.chat.watching.watched),
         }
         try:
             _ = registry.log

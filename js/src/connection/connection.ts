@@ -31,6 +31,15 @@ export interface Handle {
   close(): void
 }
 
+/** Who wants to know what the person is told, and what they see. */
+export interface Attentive {
+  hear(message: FromHub & { session: string }): void
+  /** What is in sight has changed. */
+  look(): void
+  /** The hub has forgotten what is followed. */
+  join(): void
+}
+
 interface Open {
   session: Session
   /** Whether each handle's place can be seen. */
@@ -42,6 +51,8 @@ export class Connection implements Line {
   readonly api: URL
   state: LinkState = { state: 'connecting', text: null }
   awake = false
+  #attentive: Attentive | null = null
+  #sight = ''
   readonly #sessions = new Map<string, Open>()
   readonly #link: Link
   readonly #kernel: Kernel | null
@@ -82,6 +93,21 @@ export class Connection implements Line {
     }
     open.listeners.set(handle, changed)
     return handle
+  }
+
+  attend(attentive: Attentive): void {
+    this.#attentive = attentive
+  }
+
+  /** Whether a stream of this page is one of all tabs. */
+  get shared(): boolean {
+    return this.#link.shared
+  }
+
+  /** Whether somebody sees this session now. */
+  isInSight(id: string): boolean {
+    const open = this.#sessions.get(id)
+    return !document.hidden && open !== undefined && isSeen(open)
   }
 
   retry(): void {
@@ -146,18 +172,31 @@ export class Connection implements Line {
       this.state = message.state === 'offline' ? { ...message, text: inWords(message.status, message.text) } : message
       for (const { session } of this.#sessions.values()) session.settle()
     } else if (message.type === 'unknown') {
+      this.#sight = ''
       this.#settle()
       for (const { session } of this.#sessions.values()) session.rejoin()
+      this.#attentive?.join()
     } else if ('session' in message) {
+      if (message.session.startsWith('inbox_')) this.#attentive?.hear(message)
       this.#sessions.get(message.session)?.session.hear(message)
     }
   }
 
   #settle(): void {
+    this.#tellSight()
     const awake = this.#isWanted()
     if (awake === this.awake) return
     this.awake = awake
     for (const { session } of this.#sessions.values()) session.settle()
+  }
+
+  #tellSight(): void {
+    const sessions = [...this.#sessions.keys()].filter((id) => this.isInSight(id))
+    const sight = sessions.join(' ')
+    if (sight === this.#sight) return
+    this.#sight = sight
+    this.send({ type: 'sight', sessions })
+    this.#attentive?.look()
   }
 
   #isWanted(): boolean {

@@ -22,6 +22,7 @@ const ENDS = new Set(['gone', 'lost', 'dropped'])
 interface Page {
   port: MessagePort
   follows: Set<string>
+  sees: string[]
   heard: number
 }
 
@@ -63,6 +64,9 @@ export class Hub {
       case 'unfollow':
         page.follows.delete(message.session)
         return this.#release([message.session])
+      case 'sight':
+        page.sees = message.sessions
+        return this.#look()
       case 'xsrf':
         this.#xsrf = message.xsrf
         this.#tokenGiven?.(message.xsrf)
@@ -83,7 +87,7 @@ export class Hub {
       xsrf: () => this.#freshToken(),
       tell: (told) => this.#tell(told),
     })
-    this.#pages.set(port, { port, follows: new Set(), heard: this.#now() })
+    this.#pages.set(port, { port, follows: new Set(), sees: [], heard: this.#now() })
     send(port, { type: 'state', ...this.#stream.state })
   }
 
@@ -97,7 +101,14 @@ export class Hub {
   #forget(port: MessagePort): void {
     const page = this.#pages.get(port)
     this.#pages.delete(port)
-    if (page) this.#release(page.follows)
+    if (!page) return
+    this.#look()
+    this.#release(page.follows)
+  }
+
+  /** What is in sight on any page is watched. */
+  #look(): void {
+    this.#stream?.see([...this.#pages.values()].flatMap(({ sees }) => sees))
   }
 
   #giveUpTheDead(): void {

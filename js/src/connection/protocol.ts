@@ -16,6 +16,8 @@ export type ToHub =
   /** `seen`: it is in sight now; said again whenever it comes into sight. */
   | { type: 'follow'; session: string; lsn: number; seen: boolean }
   | { type: 'unfollow'; session: string }
+  /** All that somebody sees on the page now. */
+  | { type: 'sight'; sessions: string[] }
   /** The answer to `xsrf?`. */
   | { type: 'xsrf'; xsrf: string }
   /** Do not wait for the back-off. */

@@ -40,6 +40,9 @@ export interface StreamOptions {
   probe?: number
 }
 
+/** How the ids of inboxes begin. */
+const INBOX = 'inbox_'
+
 type SessionEvent = WireEvent & { session: string }
 
 interface Gone {
@@ -114,6 +117,10 @@ export class Stream {
   /** A page came since pages were begun with. */
   #paged = false
   #wait = WAIT
+  /** What of it is in sight, and what the present stream was told that is. */
+  #seen = new Set<string>()
+  #toldSeen = ''
+  #name: string | null = null
   #keepAlive = KEEP_ALIVE
 
   constructor(options: StreamOptions) {
@@ -140,9 +147,16 @@ export class Stream {
     if (have) return seen ? this.#touch(session, have) : undefined
     if (seen) this.#positions.set(session, { lsn })
     else this.#positions = new Map([[session, { lsn }], ...this.#positions])
-    const [first] = this.#positions.keys()
+    // An inbox is heard of seldom, and always wanted.
+    const first = [...this.#positions.keys()].find((session) => !session.startsWith(INBOX))
     if (first !== undefined && this.#positions.size > MAX_FOLLOWED) this.#drop(first)
     if (this.#positions.has(session)) this.#restart(TOGETHER)
+  }
+
+  /** These are in sight, of what is followed or will be: the server tells nobody else of them. */
+  see(sessions: Iterable<string>): void {
+    this.#seen = new Set(sessions)
+    void this.#tellSight()
   }
 
   unfollow(session: string): void {
@@ -195,7 +209,7 @@ export class Stream {
     clearTimeout(this.#probeTimer)
     this.#main?.end()
     this.#probing?.end()
-    this.#main = this.#probing = null
+    this.#main = this.#probing = this.#name = null
   }
 
   #connect(): void {
@@ -226,6 +240,8 @@ export class Stream {
     const asked = [...this.#positions]
     const url = new URL('events', this.#options.api)
     for (const [session, { lsn }] of asked) url.searchParams.append('after', `${session}:${lsn}`)
+    const seen = [...this.#seen].filter((session) => this.#positions.has(session))
+    for (const session of seen.length > 0 ? seen : ['']) url.searchParams.append('seen', session)
     if (wait !== undefined) url.searchParams.set('wait', String(wait))
     const { fetch } = this.#options
     const response = await request(url, { accept, xsrf, signal, ...(fetch ? { fetch } : {}) })
@@ -277,7 +293,7 @@ export class Stream {
       case undefined:
         return this.#take(carrier, value as SessionEvent)
       case 'hello':
-        return this.#greeted(value as { keep_alive?: number })
+        return this.#greeted(value as { keep_alive?: number; stream?: string })
       case 'caught-up':
         return this.#caughtUp(carrier, value as { session: string; lsn: number })
       case 'snapshot':
@@ -287,10 +303,30 @@ export class Stream {
     }
   }
 
-  #greeted({ keep_alive }: { keep_alive?: number }): void {
+  #greeted({ keep_alive, stream }: { keep_alive?: number; stream?: string }): void {
+    this.#name = stream ?? null
+    void this.#tellSight()
     this.#keepAlive = keep_alive === undefined ? KEEP_ALIVE : keep_alive * 1000
     this.#backoff.succeeded()
     this.#setState({ state: 'live', text: null })
+  }
+
+  /** Say what is in sight to the server at the other end of the present stream. The next one says it when it is asked for. */
+  async #tellSight(): Promise<void> {
+    const stream = this.#name
+    if (stream === null) return
+    const sessions = [...this.#seen].sort()
+    const told = JSON.stringify({ stream, sessions })
+    if (told === this.#toldSeen) return
+    this.#toldSeen = told
+    const { api, xsrf, fetch } = this.#options
+    try {
+      const url = new URL('watching', api)
+      await request(url, { accept: 'application/json', xsrf: await xsrf(), method: 'POST', body: { stream, sessions }, ...(fetch ? { fetch } : {}) })
+    } catch (error) {
+      // The next change says it all; so does the next stream.
+      if (!(error instanceof HttpError)) throw error
+    }
   }
 
   /** Nothing holds this stream back. */

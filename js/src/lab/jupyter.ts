@@ -11,8 +11,12 @@ export interface App {
   }
   commands: {
     isEnabled(id: string): boolean
-    execute(id: string): Promise<unknown>
+    hasCommand(id: string): boolean
+    execute(id: string, args?: Record<string, unknown>): Promise<unknown>
+    addCommand(id: string, options: { label: string; isVisible?(): boolean; execute(args: Record<string, unknown>): unknown }): unknown
   }
+  /** Settled when the application is there. */
+  restored?: Promise<unknown>
 }
 
 export interface Widget {
@@ -22,7 +26,7 @@ export interface Widget {
 
 /** A notebook's tab. */
 export interface Panel extends Widget {
-  context: { path: string }
+  context: { path: string; ready: Promise<unknown> }
   content: NotebookWidget
   sessionContext: {
     session: { kernel: { id: string; name: string; status: string } | null } | null
@@ -82,6 +86,14 @@ export function placeOf(app: App, from: Element): Place | null {
     const index = content.widgets.findIndex(({ node }) => node.contains(from))
     const cell = content.widgets[index]
     return cell ? { panel, notebook: content, model: panel.content.model, cell, index } : null
+  }
+  return null
+}
+
+/** The tab of this notebook, on whatever drive. */
+export function findPanel(app: App, path: string): Panel | null {
+  for (const panel of app.shell.widgets('main')) {
+    if (isNotebook(panel) && panel.context.path.replace(/^[^/:]+:/, '') === path) return panel
   }
   return null
 }

@@ -372,6 +372,15 @@ export const de: Words = {
   },
   notAttached: 'Das ist nicht die Adresse eines Anhangs.',
 
+  // What a person is told who does not watch
+  showChat: 'Zeigen',
+  aChat: 'Chat',
+  noticeDone: (chat: string) => `${chat}: Die Antwort ist da`,
+  noticeFailed: (chat: string) => `${chat}: Die Antwort ist fehlgeschlagen`,
+  noticeAsks: (chat: string) => `${chat}: eine Frage an dich`,
+  noticePlans: (chat: string) => `${chat}: ein Plan wartet auf deine Entscheidung`,
+  noticeCalls: (chat: string, tool: string) => `${chat}: ${tool} wartet auf deine Freigabe`,
+
   // Why something cannot be done in the notebook
   refusals: {
     kernelBusy: 'Der Kernel ist beschäftigt. Erneut senden, wenn er fertig ist, oder die Variable herausnehmen.',

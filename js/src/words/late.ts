@@ -241,6 +241,15 @@ export const late = {
   entryGoing: 'being done',
   entryOpen: 'to do',
 
+  // What a person is told who does not watch
+  showChat: 'Show',
+  aChat: 'Chat',
+  noticeDone: (chat: string) => `${chat}: the answer is there`,
+  noticeFailed: (chat: string) => `${chat}: the answer failed`,
+  noticeAsks: (chat: string) => `${chat}: a question for you`,
+  noticePlans: (chat: string) => `${chat}: a plan for you to decide on`,
+  noticeCalls: (chat: string, tool: string) => `${chat}: ${tool} waits for your approval`,
+
   // Why something cannot be done in the notebook
   refusals: {
     kernelBusy: 'The kernel is busy. Send it again when it is done, or take the variable out.',

@@ -128,7 +128,7 @@ describe('through the kernel', () => {
     kernel.join(next.widget(), closing.signal)
     widget.abort() // the cell was run again: its old output is gone
     await until(() => text(handle) === 'before meanwhile ')
-    expect(next.asked.map(({ path }) => decodeURIComponent(path))).toEqual(['api/events?after=s_1:5'])
+    expect(next.asked.map(({ path }) => decodeURIComponent(path))).toEqual(['api/events?after=s_1:5&seen=s_1'])
     expect(handle.session.gaps).toBe(0)
   })
 

@@ -42,7 +42,7 @@ function makePanel(...widgets: Cell[]): typeof panel {
       },
     },
   }
-  return { id: 'panel', node, content, context: { path: 'a.ipynb' }, sessionContext: { session: null } }
+  return { id: 'panel', node, content, context: { path: 'a.ipynb', ready: Promise.resolve() }, sessionContext: { session: null } }
 }
 
 beforeEach(() => {
@@ -54,7 +54,7 @@ beforeEach(() => {
   const other = { id: 'launcher', node: document.body }
   const app: App = {
     shell: { widgets: () => [other, panel], activateById: (id) => void did.push(`activate ${id}`) },
-    commands: { isEnabled: () => true, execute: async (id) => did.push(`${id} ${panel.content.activeCell?.model.sharedModel.source}`) },
+    commands: { isEnabled: () => true, hasCommand: () => false, addCommand: () => undefined, execute: async (id) => did.push(`${id} ${panel.content.activeCell?.model.sharedModel.source}`) },
   }
   cells = new Cells(app, document, listening.signal)
 })

@@ -1,0 +1,210 @@
+/**
+ * What a person is told by this page of what they do not watch.
+ *
+ * Of all pages in the world one shows a notice: the one that the server has given it to. A page that has its session in
+ * sight says that it is read; the others wait a moment for that, those that nobody sees a moment longer. What was shown
+ * goes when it is read, wherever that was.
+ */
+
+import { json } from './connection/ask'
+import type { Connection } from './connection/connection'
+import { HttpError } from './connection/http'
+import type { FromHub } from './connection/protocol'
+import { foldInbox, type Inbox, type Notice } from './inbox'
+import { kept } from './storage'
+import { words } from './words'
+
+/** What the page's application does for it. */
+export interface Desk {
+  /** Shows this until it is taken back, with a button that leads to the session. Returns what takes it back. */
+  tell(notice: Told, notebook: string | null): Promise<() => void>
+  open(session: string, notebook: string | null): void
+}
+
+export interface Told {
+  kind: Notice['kind']
+  session: string
+  /** Two lines at most. */
+  message: string
+  /** Of the button. */
+  show: string
+}
+
+/** What a person prefers (`preferences.ts`): `on` plays a tone. */
+export const SOUND = 'sound'
+
+/** Milliseconds for a page that has the session in sight, and for one that somebody sees. */
+const IN_SIGHT = 1000
+const VISIBLE = 1500
+
+export class Attention {
+  readonly #connection: Connection
+  readonly #desk: Desk
+  readonly #page = `p_${crypto.getRandomValues(new Uint32Array(4)).join('')}`
+  #inbox: Inbox | null = null
+  /** By the notice: what takes back what is shown of it; `null` until it is. */
+  readonly #shown = new Map<string, (() => void) | null>()
+  readonly #reading = new Set<string>()
+  /** The page's title with a mark in front, as it was set here. */
+  #marked: string | null = null
+
+  constructor(connection: Connection, desk: Desk, signal: AbortSignal) {
+    this.#connection = connection
+    this.#desk = desk
+    connection.attend({ hear: (message) => this.#hear(message), look: () => this.#look(), join: () => void this.#join() })
+    // An application that names its page anew while nobody sees it takes the mark away.
+    const title = document.querySelector('title')
+    const naming = new MutationObserver(() => this.#mark())
+    if (title) naming.observe(title, { childList: true })
+    signal.addEventListener('abort', () => naming.disconnect())
+    document.addEventListener('visibilitychange', () => this.#settle(), { signal })
+    void this.#join()
+  }
+
+  /** A stream of the page's own is given up while nobody sees it: too many of them hold up everything else. */
+  #settle(): void {
+    if (!this.#connection.shared && this.#inbox) {
+      if (document.hidden) this.#connection.send({ type: 'unfollow', session: this.#inbox.id })
+      else void this.#join()
+    }
+    this.#look()
+  }
+
+  /** Read first, follow second: what comes in between is told by the hub. */
+  async #join(): Promise<void> {
+    const backoff = this.#connection.backoff()
+    for (;;) {
+      try {
+        const inbox = await json<Inbox>(await this.#connection.ask(new URL('inbox', this.#connection.api), { accept: 'application/json' }))
+        if (!this.#inbox || inbox.lsn >= this.#inbox.lsn || inbox.id !== this.#inbox.id) this.#inbox = inbox
+        break
+      } catch (error) {
+        if (!(error instanceof HttpError)) throw error
+        await new Promise((resolve) => setTimeout(resolve, backoff.failed()))
+      }
+    }
+    const { id, lsn } = this.#inbox as Inbox
+    this.#connection.send({ type: 'follow', session: id, lsn, seen: true })
+    this.#look()
+  }
+
+  #hear(message: FromHub & { session: string }): void {
+    const inbox = this.#inbox
+    if (!inbox || message.session !== inbox.id) return
+    if (message.type === 'following') return message.lsn > inbox.lsn ? void this.#join() : undefined
+    if (message.type === 'lost' || message.type === 'dropped') return void this.#join()
+    if (message.type === 'snapshot') this.#inbox = message.transcript as unknown as Inbox
+    if (message.type === 'events') {
+      const fresh = message.events.filter(({ lsn }) => lsn > inbox.lsn)
+      if (fresh[0] && fresh[0].lsn > inbox.lsn + 1) return void this.#join()
+      this.#inbox = foldInbox(inbox, fresh)
+    }
+    this.#look()
+  }
+
+  /** Something is other than it was: in the inbox, or in sight. */
+  #look(): void {
+    const unread = (this.#inbox?.notices ?? []).filter(({ read }) => !read)
+    for (const notice of unread) {
+      if (this.#connection.isInSight(notice.session)) void this.#read(notice)
+      else if (!notice.quiet && notice.claimed === null) this.#tellSoon(notice)
+    }
+    const keys = new Set(unread.map(keyOf))
+    for (const [key, takeBack] of this.#shown) {
+      if (keys.has(key)) continue
+      takeBack?.()
+      this.#shown.delete(key)
+    }
+    this.#mark()
+  }
+
+  async #read({ session, lsn }: Notice): Promise<void> {
+    const key = `${session}:${lsn}`
+    if (this.#reading.has(key)) return
+    this.#reading.add(key)
+    await this.#post('read', { session, lsn }).finally(() => this.#reading.delete(key))
+  }
+
+  #tellSoon(notice: Notice): void {
+    const key = keyOf(notice)
+    if (this.#shown.has(key)) return
+    this.#shown.set(key, null)
+    setTimeout(() => void this.#tell(key), IN_SIGHT + (document.hidden ? VISIBLE : 0))
+  }
+
+  /** Show it, if it is still to be shown, and here. */
+  async #tell(key: string): Promise<void> {
+    const notice = this.#inbox?.notices.find((notice) => keyOf(notice) === key)
+    if (!notice || notice.read || notice.claimed !== null || !this.#shown.has(key)) return
+    const { turn, kind, wait, session, notebook } = notice
+    const answer = await this.#post('claim', { turn, kind, wait, by: this.#page })
+    if (!answer?.claimed) return
+    const told = { kind, session, message: messageOf(notice), show: words.showChat }
+    if (kept(`preference:${SOUND}`) === 'on') void import('./tone').then(({ play }) => play(kind))
+    const own = this.#tellOutside(notice, told)
+    const takeBack = await this.#desk.tell(told, notebook)
+    const all = () => {
+      own?.close()
+      takeBack()
+    }
+    // It may have been read meanwhile.
+    if (this.#shown.has(key)) this.#shown.set(key, all)
+    else all()
+  }
+
+  /** The browser's own notification, where the person has allowed it and does not see the page. */
+  #tellOutside({ session, notebook, title }: Notice, { message }: Told): Notification | null {
+    if (!document.hidden || typeof Notification === 'undefined' || Notification.permission !== 'granted') return null
+    const [first = '', ...rest] = message.split('\n')
+    try {
+      const shown = new Notification(first, { body: rest.join('\n') || (title ?? ''), tag: `jupyter-durable-chat:${session}` })
+      shown.onclick = () => {
+        window.focus()
+        this.#desk.open(session, notebook)
+      }
+      return shown
+    } catch {
+      // Some browsers have them in service workers only.
+      return null
+    }
+  }
+
+  async #post(what: 'read' | 'claim', body: unknown): Promise<{ claimed?: boolean } | null> {
+    try {
+      const url = new URL(`inbox/${what}`, this.#connection.api)
+      return await json(await this.#connection.ask(url, { accept: 'application/json', method: 'POST', body }))
+    } catch (error) {
+      // Nobody is told twice: what was claimed and not heard of stays in the inbox.
+      if (error instanceof HttpError) return null
+      throw error
+    }
+  }
+
+  /** How many things wait, in front of the page's title, while nobody sees it. */
+  #mark(): void {
+    const count = document.hidden ? (this.#inbox?.unread ?? 0) : 0
+    const bare = document.title === this.#marked ? document.title.replace(/^\(\d+\) /, '') : document.title
+    this.#marked = count > 0 ? `(${count}) ${bare}` : null
+    const title = this.#marked ?? bare
+    if (document.title !== title) document.title = title
+  }
+}
+
+function keyOf({ turn, kind, wait }: Notice): string {
+  return [turn, kind, wait ?? ''].join('\n')
+}
+
+function messageOf({ kind, tool, title, text }: Notice): string {
+  const name = title ?? words.aChat
+  const what =
+    kind === 'done'
+      ? words.noticeDone(name)
+      : kind === 'failed'
+        ? words.noticeFailed(name)
+        : tool === 'ask_user'
+          ? words.noticeAsks(name)
+          : tool === 'propose_plan'
+            ? words.noticePlans(name)
+            : words.noticeCalls(name, tool ?? '')
+  return text ? `${what}\n${text}` : what
+}

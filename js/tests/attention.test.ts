@@ -1,0 +1,171 @@
+// @vitest-environment jsdom
+/** Of all pages one tells, and none of what somebody sees; the server is played here. */
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+
+import { Attention, type Told } from '../src/attention'
+import { Backoff } from '../src/connection/backoff'
+import type { Attentive, Connection } from '../src/connection/connection'
+import type { WireEvent } from '../src/events'
+import { foldInbox, type Inbox } from '../src/inbox'
+import { en } from '../src/words/en'
+import { late } from '../src/words/late'
+
+let inbox: Inbox
+let pages: Page[]
+let closing: AbortController
+
+interface Page {
+  told: (Told & { shown: boolean })[]
+  hear(events: WireEvent[]): void
+  look(): void
+  sees: string[]
+}
+
+beforeEach(() => {
+  Object.assign(en, late)
+  vi.useFakeTimers()
+  document.head.innerHTML = '<title>Notebook</title>'
+  hide(false)
+  inbox = { id: 'inbox_1', lsn: 0, notices: [], unread: 0, told: [] }
+  pages = []
+  closing = new AbortController()
+})
+
+afterEach(() => {
+  closing.abort()
+  vi.useRealTimers()
+})
+
+function hide(hidden: boolean): void {
+  Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+  document.dispatchEvent(new Event('visibilitychange'))
+}
+
+/** A page, whose connection is this. */
+function open({ sees = [] as string[] } = {}): Page {
+  let attentive: Attentive
+  const told: Page['told'] = []
+  const ask = async (url: URL, { body }: { body?: Record<string, never> }) => json(serve(url.pathname, body))
+  const connection = {
+    api: new URL('http://localhost/durable-chat/api/'),
+    shared: true,
+    attend: (who: Attentive) => (attentive = who),
+    isInSight: (id: string) => !document.hidden && sees.includes(id),
+    ask,
+    send: () => undefined,
+    backoff: () => new Backoff(),
+  } as unknown as Connection
+  const tell = async (notice: Told) => {
+    const shown = { ...notice, shown: true }
+    told.push(shown)
+    return () => void (shown.shown = false)
+  }
+  new Attention(connection, { open: () => undefined, tell }, closing.signal)
+  const hear = (events: WireEvent[]) => attentive.hear({ type: 'events', session: inbox.id, events })
+  const page = { told, hear, look: () => attentive.look(), sees }
+  pages.push(page)
+  return page
+}
+
+function json(value: unknown): Response {
+  return new Response(JSON.stringify(value))
+}
+
+function serve(path: string, body: Record<string, never> = {}): unknown {
+  if (path.endsWith('/read')) say({ type: 'session-read', turn: null, session_id: body['session'], session_lsn: body['lsn'] })
+  if (!path.endsWith('/claim')) return inbox
+  const notice = inbox.notices.find(({ turn, kind }) => turn === body['turn'] && kind === body['kind'])
+  const claimed = notice !== undefined && !notice.read && notice.claimed === null
+  if (claimed) say({ type: 'notice-claimed', turn: body['turn'], kind: body['kind'], by: body['by'] })
+  return { claimed }
+}
+
+/** Something comes into the inbox, and every page hears it. */
+function say(event: Record<string, unknown>): void {
+  const numbered = { lsn: inbox.lsn + 1, at: '2026-11-20T20:15:00.000Z', ...event } as unknown as WireEvent
+  inbox = foldInbox(inbox, [numbered])
+  for (const page of pages) page.hear([numbered])
+}
+
+const noticed = (turn: string, more = {}) => say({ type: 'turn-noticed', turn, kind: 'done', session_id: 's_1', session_lsn: 9, title: 'Primes', ...more })
+const settle = () => vi.advanceTimersByTimeAsync(5000)
+const shown = () => pages.flatMap(({ told }) => told.filter(({ shown }) => shown).map(({ kind, message }) => `${kind}: ${message}`))
+
+test('of three pages one shows it, until it is read anywhere', async () => {
+  for (let n = 0; n < 3; n++) open()
+  await settle()
+  noticed('t_1', { text: 'Two, three, five.' })
+  await settle()
+  expect(shown()).toEqual(['done: Primes: the answer is there\nTwo, three, five.'])
+  say({ type: 'session-read', turn: null, session_id: 's_1', session_lsn: 9 })
+  expect(shown()).toEqual([])
+})
+
+test('a page that has it in sight reads it, and nobody shows it', async () => {
+  open()
+  open({ sees: ['s_1'] })
+  await settle()
+  noticed('t_1')
+  await settle()
+  expect(pages.flatMap(({ told }) => told)).toEqual([])
+  expect(inbox.unread).toBe(0)
+})
+
+test('what comes into sight later is read then', async () => {
+  const page = open()
+  await settle()
+  noticed('t_1', { kind: 'failed', text: 'The key was refused.' })
+  await settle()
+  expect(shown()).toEqual(['failed: Primes: the answer failed\nThe key was refused.'])
+  page.sees.push('s_1')
+  page.look()
+  await settle()
+  expect([shown(), inbox.unread]).toEqual([[], 0])
+})
+
+test.each([
+  ['ask_user', 'waiting: Primes: a question for you'],
+  ['propose_plan', 'waiting: Primes: a plan for you to decide on'],
+  ['plot', 'waiting: Primes: plot waits for your approval'],
+])('what waits says for what: %s', async (tool, message) => {
+  open()
+  await settle()
+  noticed('t_1', { kind: 'waiting', wait: undefined, tool })
+  await settle()
+  expect(shown()).toEqual([message])
+  say({ type: 'notice-withdrawn', turn: 't_1' })
+  expect(shown()).toEqual([])
+})
+
+test('a muted session is told by nobody', async () => {
+  open()
+  await settle()
+  noticed('t_1', { quiet: true })
+  await settle()
+  expect(pages.flatMap(({ told }) => told)).toEqual([])
+})
+
+test('what was unread before the page was opened is told by it, once', async () => {
+  noticed('t_1')
+  for (let n = 0; n < 2; n++) open()
+  await settle()
+  expect(shown()).toHaveLength(1)
+  open()
+  await settle()
+  expect(shown()).toHaveLength(1)
+})
+
+test('a hidden page has the number in front of its title, and keeps what the application calls it', async () => {
+  open()
+  await settle()
+  hide(true)
+  noticed('t_1')
+  noticed('t_2', { session_id: 's_2' })
+  expect(document.title).toBe('(2) Notebook')
+  document.title = '(3) of my notebooks'
+  await settle()
+  expect(document.title).toBe('(2) (3) of my notebooks')
+  hide(false)
+  expect(document.title).toBe('(3) of my notebooks')
+})
