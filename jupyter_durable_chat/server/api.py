@@ -370,7 +370,7 @@ class SharedEvents(EventStream):
         if len(positions) > MAX_FOLLOWED:
             text = f"after names {len(positions)} sessions; one stream follows at most {MAX_FOLLOWED}."
             raise ApiError(400, "too-many", text)
-        seen = self.get_query_arguments("seen") or list(positions)
+        seen = [name for name in self.get_query_arguments("seen") or positions if name]
         lost = await self._not_mine(positions)
         runner = self.get_query_argument("runner", None)
         lists = self.get_query_argument("sessions", "") == "1"

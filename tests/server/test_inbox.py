@@ -199,6 +199,7 @@ async def test_what_is_out_of_sight_is_not_watched(api: Api) -> None:
     session = await api.session()
     async with api.stream(f"api/events?after={session}:0&seen=") as stream:
         hello = await open_stream(stream)
+        assert not api.chat.watching.watched
         await ended(api, session)
         assert len((await inbox(api))["notices"]) == 1
         seeing = {"stream": hello.data["stream"], "sessions": [session]}

@@ -267,8 +267,8 @@ function editLast(chat: HTMLElement | null): boolean {
 
 /** Who answers in this session, and how. */
 function chosenIn(transcript: Transcript | null) {
-  const { agent = null, model = null, effort = null, mode = null } = transcript ?? {}
-  return { agent, model, effort, mode }
+  const { agent = null, model = null, effort = null, mode = null, muted = false } = transcript ?? {}
+  return { agent, model, effort, mode, muted }
 }
 
 function waitOf(held: string | null): string {

@@ -32,7 +32,7 @@ interface Props {
   returned: Returned | null
   /** Becomes what attaches files. */
   attach: { current: (files: Iterable<File>) => void }
-  chosen: Chosen & { mode: Mode | null }
+  chosen: Chosen & { mode: Mode | null; muted: boolean }
   choose(choice: Choice): void
   send(text: string, parts: Part[], choice: Choice): void
   notebook: Notebook | null

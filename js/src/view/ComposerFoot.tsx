@@ -2,7 +2,7 @@
 
 import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
-import { usePreference } from '../preferences'
+import { Preference, usePreference } from '../preferences'
 import { words } from '../words'
 import { AttachButton } from './Attach'
 import type { Attachments } from './attachments'
@@ -12,9 +12,12 @@ import { nameOf, sendKey } from './keys'
 import { Choices } from './late'
 import type { Choice, Chosen } from './types'
 
+/** `attention.ts` plays it. */
+const sound = new Preference('sound', ['off', 'on'])
+
 interface Props {
   attachments: Attachments
-  chosen: Chosen & { mode: Mode | null }
+  chosen: Chosen & { mode: Mode | null; muted: boolean }
   choose(choice: Choice): void
   /** Somebody is about to write. */
   touched: boolean
@@ -29,6 +32,7 @@ export function ComposerFoot({ attachments, chosen, choose, touched }: Props) {
         <AttachButton {...attachments} />
         <ModePicker mode={chosen.mode} choose={choose} />
         {picker.button}
+        <TellingPicker muted={chosen.muted} choose={choose} />
         <SendKeyPicker />
       </div>
     </>
@@ -105,6 +109,39 @@ function ModePicker({ mode, choose }: { mode: Mode | null; choose(choice: Choice
         ))}
       </select>
       <Icon name="lower" />
+    </span>
+  )
+}
+
+const TELLINGS = ['tells', 'sound', 'muted'] as const
+
+/** Whether one is told of this chat when nobody watches it; with a sound or without, for all chats of this browser. */
+function TellingPicker({ muted, choose }: { muted: boolean; choose(choice: Choice): void }) {
+  const sounds = usePreference(sound)
+  const now = muted ? 'muted' : sounds === 'on' ? 'sound' : 'tells'
+  const tell = (telling: (typeof TELLINGS)[number]) => {
+    if ((telling === 'muted') !== muted) choose({ muted: telling === 'muted' })
+    if (telling === 'muted') return
+    sound.choose(telling === 'sound' ? 'on' : 'off')
+    // Browsers let a page ask for this only when a person has pressed something.
+    if (typeof Notification !== 'undefined' && Notification.permission === 'default') void Notification.requestPermission()
+  }
+  return (
+    <span class="jdc-select jdc-telling" data-telling={now}>
+      <Icon name={muted ? 'silent' : 'bell'} />
+      <select
+        class="jdc-quiet-text"
+        aria-label={words.telling}
+        title={words.tellings[now]}
+        value={now}
+        onChange={(event) => tell(event.currentTarget.value as typeof now)}
+      >
+        {TELLINGS.map((telling) => (
+          <option key={telling} value={telling}>
+            {words.tellings[telling]}
+          </option>
+        ))}
+      </select>
     </span>
   )
 }

@@ -36,6 +36,8 @@ const PATHS = {
   agent: 'M3 3.5h10v7H8L5 13v-2.5H3z',
   prompt: 'M4 4h8M4 8h8M4 12h5',
   enter: 'M13 3.5v4.2a1.8 1.8 0 0 1-1.8 1.8H3.5M6.5 6.5l-3 3 3 3',
+  bell: 'M4.5 11V7a3.5 3.5 0 0 1 7 0v4l1.3 1.5H3.2zM6.7 14h2.6',
+  silent: 'M4.5 11V7a3.5 3.5 0 0 1 7 0v4l1.3 1.5H3.2zM6.7 14h2.6M2.5 2l11 11',
   clock: 'M8 2.5a5.5 5.5 0 1 0 .01 0M8 5v3.2l2.2 1.3',
 } as const
 

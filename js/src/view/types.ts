@@ -54,6 +54,8 @@ export interface Choice {
   model?: string | null
   effort?: string | null
   mode?: Mode | null
+  /** Nobody is told of the session. */
+  muted?: boolean
 }
 
 /** Who answers in a session, and how. */

@@ -175,6 +175,8 @@ export const de: Words = {
   key: (action, key) => `${action} (${key})`,
   keys: { enter: 'Eingabetaste', control: 'Strg+Eingabetaste', command: '⌘ Eingabetaste', escape: 'Esc' },
   sendKey: 'Womit gesendet wird',
+  telling: 'Wenn niemand diesen Chat ansieht',
+  tellings: { tells: 'Meldet sich, wenn niemand zusieht', sound: 'Meldet sich mit einem Ton', muted: 'Stumm: meldet nichts' },
   sendKeyTitle: 'Womit gesendet wird, in allen Chats dieses Browsers. Umschalt+Eingabetaste ist immer eine neue Zeile.',
   sends: (key) => `${key} sendet`,
   suggestions: 'Vorschläge',

@@ -65,6 +65,8 @@ export const late = {
   filesFirst: 'It can be sent when the files are there.',
   sendKey: 'What sends a message',
   sendKeyTitle: 'What sends a message, in all chats of this browser. Shift+Enter is always a new line.',
+  telling: 'When nobody watches this chat',
+  tellings: { tells: 'Tells me when nobody watches', sound: 'Tells me, with a sound', muted: 'Muted: tells nothing' },
   sends: (key: string) => `${key} sends`,
   suggestions: 'Suggestions',
   suggestionCount: (count: number, written: string) => (count === 1 ? '1 suggestion' : `${written} suggestions`),
