@@ -117,9 +117,9 @@ export class Stream {
   /** A page came since pages were begun with. */
   #paged = false
   #wait = WAIT
-  /** What of it is in sight, and what the present stream was told that is. */
+  /** What is in sight, of what is followed or will be; and of it, what the present stream, which has this name, was told. */
   #seen = new Set<string>()
-  #toldSeen = ''
+  #told = ''
   #name: string | null = null
   #keepAlive = KEEP_ALIVE
 
@@ -178,6 +178,10 @@ export class Stream {
     clearTimeout(this.#timer)
     this.#disconnect()
     this.#setState({ state: 'connecting', text: null })
+  }
+
+  get #inSight(): string[] {
+    return [...this.#seen].filter((session) => this.#positions.has(session)).sort()
   }
 
   get #patience(): number {
@@ -240,8 +244,9 @@ export class Stream {
     const asked = [...this.#positions]
     const url = new URL('events', this.#options.api)
     for (const [session, { lsn }] of asked) url.searchParams.append('after', `${session}:${lsn}`)
-    const seen = [...this.#seen].filter((session) => this.#positions.has(session))
+    const seen = this.#inSight
     for (const session of seen.length > 0 ? seen : ['']) url.searchParams.append('seen', session)
+    this.#told = seen.join(' ')
     if (wait !== undefined) url.searchParams.set('wait', String(wait))
     const { fetch } = this.#options
     const response = await request(url, { accept, xsrf, signal, ...(fetch ? { fetch } : {}) })
@@ -314,15 +319,14 @@ export class Stream {
   /** Say what is in sight to the server at the other end of the present stream. The next one says it when it is asked for. */
   async #tellSight(): Promise<void> {
     const stream = this.#name
-    if (stream === null) return
-    const sessions = [...this.#seen].sort()
-    const told = JSON.stringify({ stream, sessions })
-    if (told === this.#toldSeen) return
-    this.#toldSeen = told
+    const sessions = this.#inSight
     const { api, xsrf, fetch } = this.#options
+    // A busy kernel would seem to keep a message waiting, when it is only this.
+    if (stream === null || fetch || sessions.join(' ') === this.#told) return
+    this.#told = sessions.join(' ')
     try {
       const url = new URL('watching', api)
-      await request(url, { accept: 'application/json', xsrf: await xsrf(), method: 'POST', body: { stream, sessions }, ...(fetch ? { fetch } : {}) })
+      await request(url, { accept: 'application/json', xsrf: await xsrf(), method: 'POST', body: { stream, sessions } })
     } catch (error) {
       // The next change says it all; so does the next stream.
       if (!(error instanceof HttpError)) throw error

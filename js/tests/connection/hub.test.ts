@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Backoff } from '../../src/connection/backoff'
 import { Hub, type HubOptions, PATIENCE } from '../../src/connection/hub'
 import type { FromHub, ToHub } from '../../src/connection/protocol'
-import { ChatServer, reply } from './server'
+import { ChatServer, MAX_FOLLOWED, reply } from './server'
 import { range, until } from './until'
 
 let server: ChatServer
@@ -146,4 +146,37 @@ test('what becomes of a session is told to its pages only, which then do not fol
   server.begin('never')
   one.say({ type: 'follow', session: 'never', lsn: 0, seen: true })
   await until(() => one.lsns('never').length === 4)
+})
+
+test('what any page sees is said with the stream, and when it changes; a page that goes sees nothing', async () => {
+  server.answer = (_, response, { pathname }) => pathname.endsWith('/watching') && (reply(response, 200, {}), true)
+  for (const session of ['a', 'b']) server.begin(session)
+  const [one, two] = [join(), join()]
+  one.say({ type: 'sight', sessions: ['a'] })
+  one.say({ type: 'follow', session: 'a', lsn: 0, seen: true })
+  two.say({ type: 'follow', session: 'b', lsn: 0, seen: false })
+  await until(() => one.lsns('a').length === 4 && two.lsns('b').length === 4)
+  const streams = () => server.requests.filter(({ path }) => path === '/events').map(({ query }) => query.getAll('seen'))
+  const told = () => server.requests.filter(({ path }) => path === '/watching').length
+  expect(streams().at(-1)).toEqual(['a'])
+  const before = told()
+  two.say({ type: 'sight', sessions: ['b', 'a'] })
+  await until(() => told() === before + 1)
+  one.say({ type: 'sight', sessions: ['a'] })
+  one.say({ type: 'bye' })
+  two.say({ type: 'sight', sessions: [] })
+  await until(() => told() === before + 2)
+  expect(streams().length).toBeLessThanOrEqual(2)
+})
+
+test('an inbox is never dropped for what is seen', async () => {
+  server.append('inbox_1', { type: 'turn-noticed', session_id: 'a' })
+  const page = join()
+  page.say({ type: 'follow', session: 'inbox_1', lsn: 0, seen: true })
+  for (let n = 0; n <= MAX_FOLLOWED; n++) {
+    server.begin(`s_${n}`)
+    page.say({ type: 'follow', session: `s_${n}`, lsn: 0, seen: true })
+  }
+  await until(() => page.lsns('inbox_1').length === 1)
+  expect(page.of('dropped').map(({ session }) => session)).toEqual(['s_0', 's_1'])
 })

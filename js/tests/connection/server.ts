@@ -263,7 +263,7 @@ export class ChatServer {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.on('close', () => this.readers.delete(reader))
     this.readers.add(reader)
-    this.#write(reader, [`retry: 1\n\n`, frame('hello', { version: 'test', sessions: [...positions.keys()] })])
+    this.#write(reader, [`retry: 1\n\n`, frame('hello', { version: 'test', sessions: [...positions.keys()], stream: 'v_1' })])
     this.#feed(reader)
     for (const [session, lsn] of positions) this.#write(reader, [frame('caught-up', { session, lsn })])
   }
