@@ -1,9 +1,12 @@
 """A chat for everyone: in the language of the person, for keyboard and screen reader, in every theme and direction."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -11,6 +14,7 @@ from scripts import scenes
 from tests.browser.conftest import Open
 from tests.browser.jupyter import ROOT, Jupyter, running
 from tests.browser.page import CHAT_CELL, NotebookPage
+from tests.browser.test_hostile import MIME_TYPE, OPEN_FOLDS
 
 LANGUAGE = "lab/api/settings/@jupyterlab/translation-extension:plugin"
 
@@ -52,8 +56,25 @@ def test_a_chat_speaks_the_language_of_the_settings(
     expect(root.get_by_role("textbox", name="Message")).to_be_visible()  # its words cannot be had
 
 
+def everything() -> dict[str, Any]:
+    """A conversation with one of everything that there is to draw."""
+    source = ROOT / "js" / "tests" / "hostile" / "everything.ts"
+    print_it = f"import {{ transcripts }} from '{source}'; process.stdout.write(JSON.stringify(transcripts[0]))"
+    done = subprocess.run(["node", "--input-type=module", "-e", print_it], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def saved(transcript: dict[str, Any]) -> Any:
+    """The cell of a notebook that was saved with it."""
+    data = {"session": transcript["id"], "turn": None, "lsn": transcript["lsn"], "snapshot": transcript}
+    bundle = {"text/plain": "a chat", MIME_TYPE: {**data, "widget": None, "notice": None}}
+    output = nbformat.v4.new_output("execute_result", bundle, execution_count=1)
+    return nbformat.v4.new_code_cell("Chat()", outputs=[output], execution_count=1)
+
+
 def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage: Jupyter) -> None:
-    stage.write_notebook("a.ipynb", *[SCENE.format(name=name, more=more) for name, more in STATES.items()])
+    scenes_of = [SCENE.format(name=name, more=more) for name, more in STATES.items()]
+    stage.write_notebook("a.ipynb", *scenes_of, saved(everything()))
     notebook = NotebookPage(context.new_page(), stage, "a.ipynb").open()
     page = notebook.page
     page.set_viewport_size({"width": 1000, "height": 6000})  # every cell is there
@@ -80,6 +101,13 @@ def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage
     chats["error"].wait_for_outcome("failed")
     chats["choices"].root.locator("button.jdc-pick").click()
     expect(chats["choices"].root.locator(".jdc-choice").first).to_be_visible()
+
+    whole = page.locator(".jdc[data-session=s_1]")
+    expect(whole.locator(".jdc-tool").first).to_be_visible()
+    while page.evaluate(OPEN_FOLDS):
+        page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => done(true)))")
+    for one in ".jdc-grid", ".jdc-tree", ".jdc-plan", ".jdc-sources", ".jdc-trouble pre", ".jdc-picture img":
+        expect(whole.locator(one).first).to_be_visible()
 
     page.evaluate(AXE.read_text())
     # A body without a height looks to axe as if it hid all that is positioned in it.

@@ -19,7 +19,7 @@ export function isTraceback(text: string): boolean {
 export function Trouble({ text }: { text: string }) {
   const message = messageOf(text)
   return (
-    <div class="jdc-tool-error">
+    <div class="jdc-tool-error" dir="auto">
       {readable(message)}
       {message !== text && (
         <Fold class="jdc-trouble" summary={<span>{isTraceback(text) ? words.traceback : words.wholeError}</span>}>

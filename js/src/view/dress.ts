@@ -30,7 +30,7 @@ export function dress(nodes: DocumentFragment): DocumentFragment {
   }
   for (const link of nodes.querySelectorAll('a')) sayWhere(link)
   // Paragraphs find their direction by themselves (`unicode-bidi`); the marks and edges of these are where the text begins.
-  for (const block of nodes.querySelectorAll<HTMLElement>(':is(ul, ol, blockquote, table):not([dir])')) block.dir = 'auto'
+  for (const block of nodes.querySelectorAll<HTMLElement>(':is(ul, ol, blockquote, .jdc-table):not([dir])')) block.dir = 'auto'
   mark(nodes)
   typeset(nodes)
   return nodes

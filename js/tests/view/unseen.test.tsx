@@ -42,6 +42,11 @@ test.each([
   ['plain `code` $x$', []],
 ])('%j', (text, expected) => expect(drawn(text).names).toEqual(expected))
 
+test('what begins where its text begins finds that by itself, a table with all of its place', () => {
+  const { root } = drawn('- \u05d0\n\n> \u05d0\n\n| \u05d0 |\n|---|\n| b |')
+  expect([...root.querySelectorAll('[dir=auto]')].map(({ localName, className }) => className || localName)).toEqual(['ul', 'blockquote', 'jdc-table'])
+})
+
 test('a call shows it in its name, arguments, result and error, and a file in its name', async () => {
   vi.stubGlobal('alert', () => undefined)
   const call = (toolCallId: string, more: object): Part => ({ type: 'dynamic-tool', toolName: 'run\u202e', toolCallId, state: 'output-available', input: {}, ...more }) as Part

@@ -167,6 +167,7 @@ function clean(svg: string): string {
 }
 
 function isDark(element: Element): boolean {
+  if (matchMedia('(forced-colors: active)').matches) return matchMedia('(prefers-color-scheme: dark)').matches
   const scheme = getComputedStyle(element).colorScheme
   return scheme === 'dark' || (scheme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches)
 }
