@@ -6,7 +6,7 @@ so that a word that was doubled, out of place or taken back for one frame only i
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -119,6 +119,14 @@ class NotebookPage:
         assert self.page.evaluate("watcher.faults") == []
 
 
+class Logs(Protocol):
+    """A server that can be asked what it has."""
+
+    def events(self, session: str) -> list[dict[str, Any]]: ...
+
+    def transcript(self, session: str) -> dict[str, Any]: ...
+
+
 class ChatView:
     """A chat as it is drawn, read through the attributes that its root carries for everybody."""
 
@@ -152,7 +160,7 @@ class ChatView:
         answer = self.root.locator("[data-role=assistant]").last
         expect(answer).to_have_attribute("data-outcome", outcome, timeout=40_000)
 
-    def assert_exact(self, jupyter: Jupyter) -> None:
+    def assert_exact(self, jupyter: Logs) -> None:
         """The root has counted no gap, has seen the whole log, and shows the text that the log holds."""
         events = jupyter.events(self.session)
         assert [event["lsn"] for event in events] == list(range(1, len(events) + 1))
