@@ -39,16 +39,17 @@ SILENCE_SECONDS = 90.0
 
 ACCEPTS = ("application/json", "text/event-stream", "*/*")
 
-TOLD_HEADERS = ("Content-Type", "Date", "Retry-After")
+TOLD_HEADERS = ("Content-Disposition", "Content-Type", "Date", "Retry-After")
 
 _ID = r"[A-Za-z0-9_-]{1,64}"
 _NAME = r"[^/]{1,1024}"
 
 ALLOWED = [
     ("GET", re.compile("api/agents"), ()),
-    ("GET", re.compile("api/events"), ("after", "wait")),
+    ("GET", re.compile("api/events"), ("after", "seen", "wait")),
     ("GET", re.compile(f"api/sessions/({_ID})"), ()),
     ("PATCH", re.compile(f"api/sessions/({_ID})"), ()),
+    ("GET", re.compile(f"api/sessions/({_ID})/export"), ("format",)),
     ("POST", re.compile(f"api/sessions/({_ID})/(?:messages|stop|retry|continue|branch|queue/resume)"), ()),
     ("PATCH", re.compile(f"api/sessions/({_ID})/queue"), ()),
     ("PATCH", re.compile(f"api/sessions/({_ID})/queue/{_NAME}"), ()),
@@ -253,6 +254,7 @@ def _allowed(message: JSON, shown: set[str]) -> _Asked:
     if lost and (accept != "text/event-stream" or len(lost) == sum(name == "after" for name, _ in query)):
         raise Refused(404, "unknown-session", NOT_SHOWN)
     query = [(name, value) for name, value in query if name != "after" or value not in lost]
+    query = [(name, value) for name, value in query if name != "seen" or value in shown or not value]
     headers = {"Accept": accept}
     if isinstance(media_type := message.get("media_type"), str) and media_type.isascii() and media_type.isprintable():
         headers["Content-Type"] = media_type

@@ -70,6 +70,8 @@ def test_what_a_chat_needs(page: Page, jupyter: Jupyter) -> None:
     hexadecimal = uploaded["url"].removeprefix("attachment:")
     assert page.until(page.ask(f"{here}/attachments/{hexadecimal}", accept="*/*")) == (200, file, "end")
     assert page.get("api/agents")[0] == 200
+    status, file, _ = page.until(page.ask(f"{here}/export?format=md", accept="*/*"))
+    assert status == 200 and b"said" in file
     assert jupyter.transcript(page.session)["messages"][0]["metadata"]["client_id"] == "c_1"
     assert answer["message_id"] == jupyter.transcript(page.session)["messages"][0]["id"]
 
@@ -99,7 +101,8 @@ def test_an_answer_goes_on_while_a_cell_runs(page: Page, jupyter: Jupyter) -> No
         ("DELETE", "api/sessions/SESSION", {}),
         ("POST", "api/sessions/SESSION/offers", {"body": "{}"}),
         ("POST", "api/sessions/SESSION/fork", {"body": "{}"}),
-        ("GET", "api/sessions/SESSION/export", {}),
+        ("GET", "api/inbox", {}),
+        ("POST", "api/sessions/import", {"body": "{}"}),
         ("GET", "api/sessions/SESSION/attachments/../../../health", {}),
         ("GET", "api/sessions/SESSION/%2e%2e/%2E%2E/health", {}),
         ("POST", "api/sessions/SESSION/tools/..", {"body": '{"output": 1}'}),
@@ -127,7 +130,9 @@ def test_a_session_that_the_kernel_does_not_show(page: Page, jupyter: Jupyter, p
 
 def test_a_stream_says_which_of_its_sessions_is_not_shown(page: Page, jupyter: Jupyter) -> None:
     other = jupyter.post("durable-chat/api/sessions")["id"]
-    events = page.ask(f"api/events?after={other}:0&after={page.session}:0&runner=r", accept="text/event-stream")
+    events = page.ask(
+        f"api/events?after={other}:0&after={page.session}:0&seen={other}&seen=&runner=r", accept="text/event-stream"
+    )
     _, heard, _ = page.until(events, lambda body: b"caught-up" in body)
     gone = b'event: gone\ndata: {"session": "%b", "status": 404' % other.encode()
     assert gone in heard
