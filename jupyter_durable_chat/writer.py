@@ -505,7 +505,7 @@ class Writer(Replica, ABC):
                 title = await agent.title(list(self.transcript.messages), model)
             async with self._commands:
                 await self.decide(decide, self.add)
-            await self.summarise()
+            await self.summarise(touch=False)
         except (AgentError, LogError, TimeoutError) as error:
             logger.info("Session %s keeps the title from its text: %s", self.id, error)
         except Exception as error:
