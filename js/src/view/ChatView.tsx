@@ -120,6 +120,7 @@ function Chat(props: ChatViewProps): VNode {
       message?.focus({ preventScroll: true })
       message?.scrollIntoView({ block: 'nearest' })
     },
+    edge: (by) => (by > 0 ? position.toTheEnd() : position.toTheBeginning()),
     help: () => setPanel('keys'),
   }
   const asked = messages.filter(({ role }) => role === 'user')

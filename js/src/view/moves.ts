@@ -9,6 +9,8 @@ export interface Moves {
   turn(by: 1 | -1): boolean
   /** To the next message, or the one before. */
   message(from: HTMLElement, by: 1 | -1): void
+  /** To where the session ends (1), or begins. */
+  edge(by: 1 | -1): void
   help(): void
 }
 
@@ -33,6 +35,10 @@ export function onMoveKey(event: KeyboardEvent, moves: Moves): void {
   if (key === '?' && target.matches('.jdc-message, .jdc-scroll')) {
     event.preventDefault()
     return moves.help()
+  }
+  if ((key === 'Home' || key === 'End') && !event.shiftKey && target.matches('.jdc-message, .jdc-scroll')) {
+    event.preventDefault() // browsers fly over all that is between, which nobody reads and most of which is not drawn
+    return moves.edge(key === 'End' ? 1 : -1)
   }
   const message = target.closest<HTMLElement>('.jdc-message')
   // A message that was only clicked has the focus, too, but nobody expects its keys to act.

@@ -98,6 +98,15 @@ export class Position {
     this.#tell()
   }
 
+  toTheBeginning(): void {
+    const { current: box } = this.box
+    if (!box) return
+    this.following = false
+    box.scrollTop = 0
+    this.#note(box)
+    this.#tell()
+  }
+
   /** Brings an element in the content to the upper edge, and keeps it there. */
   toTop(element: Element, gap: number): void {
     const { current: box } = this.box

@@ -91,6 +91,7 @@ export const de: Words = {
   shortcuts: [
     ['Alt+↑ / Alt+↓', 'Zur vorigen oder zur nächsten Frage'],
     ['↑ / ↓', 'Zur vorigen oder zur nächsten Nachricht'],
+    ['Home / Ende', 'Zum Anfang oder zum Ende'],
     ['← / →', 'Die vorige oder die nächste Fassung zeigen'],
     ['E', 'Die Frage bearbeiten'],
     ['R', 'Noch einmal antworten lassen'],

@@ -28,6 +28,7 @@ export const late = {
   shortcuts: [
     ['Alt+↑ / Alt+↓', 'Go to the turn before, or the next one'],
     ['↑ / ↓', 'Go to the message before, or the next one'],
+    ['Home / End', 'Go to the beginning, or the end'],
     ['← / →', 'Show the version before, or the next one'],
     ['E', 'Edit the question'],
     ['R', 'Retry the answer'],

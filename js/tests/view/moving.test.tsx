@@ -154,6 +154,16 @@ describe('keys', () => {
     expect(focused()).not.toBe('q_38')
   })
 
+  test('Home and End go there at once, and find it drawn', async () => {
+    const box = find('.jdc-scroll') as Element
+    await press('Home', {}, box)
+    expect(position().top).toBe(0)
+    expect(drawnIds()).toContain('a_0')
+    await press('End', {}, box)
+    expect(position().top).toBe(position().end)
+    expect((await press('Home', {}, input())).defaultPrevented).toBe(false)
+  })
+
   test('on a message the arrows go to the next one', async () => {
     await scrollTo(0)
     focus('q_0')
