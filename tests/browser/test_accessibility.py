@@ -101,6 +101,8 @@ def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage
     chats["error"].wait_for_outcome("failed")
     chats["choices"].root.locator("button.jdc-pick").click()
     expect(chats["choices"].root.locator(".jdc-choice").first).to_be_visible()
+    chats["stopped"].root.locator("button.jdc-edit").click()
+    expect(chats["stopped"].root.locator(".jdc-editor")).to_be_visible()
 
     whole = page.locator(".jdc[data-session=s_1]")
     expect(whole.locator(".jdc-tool").first).to_be_visible()
@@ -108,6 +110,8 @@ def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage
         page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => done(true)))")
     for one in ".jdc-grid", ".jdc-tree", ".jdc-plan", ".jdc-sources", ".jdc-trouble pre", ".jdc-picture img":
         expect(whole.locator(one).first).to_be_visible()
+    chats["empty"].root.locator(".jdc-input").press_sequentially("/")
+    expect(chats["empty"].root.locator(".jdc-suggestion").first).to_be_visible()
 
     page.evaluate(AXE.read_text())
     # A body without a height looks to axe as if it hid all that is positioned in it.
@@ -125,6 +129,11 @@ def test_axe_finds_nothing_in_any_state_and_theme(context: BrowserContext, stage
     found, _ = axe(page, {"color-contrast": {"enabled": False}})  # it reads the colours that were not taken
     assert found == []
     page.emulate_media(forced_colors="none")
+    whole.locator(".jdc-picture button").first.click()
+    expect(whole.locator(".jdc-lightbox")).to_be_visible()
+    found, _ = axe(page)
+    assert found == []
+    page.keyboard.press("Escape")
     stage.kill()
     for root in (streaming, chats["empty"].root):
         expect(root).to_have_attribute("data-state", "offline")

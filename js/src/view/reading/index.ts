@@ -13,7 +13,11 @@ addStyles(css)
 
 /** Gives what a complete block has of these its buttons. Once or again. */
 export function equip(block: Element): void {
-  for (const box of within(block, '.jdc-code')) equipCode(box)
+  for (const box of within(block, '.jdc-code')) {
+    equipCode(box)
+    // Where the mouse was before the code, it does not come to it.
+    if (box.matches(':hover')) box.dispatchEvent(new PointerEvent('pointerover', { bubbles: true }))
+  }
   for (const mark of within(block, '[data-jdc-mark]')) equipMark(mark)
   for (const note of within(block, '[data-jdc-note]')) equipNote(note)
 }
