@@ -35,9 +35,6 @@ export interface Inbox {
   told: string[]
 }
 
-/** How the ids of inboxes begin. */
-export const PREFIX = 'inbox_'
-
 const MAX_NOTICES = 100
 const MAX_TOLD = 400
 

@@ -5,41 +5,23 @@ only given to be saved. What a file is, its bytes say.
 """
 
 import asyncio
-from typing import Any
 from urllib.parse import quote
-
-from tornado import web
 
 from jupyter_durable_chat.attachments import INLINE, OPAQUE, URL, TooLarge, UnknownAttachment, is_allowed, media_type
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.upload import Upload
 
 FILENAME = 200
 """Characters of a file's name."""
 
 
-@web.stream_request_body
-class Attachments(ChatHandler):
-    """Takes the bytes as they come, so that no more of them than allowed is ever in memory."""
-
-    def initialize(self, **kwargs: Any) -> None:
-        super().initialize(**kwargs)
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def data_received(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size <= self.chat.max_attachment_bytes:
-            self._pieces.append(chunk)
-        else:
-            self._pieces.clear()
+class Attachments(Upload):
+    limit = "max_attachment_bytes"
 
     @route
     async def post(self, session_id: str) -> None:
         filename = self._filename()
-        if self._size > (limit := self.chat.max_attachment_bytes):
-            text = f"The file has {self._size} bytes; c.DurableChat.max_attachment_bytes allows {limit}."
-            raise ApiError(413, "too-large", text)
-        data = b"".join(self._pieces)
+        data = self.taken()
         if not data:
             raise ApiError(400, "malformed", "The request's body is empty; it takes the bytes of a file.")
         declared = self.request.headers.get("Content-Type", "")

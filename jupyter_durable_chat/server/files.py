@@ -7,11 +7,10 @@ import is checked in a thread before anything of it is stored.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
-from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import events as e
@@ -25,6 +24,7 @@ from jupyter_durable_chat.readable.notebook import to_notebook
 from jupyter_durable_chat.readable.page import to_page
 from jupyter_durable_chat.server.attachments import unavailable
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.upload import Upload
 from jupyter_durable_chat.transcript import JSON
 
 EMBEDDED_BYTES = 20 << 20
@@ -167,29 +167,12 @@ def _indented(notebook: JSON) -> str:
     return msgspec.json.format(e.to_json(notebook), indent=1).decode() + "\n"
 
 
-@web.stream_request_body
-class Import(ChatHandler):
-    """Takes the bytes as they come, so that no more of them than allowed is ever in memory."""
-
-    def initialize(self, **kwargs: Any) -> None:
-        super().initialize(**kwargs)
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def data_received(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size <= self.chat.max_import_bytes:
-            self._pieces.append(chunk)
-        else:
-            self._pieces.clear()
+class Import(Upload):
+    limit = "max_import_bytes"
 
     @route
     async def post(self) -> None:
-        if self._size > (limit := self.chat.max_import_bytes):
-            text = f"The file has {self._size} bytes; c.DurableChat.max_import_bytes allows {limit}."
-            raise ApiError(413, "too-large", text)
-        data = b"".join(self._pieces)
-        self._pieces.clear()
+        data = self.taken()
         until = time.monotonic() + CHECK_SECONDS
         allowed = Allowed(
             session_bytes=self.chat.max_session_bytes or float("inf"),

@@ -14,7 +14,7 @@ import type { Request } from './http'
 import type { Kernel } from './kernel'
 import { Link, type LinkOptions } from './link'
 import { forgetOldMessages } from './outbox'
-import type { FromHub, LinkState, ToHub } from './protocol'
+import { type FromHub, isInbox, type LinkState, type ToHub } from './protocol'
 import { type Line, Session } from './session'
 
 export interface ConnectionOptions extends Omit<LinkOptions, 'hear' | 'fetch'> {
@@ -177,7 +177,7 @@ export class Connection implements Line {
       for (const { session } of this.#sessions.values()) session.rejoin()
       this.#attentive?.join()
     } else if ('session' in message) {
-      if (message.session.startsWith('inbox_')) this.#attentive?.hear(message)
+      if (isInbox(message.session)) this.#attentive?.hear(message)
       this.#sessions.get(message.session)?.session.hear(message)
     }
   }

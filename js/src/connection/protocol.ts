@@ -48,3 +48,6 @@ export type FromHub =
   | { type: 'pong' }
   /** The hub had given the page up. */
   | { type: 'unknown' }
+
+/** Whether what is followed under this id is a person's inbox, and no session. */
+export const isInbox = (id: string): boolean => id.startsWith('inbox_')

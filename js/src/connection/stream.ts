@@ -18,7 +18,7 @@ import type { Transcript } from '../transcript'
 import { Backoff } from './backoff'
 import { Carrier } from './carrier'
 import { type Fetch, HttpError, request } from './http'
-import type { FromHub, LinkState } from './protocol'
+import { type FromHub, isInbox, type LinkState } from './protocol'
 
 /** What a stream tells. */
 export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' }>
@@ -39,9 +39,6 @@ export interface StreamOptions {
   /** Milliseconds until a stream is tried beside pages; each time that it does not get through, twice as long. */
   probe?: number
 }
-
-/** How the ids of inboxes begin. */
-const INBOX = 'inbox_'
 
 type SessionEvent = WireEvent & { session: string }
 
@@ -148,7 +145,7 @@ export class Stream {
     if (seen) this.#positions.set(session, { lsn })
     else this.#positions = new Map([[session, { lsn }], ...this.#positions])
     // An inbox is heard of seldom, and always wanted.
-    const first = [...this.#positions.keys()].find((session) => !session.startsWith(INBOX))
+    const first = [...this.#positions.keys()].find((session) => !isInbox(session))
     if (first !== undefined && this.#positions.size > MAX_FOLLOWED) this.#drop(first)
     if (this.#positions.has(session)) this.#restart(TOGETHER)
   }

@@ -3,6 +3,7 @@
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { words } from '../words'
 import { Desk } from './desk'
+import { closedByEscape } from './escape'
 import type { FileFormat } from './types'
 
 const FORMATS: FileFormat[] = ['md', 'html', 'ipynb', 'json']
@@ -43,12 +44,7 @@ export function Downloads({ offer, close }: Props) {
       class="jdc-outline jdc-downloads"
       role="dialog"
       aria-label={words.downloadChat}
-      onKeyDown={(event) => {
-        if (event.key !== 'Escape') return
-        event.preventDefault()
-        event.stopPropagation() // Esc stops no answer here
-        close()
-      }}
+      onKeyDown={closedByEscape(close)}
     >
       <ul>
         {FORMATS.map((format) => (

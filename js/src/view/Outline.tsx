@@ -5,6 +5,7 @@ import type { UIMessage } from '../transcript'
 import { words } from '../words'
 import { clock } from '../words/numbers'
 import { Icon } from './Icon'
+import { closedByEscape } from './escape'
 import { type TurnLine, turnsOf } from './turns'
 
 interface Props {
@@ -118,12 +119,7 @@ export function Shortcuts({ close }: { close(): void }) {
       role="dialog"
       aria-label={words.keyboard}
       tabIndex={-1}
-      onKeyDown={(event) => {
-        if (event.key !== 'Escape') return
-        event.preventDefault()
-        event.stopPropagation() // Esc stops no answer here
-        close()
-      }}
+      onKeyDown={closedByEscape(close)}
     >
       <b>{words.keyboard}</b>
       <dl>

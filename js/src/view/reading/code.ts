@@ -5,10 +5,11 @@
 
 import { words } from '../../words'
 import { kindOf } from '../kinds'
+import { offer } from '../offer'
 import type { Notebook, Refusal, Snippet } from '../types'
 import { button } from './button'
 import { equipDiagram, isDiagram, itemsOfDiagram, pressDiagram } from './diagram'
-import { download, fileName } from './download'
+import { fileName } from './filename'
 import { chooseItem, type Item, toggleMenu } from './menu'
 import { titleOf } from './title'
 import { isWrapped, toggleWrap, wrapIn } from './wrap'
@@ -49,7 +50,7 @@ function itemsOf(box: HTMLElement, from: HTMLElement, notebook: Notebook | null)
   const replace = notebook && box.hasAttribute('data-takes') ? [replacing(box, from, notebook)] : []
   const others: Item[] = [
     { label: words.wrapLines, checked: isWrapped(), choose: toggleWrap },
-    { label: words.downloadCode, detail: name, choose: () => download(name, `${code}\n`) },
+    { label: words.downloadCode, detail: name, choose: () => offer(new Blob([`${code}\n`]), name) },
     ...itemsOfDiagram(box),
   ]
   return replace[0]?.disabled ? [...others, ...replace] : [...replace, ...others]

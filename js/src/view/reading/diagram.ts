@@ -7,8 +7,9 @@
 import DOMPurify from 'dompurify'
 import { words } from '../../words'
 import { copyText } from '../clipboard'
+import { offer } from '../offer'
 import { button } from './button'
-import { download, fileName } from './download'
+import { fileName } from './filename'
 import { type Drawing, Draughtsman } from './frame'
 import type { Item } from './menu'
 
@@ -71,7 +72,7 @@ export function itemsOfDiagram(box: HTMLElement): Item[] {
   const name = fileName('svg', (box.dataset['title'] ?? '').replace(/(?:\.\w+)?$/, box.dataset['title'] ? '.svg' : ''))
   return [
     { label: words.copyPicture, choose: () => void copyText(clean(svg)) },
-    { label: words.downloadPicture, detail: name, choose: () => download(name, clean(svg), 'image/svg+xml') },
+    { label: words.downloadPicture, detail: name, choose: () => offer(new Blob([clean(svg)]), name) },
   ]
 }
 

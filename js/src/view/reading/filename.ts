@@ -1,4 +1,4 @@
-/** Something on the page as a file of the person's. */
+/** What a block is called as a file of the person's. */
 
 const EXTENSIONS: Record<string, string> = {
   bash: 'sh',
@@ -44,14 +44,6 @@ export function fileName(language: string, title: string): string {
   const [given = ''] = title.split(/[\\/]/).slice(-1)
   const name = given.replace(NO_NAME, '').trim().slice(-100)
   return name || (own(NAMED, language) ?? `code.${own(EXTENSIONS, language) ?? (/^\w{1,8}$/.test(language) ? language : 'txt')}`)
-}
-
-export function download(name: string, content: string, type = 'text/plain'): void {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(new Blob([content], { type }))
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000) // a browser may ask where to
 }
 
 function own(table: Record<string, string>, name: string): string | undefined {

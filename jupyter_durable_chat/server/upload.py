@@ -1,0 +1,40 @@
+"""A body that is a file: its bytes are taken as they come, so that no more of them than allowed is ever in memory."""
+
+from typing import Any, ClassVar
+
+from tornado import web
+
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler
+
+
+@web.stream_request_body
+class Upload(ChatHandler):
+    """A route that takes a file."""
+
+    limit: ClassVar[str]
+    """The setting that limits it, in bytes."""
+
+    def initialize(self, **kwargs: Any) -> None:
+        super().initialize(**kwargs)
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def data_received(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size <= self._allowed:
+            self._pieces.append(chunk)
+        else:
+            self._pieces.clear()
+
+    def taken(self) -> bytes:
+        """The file, once. Raises `ApiError` 413."""
+        if self._size > self._allowed:
+            text = f"The file has {self._size} bytes; c.DurableChat.{self.limit} allows {self._allowed}."
+            raise ApiError(413, "too-large", text)
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
+
+    @property
+    def _allowed(self) -> int:
+        return getattr(self.chat, self.limit)
