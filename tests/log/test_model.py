@@ -121,7 +121,7 @@ class Model:
             (stream.updated, stream.order, name)
             for name, stream in self.streams.items()
             if not stream.deleted
-            and labels.items() <= stream.labels.items()
+            and all(stream.labels.get(label, "") == value for label, value in labels.items())
             and (start is None or (stream.updated, stream.order) < (start.updated, start.order))
         ]
         return [name for *_, name in sorted(found, reverse=True)[:limit]]

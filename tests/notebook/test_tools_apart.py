@@ -173,7 +173,8 @@ chat = Chat(tools=[f, "run_code"])
 chat.tool(g)
 print(chat.tools)
 """
-    environment = {"PYTHONPATH": str(Path(jupyter_durable_chat.__file__).parents[1])}
+    root = str(Path(jupyter_durable_chat.__file__).parents[1])
+    environment = {"PYTHONPATH": root, "JUPYTER_DURABLE_CHAT_STANDALONE": "0"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, env=environment
     )
