@@ -91,8 +91,9 @@ class NotebookPage:
         self.page.evaluate("([name, options]) => jupyterapp.commands.execute(name, options)", [name, options or {}])
 
     def save(self) -> None:
-        self.command("docmanager:save")
-        self.page.wait_for_function(f"!{PANEL}.context.model.dirty")
+        """Return when the file has everything; what is kept of an answer may come while it is saved."""
+        save = "await jupyterapp.commands.execute('docmanager:save')"
+        self.page.wait_for_function(f"async () => {{ {save}; return !{PANEL}.context.model.dirty }}")
 
     def restart_kernel(self) -> None:
         before = self.page.evaluate(f"{PANEL}.sessionContext.session.kernel.id")

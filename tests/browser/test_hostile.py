@@ -24,7 +24,7 @@ from jupyter_durable_chat.readable.page import to_page
 from jupyter_durable_chat.readable.text import to_markdown
 from tests.browser.conftest import Open
 from tests.browser.jupyter import ROOT, Jupyter, running
-from tests.browser.page import NotebookPage
+from tests.browser.page import PANEL, NotebookPage
 
 MIME_TYPE = "application/vnd.jupyter-durable-chat.v1+json"
 END = "After all this, the text goes on."
@@ -185,6 +185,8 @@ def test_hostile_agent(open_notebook: Open, watch: Watch, context: BrowserContex
     watch.assert_quiet()
     assert_links_lead_where_they_say(notebook, context)
 
+    kept = f"{PANEL}.content.widgets[0].model.toJSON().outputs[0].data['text/html']"
+    notebook.page.wait_for_function(f"end => [{kept}].flat().join('').includes(end)", arg=END)
     notebook.save()
     saved = nbformat.read(jupyter.files / "a.ipynb", 4)["cells"][0]["outputs"][0]["data"]["text/html"]
     assert END in saved
