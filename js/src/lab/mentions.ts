@@ -2,7 +2,8 @@
  * What of a notebook can be named in a message: variables of its kernel, its cells, files beside it.
  *
  * The kernel is asked with a silent request (`notebook/mentions.py` answers), which leaves no trace in it. A kernel that is
- * busy answers when it is free: a list does not wait for that, and has the rest meanwhile; a value does, for a while.
+ * busy answers when it is free: a list does not wait for that, and has the rest meanwhile; a value does, for a while. While it
+ * answers us it is busy, too: so it is asked once at a time, and all who want its list wait for the same answer.
  */
 
 import type { Part } from '../transcript'
@@ -15,7 +16,11 @@ const MOST = 8
 /** Characters of a cell, as of any value (`notebook/values.py`). */
 const TEXT = 20_000
 const LIST_MS = 1_000
+/** As long as a kernel that has just answered may still be told to be busy. */
+const BUSY_MS = 100
 const VALUE_MS = 15_000
+/** A question that a lost connection took along is asked again. */
+const AGAIN_MS = 10_000
 
 export async function mentions(app: App, query: string, from: Element, signal: AbortSignal): Promise<Mentions> {
   const place = placeOf(app, from)
@@ -27,10 +32,11 @@ export async function mentions(app: App, query: string, from: Element, signal: A
     filesOf(app.serviceManager?.contents, panel.context.path, query).catch(() => []),
   ])
   signal.throwIfAborted()
-  const cells = notebook.widgets.flatMap((other, index) => (other === cell ? [] : cellMention(other, index)))
-  const listed = Array.isArray(variables) ? variables : []
-  const found = [listed, cells, files].flatMap((some) => fitting(some, query))
-  return { found, kernel: Array.isArray(variables) ? 'ready' : variables }
+  const fit = ({ found, kernel }: Variables): Mentions => {
+    const cells = notebook.widgets.flatMap((other, index) => (other === cell ? [] : cellMention(other, index)))
+    return { found: [found, cells, files].flatMap((some) => fitting(some, query)), kernel }
+  }
+  return variables.later ? { ...fit(variables), later: variables.later.then(fit) } : fit(variables)
 }
 
 export async function mentioned(app: App, mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File> {
@@ -68,19 +74,37 @@ function kernelOf(kernel: unknown): Kernel | null {
   return typeof (kernel as Kernel | null)?.requestExecute === 'function' ? (kernel as Kernel) : null
 }
 
-/** The variables, or why there are none to be had. */
-async function variablesOf(kernel: Kernel | null): Promise<Mention[] | Exclude<Mentions['kernel'], 'ready'>> {
-  if (!kernel) return 'none'
-  if (kernel.status === 'busy') return 'busy'
-  const listed = await evaluated(kernel, 'names()', LIST_MS).catch(() => 'busy' as const)
-  if (listed === 'busy') return 'busy'
-  if (!Array.isArray(listed)) return 'foreign'
-  return listed.map(({ name, detail }) => ({ kind: 'variable', name: String(name), detail: String(detail) }))
+interface Variables extends Mentions {
+  later?: Promise<Variables>
+}
+
+/** What each kernel is being asked, and until when it is waited for. */
+const asked = new WeakMap<Kernel, { variables: Promise<Variables>; until: number }>()
+
+/** The variables, or why there are none to be had; of a busy kernel, later. */
+async function variablesOf(kernel: Kernel | null): Promise<Variables> {
+  if (!kernel) return { found: [], kernel: 'none' }
+  const pending = asked.get(kernel)
+  const { variables, until } = pending && Date.now() < pending.until + AGAIN_MS ? pending : ask(kernel)
+  const answer = await within(variables, Math.max(0, until - Date.now())).catch(() => null)
+  return answer ?? { found: [], kernel: 'busy', later: variables }
+}
+
+function ask(kernel: Kernel) {
+  const variables = evaluated(kernel, 'names()').then((listed): Variables => {
+    if (!Array.isArray(listed)) return { found: [], kernel: 'foreign' }
+    return { found: listed.map(({ name, detail }) => ({ kind: 'variable', name: String(name), detail: String(detail) })), kernel: 'ready' }
+  })
+  const question = { variables, until: Date.now() + (kernel.status === 'busy' ? BUSY_MS : LIST_MS) }
+  asked.set(kernel, question)
+  const settle = () => asked.get(kernel) === question && asked.delete(kernel)
+  variables.then(settle, settle)
+  return question
 }
 
 async function valueOf(kernel: Kernel | null, name: string, signal: AbortSignal): Promise<Part | File> {
   if (!kernel) throw refusal('noKernel')
-  const told = await evaluated(kernel, `value(${JSON.stringify(name)})`, VALUE_MS)
+  const told = await within(evaluated(kernel, `value(${JSON.stringify(name)})`), VALUE_MS)
   signal.throwIfAborted()
   const { part, file, filename, mediaType, error } = (told ?? {}) as Record<string, unknown>
   if (typeof part === 'object' && part !== null) return part as Part
@@ -89,22 +113,17 @@ async function valueOf(kernel: Kernel | null, name: string, signal: AbortSignal)
 }
 
 /** The JSON that an expression of `notebook/mentions.py` gives; `null` from a kernel that does not have it. */
-async function evaluated(kernel: Kernel, expression: string, ms: number): Promise<unknown> {
+async function evaluated(kernel: Kernel, expression: string): Promise<unknown> {
   const module = 'jupyter_durable_chat.notebook.mentions'
-  const future = kernel.requestExecute({
+  const { done } = kernel.requestExecute({
     code: '',
     silent: true,
     store_history: false,
     stop_on_error: false,
     user_expressions: { told: `__import__(${JSON.stringify(module)}, fromlist=['*']).${expression}` },
   })
-  try {
-    const reply = await within(future.done, ms)
-    const { status, data } = reply.content.user_expressions?.['told'] ?? {}
-    return status === 'ok' ? data?.['application/json'] : null
-  } finally {
-    future.dispose()
-  }
+  const { status, data } = (await done).content.user_expressions?.['told'] ?? {}
+  return status === 'ok' ? data?.['application/json'] : null
 }
 
 function within<T>(promise: Promise<T>, ms: number): Promise<T> {

@@ -22,6 +22,8 @@ interface Offer {
   options: readonly Option[]
   /** What is not among them. */
   note: string | null
+  /** With what comes to them. */
+  later?: Promise<Offer>
 }
 
 interface Props {
@@ -35,7 +37,8 @@ export function useCompletion({ input, notebook, pick }: Props) {
   const id = useId()
   const [token, setToken] = useState<Token | null>(null)
   const [offer, setOffer] = useState<Offer | null>(null)
-  const [active, setActive] = useState(0)
+  /** The key of what was gone to; the first one else. */
+  const [chosen, setChosen] = useState<string | null>(null)
   /** Where a list was closed: it does not open again for the same word. */
   const closed = useRef<number | null>(null)
   const { sign, query } = token ?? {}
@@ -47,15 +50,13 @@ export function useCompletion({ input, notebook, pick }: Props) {
       return
     }
     const closing = new AbortController()
+    const show = (offer: Offer | null) => {
+      offer?.later?.then(show, () => undefined) // what is there stays
+      if (!closing.signal.aborted) setOffer(offer)
+    }
+    setChosen(null)
     const found = sign === '/' ? commands() : mentions(closing.signal)
-    found.then(
-      (offer) => {
-        if (closing.signal.aborted) return
-        setOffer(offer)
-        setActive(0)
-      },
-      () => closing.signal.aborted || setOffer(null),
-    )
+    found.then(show, () => show(null))
     return () => closing.abort()
   }, [sign, query, isAsked])
 
@@ -70,9 +71,7 @@ export function useCompletion({ input, notebook, pick }: Props) {
   }
   const mentions = async (signal: AbortSignal): Promise<Offer> => {
     const none: Mentions = { found: [], kernel: 'ready' }
-    const { found, kernel } = input.current ? ((await notebook?.mentions(query ?? '', input.current, signal)) ?? none) : none
-    const options = found.map((mention) => ({ kind: 'mention', name: mention.name, detail: mention.detail, mention }) as const)
-    return { options, note: kernel === 'ready' ? null : words.variablesMissing[kernel] }
+    return offered(input.current ? ((await notebook?.mentions(query ?? '', input.current, signal)) ?? none) : none)
   }
 
   const close = () => {
@@ -95,6 +94,11 @@ export function useCompletion({ input, notebook, pick }: Props) {
 
   const { options = [], note = null } = (token && isAsked && offer) || {}
   const isOpen = options.length > 0 || note !== null
+  const active = Math.max(
+    0,
+    options.findIndex((option) => keyOf(option) === chosen),
+  )
+  const setActive = (index: number) => setChosen(options[index] ? keyOf(options[index]) : null)
   /** Whether a key was for the list. */
   const onKey = (event: KeyboardEvent): boolean => {
     if (!isOpen || isComposing(event) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false
@@ -126,6 +130,16 @@ export function useCompletion({ input, notebook, pick }: Props) {
       <List id={id} input={input} options={options} note={note} active={active} setActive={setActive} choose={choose} close={close} />
     ),
   }
+}
+
+function offered({ found, kernel, later }: Mentions): Offer {
+  const options = found.map((mention) => ({ kind: 'mention', name: mention.name, detail: mention.detail, mention }) as const)
+  const offer = { options, note: kernel === 'ready' ? null : words.variablesMissing[kernel] }
+  return later ? { ...offer, later: later.then(offered) } : offer
+}
+
+function keyOf(option: Option): string {
+  return `${iconOf(option)} ${option.name}`
 }
 
 /** 0: it begins so; 1: it has it; 2: neither. */
@@ -172,7 +186,7 @@ function List({ id, input, options, note, active, setActive, choose, close }: Li
       <ul id={id} role="listbox" aria-label={words.suggestions}>
         {options.map((option, index) => (
           <li
-            key={`${iconOf(option)} ${option.name}`}
+            key={keyOf(option)}
             id={`${id}-${index}`}
             class="jdc-suggestion"
             role="option"

@@ -184,6 +184,8 @@ export interface Mentions {
   found: Mention[]
   /** Why there are no variables among them, if that has a reason: the kernel is busy, there is none, or it does not know us. */
   kernel: 'ready' | 'busy' | 'none' | 'foreign'
+  /** The same with the variables, when a busy kernel is free. */
+  later?: Promise<Mentions>
 }
 
 export interface Mention {

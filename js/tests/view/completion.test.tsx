@@ -14,15 +14,17 @@ const FILE: Mention = { kind: 'file', name: 'a.csv', detail: '12 B' }
 const FOLDER: Mention = { kind: 'file', name: 'data/', detail: '' }
 
 let kernel: Mentions['kernel']
+let later: Promise<Mentions> | undefined
 let mentioned: Notebook['mentioned']
 
 const notebook = {
-  mentions: async (query: string) => ({ found: [DF, CELL, FILE, FOLDER].filter(({ name }) => name.startsWith(query)), kernel }),
+  mentions: async (query: string) => ({ found: [DF, CELL, FILE, FOLDER].filter(({ name }) => name.startsWith(query)), kernel, ...(later && { later }) }),
   mentioned: (mention: Mention, from: Element, signal: AbortSignal) => mentioned(mention, from, signal),
 } as unknown as Notebook
 
 beforeEach(() => {
   kernel = 'ready'
+  later = undefined
   mentioned = async ({ name }) => ({ type: 'data-variable', data: { label: name, text: '3' } })
   taken.agents = {
     default: 'demo',
@@ -39,6 +41,13 @@ const settle = () => act(async () => void (await new Promise((resolve) => setTim
 const write = async (text: string) => {
   await type(text)
   await settle()
+}
+const promised = (): [Promise<Mentions>, (mentions: Mentions) => void] => {
+  let answer: (mentions: Mentions) => void = () => undefined
+  const free = new Promise<Mentions>((resolve) => {
+    answer = resolve
+  })
+  return [free, answer]
 }
 const options = () => all('[role="option"] b').map((option) => option.textContent)
 const chosen = () => find('[role="option"][aria-selected="true"] b')?.textContent
@@ -137,6 +146,33 @@ describe('@', () => {
     await write('@c')
     expect(options()).toEqual(['cell:3'])
     expect(find('.jdc-completion p')?.textContent).toContain('The kernel is busy')
+  })
+
+  test('when it is free, its variables come, and what was gone to stays chosen', async () => {
+    const [free, answer] = promised()
+    kernel = 'busy'
+    later = free
+    await write('@')
+    await press('ArrowDown')
+    await press('ArrowDown')
+    expect(chosen()).toBe('a.csv')
+    answer({ found: [{ ...DF, name: 'early' }, DF, CELL, FILE, FOLDER], kernel: 'ready' })
+    await settle()
+    expect(options()).toEqual(['early', 'df', 'cell:3', 'a.csv', 'data/'])
+    expect(chosen()).toBe('a.csv')
+    expect(find('.jdc-completion p')).toBeNull()
+  })
+
+  test('what comes for a word that is not there any more is not shown', async () => {
+    const [free, answer] = promised()
+    kernel = 'busy'
+    later = free
+    await write('@c')
+    later = undefined
+    await write('@a')
+    answer({ found: [CELL], kernel: 'ready' })
+    await settle()
+    expect(options()).toEqual(['a.csv'])
   })
 
   test('its value is read when it is sent, and goes with the text', async () => {
