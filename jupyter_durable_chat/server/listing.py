@@ -5,8 +5,8 @@ somebody does. Who is told reads what it was told of; a change that came back to
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from jupyter_durable_chat.log import Head, LogError
@@ -30,15 +30,15 @@ class Listing:
 
     async def changes(self) -> AsyncGenerator[list[str]]:
         """The ids of the sessions that have changed, been added or deleted, again and again."""
-        with self._reader() as reader:
+        async with self._reader() as reader:
             while True:
                 await reader.news.wait()
                 reader.news.clear()
                 changed, reader.changed = sorted(reader.changed), set()
                 yield changed
 
-    @contextmanager
-    def _reader(self) -> Iterator["_Reader"]:
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator["_Reader"]:
         reader = _Reader()
         self._readers.add(reader)
         if self._looking is None:
@@ -47,9 +47,10 @@ class Listing:
             yield reader
         finally:
             self._readers.discard(reader)
-            if not self._readers and self._looking:
-                self._looking.cancel()
+            if not self._readers and (looking := self._looking):
                 self._looking, self.looked = None, False
+                looking.cancel()
+                await asyncio.wait({looking})
 
     async def _look(self) -> None:
         before: dict[str, Any] | None = None
