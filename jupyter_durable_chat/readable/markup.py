@@ -114,6 +114,8 @@ def _row(row: str, spans: list[tuple[int, int]]) -> str:
 
 def _spans(row: str) -> list[tuple[int, int]] | None:
     """Where the code spans of a row are; nothing if a viewer could see others."""
+    if "`" not in row:
+        return []
     runs = [found for found in _TICKS.finditer(row) if found[0][0] == "`"]
     if runs and _TAKES_TICKS.search(row):
         return None
@@ -138,7 +140,10 @@ def _disarmed(text: str, begins: bool) -> str:
         # An address in front would take a backslash for its own.
         return found[0] if bare and found.start() != beginning else f"{_even(found[1])}&lt;"
 
-    text = _TAG.sub(tag, text)
+    # What is not there is found sooner so, and nothing else runs while a pattern looks through a row.
+    text = _TAG.sub(tag, text) if "<" in text else text
+    if "![" not in text:
+        return text
     last = max((found.start() for found in _WHOLE.finditer(text)), default=-1)
 
     def link(found: re.Match[str]) -> str:

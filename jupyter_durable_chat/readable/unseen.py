@@ -50,11 +50,26 @@ _LETTERS = re.compile(
 )
 
 
+_CANDIDATE = re.compile(
+    rf"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u180b-\u180e\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff{_TURNING}{_NEVER}"
+    r"\U000e0100-\U000e01ef\U0001f3f4]"
+)
+"""What any of them begins with. A set of characters is found in a tenth of the time, in which nothing else runs."""
+
+
 def named(text: str, *, prose: bool = False) -> str:
     """The text with names in place of what is not to be seen."""
-    if not prose:
-        return _CODE.sub(_name, text)
-    return (_RIGHT_TO_LEFT if _LETTERS.search(text) else _PROSE).sub(_name, text)
+    if not (candidate := _CANDIDATE.search(text)):
+        return text
+    unseen = _CODE if not prose else _RIGHT_TO_LEFT if _LETTERS.search(text) else _PROSE
+    shown: list[str] = []
+    end = 0
+    while candidate:
+        if found := unseen.match(text, candidate.start()):
+            shown += text[end : found.start()], _name(found)
+            end = found.end()
+        candidate = _CANDIDATE.search(text, found.end() if found else candidate.end())
+    return "".join(shown) + text[end:]
 
 
 def _name(found: re.Match[str]) -> str:

@@ -1,6 +1,8 @@
 """Documents: what they hold, and that nothing that was said gets out of its place."""
 
 import json
+import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -9,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_durable_chat.readable import markup
 from jupyter_durable_chat.readable.document import Document, File, to_document
 from jupyter_durable_chat.readable.notebook import pieces, to_notebook
 from jupyter_durable_chat.readable.page import POLICY, to_page
+from jupyter_durable_chat.readable.text import plain
 from tests.notebook.test_render import HOSTILE
 
 NOW = "2026-11-28T03:04:05.000Z"
@@ -205,3 +209,24 @@ def test_pictures_are_attachments_of_their_cells() -> None:
     nbformat.validate(notebook)
     assert notebook["cells"][1]["source"] == f"**You**\n\nlook\n\n![a.png](attachment:{HASH}.png)"
     assert notebook["cells"][1]["attachments"] == {f"{HASH}.png": {"image/png": "cG5n"}}
+
+
+def test_a_long_row_holds_nobody_up() -> None:
+    """A pattern is one call, in which no other thread runs: a row of any length costs some looks at it."""
+    row = "words of an answer that goes on and on "
+    text = row * 10_000
+    assert (
+        markup.harmless(text) == text.rstrip(" ") + " "
+        and to_document(document(answered(text))).count(row[:-1]) == 10_000
+    )
+    assert seconds(lambda: markup.harmless(text)) < 15 * seconds(lambda: plain(text))
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Of this thread alone, the least of some times."""
+    taken: list[float] = []
+    for _ in range(5):
+        begun = time.thread_time()
+        call()
+        taken.append(time.thread_time() - begun)
+    return min(taken)
