@@ -1,13 +1,16 @@
 """A session as a file, and a file as a session.
 
-A document is made in a thread, and a log of any length is sent in slices, each when the one before it is on its way. An
-import is checked in a thread before anything of it is stored.
+A document is made in a thread. A log of any length is read to its end before anything of it is sent: whoever gets a
+file gets all of it, also when the log is compacted meanwhile. An import is checked in a thread before anything of it is
+stored.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from tempfile import SpooledTemporaryFile
+from typing import IO, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -32,6 +35,9 @@ EMBEDDED_BYTES = 20 << 20
 
 PORTABLE_BYTES = 60 << 20
 """Of attachments in one exported log; as base64 they are a third more."""
+
+SLICE_BYTES = 1 << 18
+"""Of a file, at a time; what is larger is on disk until it is sent."""
 
 CHECK_SECONDS = 30.0
 """How long an import may take to be checked."""
@@ -69,10 +75,14 @@ class Export(ChatHandler):
         transcript: JSON = await asyncio.to_thread(msgspec.json.decode, data)
         now = e.timestamp(time.time())
         if kind.write is None:
-            slices = self._log_of(transcript, now)
-            first = await anext(slices)
-            self._describe(kind, transcript, wanted)
-            await self._send(first, slices)
+            with SpooledTemporaryFile(SLICE_BYTES) as log:
+                try:
+                    names = await self._take(transcript, now, log)
+                except OSError as error:
+                    why = f"There is no room to make the file: {error.strerror or type(error).__name__}."
+                    raise ApiError(503, "no-room", why) from error
+                self._describe(kind, transcript, wanted)
+                await self._send(self._slices(transcript["id"], log, names))
         else:
             files = await self._files(transcript) if kind.embeds else {}
             text = await asyncio.to_thread(kind.write, Document(transcript, files, now))
@@ -113,30 +123,40 @@ class Export(ChatHandler):
         except OSError as error:
             raise unavailable(error) from error
 
-    async def _log_of(self, transcript: JSON, at: str) -> AsyncIterator[bytes]:
-        """The file in slices, up to the LSN that the session has now."""
+    async def _take(self, transcript: JSON, at: str, file: IO[bytes]) -> list[str]:
+        """Write the log, up to the LSN that the session has now, into `file`; what attachments it names.
+
+        Where it is compacted in the middle, begin anew with what is kept.
+        """
         log, session_id, end = self.registry.log, transcript["id"], transcript["lsn"]
         after, snapshot = 0, b"null"
-        try:
-            await log.read(session_id, 0, limit=1)
-        except Compacted:
-            kept = await log.snapshot(session_id)
-            assert kept is not None
-            after, snapshot = kept
-        named = dict.fromkeys(ATTACHMENT.findall(snapshot))
-        yield head(transcript, max(end, after), snapshot, at)
-        between = b"\n"
-        while after < end:
-            records = await log.read(session_id, after, limit=min(1000, end - after))
-            numbered = [e.number(*record) for record in records]
-            for record in numbered:
-                named.update(dict.fromkeys(ATTACHMENT.findall(record)))
-            yield between + b",\n".join(numbered)
-            after, between = records[-1].lsn, b",\n"
+        while True:
+            await asyncio.to_thread(_begin, file, head(transcript, max(end, after), snapshot, at))
+            named = dict.fromkeys(ATTACHMENT.findall(snapshot))
+            between = b"\n"
+            try:
+                while after < end:
+                    records = await log.read(session_id, after, limit=min(1000, end - after))
+                    numbered = b",\n".join(e.number(*record) for record in records)
+                    named.update(dict.fromkeys(ATTACHMENT.findall(numbered)))
+                    await asyncio.to_thread(file.write, between + numbered)
+                    after, between = records[-1].lsn, b",\n"
+            except Compacted:
+                kept = await log.snapshot(session_id)
+                assert kept is not None
+                after, snapshot = kept
+            else:
+                return [name.decode() for name in named]
+
+    async def _slices(self, session_id: str, log: IO[bytes], names: list[str]) -> AsyncGenerator[bytes]:
+        """The file: its log, and what that names."""
+        log.seek(0)
+        while data := await asyncio.to_thread(log.read, SLICE_BYTES):
+            yield data
         yield b'],\n"attachments":['
         room, between = PORTABLE_BYTES, b"\n"
-        for name in named:
-            data = await self._bytes(session_id, file_hash := name.decode())
+        for file_hash in names:
+            data = await self._bytes(session_id, file_hash)
             why = "" if data is not None else "it is no longer kept"
             if data is not None and len(data) > room:
                 data, why = None, f"it is too large to be in the file ({sized(len(data))})"
@@ -145,15 +165,22 @@ class Export(ChatHandler):
             between = b",\n"
         yield b"]}\n"
 
-    async def _send(self, first: bytes, slices: AsyncIterator[bytes]) -> None:
+    async def _send(self, slices: AsyncGenerator[bytes]) -> None:
         try:
-            self.write(first)
-            async for data in slices:
-                self.write(data)
-                await self.flush()
+            async with aclosing(slices):
+                async for data in slices:
+                    self.write(data)
+                    await self.flush()
         except StreamClosedError:
             return  # whoever wanted it has gone
         self.finish(set_content_type=KINDS["json"].media_type)
+
+
+def _begin(file: IO[bytes], data: bytes) -> None:
+    """Write this in place of what there was."""
+    file.seek(0)
+    file.truncate()
+    file.write(data)
 
 
 def filename(title: str) -> str:

@@ -1,7 +1,9 @@
 """A session as a file over HTTP, and a file as a session."""
 
+import asyncio
 import hashlib
 import json
+import threading
 from typing import Any
 from urllib.parse import unquote
 
@@ -9,9 +11,11 @@ import nbformat
 import pytest
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.readable.document import Document
 from jupyter_durable_chat.server import files
 from jupyter_durable_chat.server.files import filename
 from tests.server.conftest import JSON, Api, Scripted
+from tests.waiting import eventually
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 HASH = hashlib.sha256(PNG).hexdigest()
@@ -249,6 +253,69 @@ async def test_a_log_of_many_slices(api: Api) -> None:
     await api.chat.registry.log.append(session, records)
     file = json.loads((await export(api, session, "json")).content)
     assert [event["lsn"] for event in file["events"]] == list(range(1, 2502))
+
+
+async def test_what_is_compacted_while_it_is_read_is_whole(
+    api: Api, agent: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await answered(api, agent)
+    log = api.chat.registry.log
+    titles = [e.encode(e.SessionUpdated(title=f"{n}"), at="2026-11-28T03:00:00.000Z") for n in range(2500)]
+    await log.append(session, titles)
+    read = log.read
+
+    async def overtaken(stream: str, after: int, **limits: Any) -> Any:
+        records = await read(stream, after, **limits)
+        if "limit" in limits and 0 < after < 2000:
+            async with api.chat.registry.acquire(session) as loaded:
+                await loaded.compact()
+        return records
+
+    monkeypatch.setattr(log, "read", overtaken)
+    file = json.loads((await export(api, session, "json")).content)
+    monkeypatch.undo()
+    assert file["snapshot"]["title"] == "2499" and file["events"] == []
+    assert file["session"]["lsn"] == file["snapshot"]["lsn"] == (await api.transcript(session))["lsn"]
+    assert [attachment["hash"] for attachment in file["attachments"]] == [HASH]
+    after = await bring(api, file)
+    assert after.status_code == 201 and said(after.json()) == said(await api.transcript(session))
+
+
+async def test_what_is_deleted_while_it_is_read_is_no_file(
+    api: Api, agent: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await answered(api, agent)
+    log = api.chat.registry.log
+    read = log.read
+
+    async def too_late(stream: str, after: int, **limits: Any) -> Any:
+        if "limit" in limits:
+            await log.delete(stream)
+        return await read(stream, after, **limits)
+
+    monkeypatch.setattr(log, "read", too_late)
+    answer = await api("GET", f"api/sessions/{session}/export?format=json")
+    assert (answer.status_code, answer.json()["code"]) == (410, "deleted")
+
+
+@pytest.mark.parametrize("kind", ["md", "html", "ipynb"])
+async def test_while_a_document_is_made_everything_else_goes_on(
+    api: Api, agent: Scripted, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    session = await answered(api, agent)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(document: Document) -> str:
+        begun.set()
+        assert go_on.wait(20)
+        return document.title
+
+    monkeypatch.setitem(files.KINDS, kind, files.KINDS[kind]._replace(write=slow))
+    exporting = asyncio.create_task(export(api, session, kind))
+    await eventually(begun.is_set)
+    assert (await api("GET", "api/health")).status_code == 200 and not exporting.done()
+    go_on.set()
+    await exporting
 
 
 async def test_only_who_may(api: Api) -> None:
