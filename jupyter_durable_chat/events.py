@@ -32,11 +32,15 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
 
 
 class Author(Struct, frozen=True, omit_defaults=True):
-    """Who did it, as Jupyter's identity provider names them. Never taken from a request's body."""
+    """Who did it, as Jupyter's identity provider names them. Never taken from a request's body.
+
+    `via` says that it was code in a kernel, which has the name of the server's owner, whoever ran the cell.
+    """
 
     username: str
     name: str = ""
     color: str | None = None
+    via: Literal["kernel"] | None = None
 
 
 class Error(Struct, frozen=True):

@@ -171,8 +171,9 @@ def _base(raw: Raw, session: str) -> tuple[Transcript, Record | None]:
     folded.id = session
     for message in (*folded.messages, *folded.others):
         metadata = message["metadata"]
-        if metadata.get("author"):
-            metadata["author"] = _stranger(metadata["author"])
+        for name in ("author", "stopped_by"):
+            if metadata.get(name):
+                metadata[name] = _stranger(metadata[name])
         _mark_parts(message["parts"])
     data = e.to_json(folded.to_json())
     # What is stored is what is gone on from.

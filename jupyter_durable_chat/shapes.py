@@ -54,6 +54,7 @@ class _Metadata(Struct):
     resolved_effort: str | None = None
     resolved_mode: str | None = None
     outcome: e.Outcome | None = None
+    stopped_by: e.Author | None = None
     error: e.Error | None = None
     usage: e.Usage | None = None
     context: e.Context | None = None

@@ -21,6 +21,7 @@ _OURS = frozenset(
     {
         *("at", "lsn", "parent", "turn", "agent", "model", "client_id", "outcome", "error", "usage"),
         *("finished_at", "finished_lsn", "continued", "continued_lsn", "effort", "mode", "tools", "context", "waits"),
+        "stopped_by",
     }
 )
 """What an agent cannot say of its message."""
@@ -322,6 +323,8 @@ class Transcript:
     def _stop_requested(self, event: events.StopRequested) -> None:
         if self.turn and event.turn == self.turn["id"]:
             self.turn["stopping"] = True
+            if event.by is not None:
+                self._answer()["metadata"]["stopped_by"] = msgspec.to_builtins(event.by)
 
     def _tools_offered(self, event: events.ToolsOffered) -> None:
         """One offer for each kernel: a runner of the same kernel stands in for the one before it."""

@@ -13,6 +13,7 @@ import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
 import { Kernel, type Model } from './connection/kernel'
+import { you } from './connection/you'
 import { atLeisure, onIdle, onNextFrame } from './frames'
 import { findNotebook } from './host'
 import { Lazy } from './lazy'
@@ -178,7 +179,8 @@ class Chat implements Mounted {
     const session = this.#handle?.session
     const notebook = findNotebook()
     const { now } = clock
-    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook, now }
+    const { username } = you
+    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook, you: username, now }
     return {
       transcript: session.transcript ?? snapshot,
       turn,
@@ -188,6 +190,7 @@ class Chat implements Mounted {
       outbox: session.outbox,
       actions: session,
       notebook,
+      you: username,
       now,
     }
   }

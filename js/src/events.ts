@@ -12,6 +12,8 @@ export interface Author {
   username: string
   name?: string
   color?: string | null
+  /** It was code in a kernel. */
+  via?: 'kernel' | null
 }
 
 export interface TurnError {

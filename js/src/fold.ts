@@ -37,7 +37,7 @@ export function fold(transcript: Transcript, events: Iterable<WireEvent>): Trans
 /** What an agent cannot say of its message. */
 const OURS = new Set([
   ...['at', 'lsn', 'parent', 'turn', 'agent', 'model', 'client_id', 'outcome', 'error', 'usage'],
-  ...['finished_at', 'finished_lsn', 'continued', 'continued_lsn', 'effort', 'mode', 'tools', 'context', 'waits'],
+  ...['stopped_by', 'finished_at', 'finished_lsn', 'continued', 'continued_lsn', 'effort', 'mode', 'tools', 'context', 'waits'],
 ])
 
 /** Chunks with which a turn neither begins nor ceases to wait. */
@@ -109,7 +109,7 @@ class Draft {
     if (!this.#transcript.turn || event.turn !== this.#transcript.turn.id) return
     switch (event.type) {
       case 'stop-requested':
-        this.#transcript.turn = { ...this.#transcript.turn, stopping: true }
+        this.#stopRequested(event)
         return
       case 'approval-answered':
         this.#approvalAnswered(event)
@@ -247,6 +247,14 @@ class Draft {
         this.#transcript.allowed = [...allowed, toolName]
       }
       return { ...part, state: 'approval-responded', approval: { ...approval, approved, ...said({ reason, by }) } }
+    })
+  }
+
+  #stopRequested({ by }: EventOf<'stop-requested'>): void {
+    this.#turn({ stopping: true })
+    if (by == null) return
+    this.#changeAnswer((answer) => {
+      answer.metadata = { ...answer.metadata, stopped_by: by }
     })
   }
 

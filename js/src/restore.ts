@@ -113,6 +113,7 @@ const METADATA: Checks<Metadata> = {
   continued_lsn: isNumber,
   queued: isNumber,
   author: isAuthor,
+  stopped_by: isAuthor,
   error: (value) => isRecord(value) && isString(value.category) && isString(value.text),
   usage: isUsage,
   effort: isText,

@@ -119,6 +119,8 @@ export interface Metadata {
   context?: Context
   author?: Author | null
   outcome?: Outcome
+  /** Who asked for its end. */
+  stopped_by?: Author
   error?: TurnError
   usage?: Usage
   finished_at?: string

@@ -54,6 +54,9 @@ OPAQUE_TYPES = (
 )
 """Attachments that hold data and that only tools can read."""
 
+COLLABORATION = "jupyter_server_ydoc"
+"""The server extension of jupyter-collaboration."""
+
 LOOPBACK = ("", "*", "0.0.0.0", "::", "localhost", "127.0.0.1")
 
 
@@ -328,8 +331,21 @@ class DurableChat(ExtensionApp):
         Jupyter's own identity providers make up a name for each browser that has the token, or the password: they are
         all the same person, and so are the kernels.
         """
-        provider = type(self.server.identity_provider)
-        return self.owner if provider.get_user is IdentityProvider.get_user else username
+        return username if self.names_people else self.owner
+
+    @property
+    def names_people(self) -> bool:
+        """Whether a user's name is a person's, and not one that was made up for a browser."""
+        return type(self.server.identity_provider).get_user is not IdentityProvider.get_user
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether several people may be at work here.
+
+        Made-up names say so where people work together in Jupyter: its collaboration shows them by these names, too.
+        """
+        extension = self.server.extension_manager.extensions.get(COLLABORATION)
+        return self.names_people or (extension is not None and extension.enabled)
 
     @property
     def root(self) -> str:

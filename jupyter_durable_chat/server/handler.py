@@ -10,9 +10,11 @@ here and nowhere else.
 
 import hmac
 import http.client
+import re
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 from jupyter_server import CallContext
@@ -53,6 +55,22 @@ if TYPE_CHECKING:
 Handler = TypeVar("Handler", bound="ChatHandler")
 P = ParamSpec("P")
 Body = TypeVar("Body", bound=msgspec.Struct)
+
+USER_HEADER = "Durable-Chat-User"
+"""Tells a page whom the server takes its requests for, where it tells people apart."""
+
+MAX_NAME = 200
+"""Characters of a name that people see."""
+
+_COLOR = re.compile(r"var\(--jp-collaborator-color[1-7]\)|#[0-9a-fA-F]{6}")
+
+
+def safe_color(color: object) -> str | None:
+    """A colour of JupyterLab's for collaborators, or plain hexadecimal; of anything else nothing.
+
+    Users may change theirs (`PATCH /api/me`), so it may be any text.
+    """
+    return color if isinstance(color, str) and _COLOR.fullmatch(color) else None
 
 
 class ApiError(web.HTTPError):
@@ -149,6 +167,8 @@ class ChatHandler(APIHandler):
             await super().prepare()
             if self.current_user and self.request.method in ("GET", "HEAD"):
                 self.check_xsrf_cookie()
+            if self.current_user and self.chat.tells_apart:
+                self.set_header(USER_HEADER, quote(self.author.username))
         await self.chat.ready()
 
     def _has_kernel_token(self) -> bool:
@@ -160,7 +180,9 @@ class ChatHandler(APIHandler):
     def author(self) -> e.Author:
         """Who sends this, as Jupyter's identity provider has it."""
         user = cast(User, self.current_user)
-        return e.Author(user.username, user.display_name or user.name or "", user.color)
+        name = (user.display_name or user.name or "")[:MAX_NAME]
+        via = "kernel" if user is self.chat.kernel_user else None
+        return e.Author(user.username, name, safe_color(user.color), via)
 
     @property
     def person(self) -> str:

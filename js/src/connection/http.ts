@@ -4,6 +4,7 @@
  */
 
 import { clock } from './clock'
+import { you } from './you'
 
 export class HttpError extends Error {
   constructor(
@@ -72,6 +73,7 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   }
   // What the browser had kept has the time at which that was made.
   if (accept !== '*/*') clock.hear(response.headers.get('Date'), sent)
+  if (accept !== '*/*' && response.ok) you.hear(response.headers.get('Durable-Chat-User'))
   if (!response.ok) throw await refusal(response)
   const isAccepted = accept === '*/*' ? !response.redirected : response.headers.get('Content-Type')?.startsWith(accept)
   if (!isAccepted) {

@@ -23,6 +23,7 @@ import { Icon } from './Icon'
 import { IconButton } from './IconButton'
 import { Composer, controls, Downloads, Outline, Queue, Shortcuts } from './late'
 import { offer } from './offer'
+import { signsIn } from './people'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
 import { StopButton } from './StopButton'
@@ -248,7 +249,7 @@ function Chat(props: ChatViewProps): VNode {
           />
         )}
         {(queue.length > 0 || (queues && fresh.length > 0)) && (
-          <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} left={left} />
+          <Queue queue={queue} outgoing={queues ? fresh : []} held={held} actions={actions} whole={whole} signs={signsIn(transcript, props.you)} left={left} />
         )}
         {!whole && <Foot {...props} actions={actions} running={running} position={position} />}
         <Announcement transcript={transcript} turn={running} waiting={waiting} />

@@ -4,6 +4,8 @@ import type { ComponentChildren } from 'preact'
 import type { Metadata } from '../transcript'
 import { words } from '../words'
 import { Icon } from './Icon'
+import { authorName } from './Person'
+import { readable } from './Readable'
 
 /** Categories of errors that another model, or another provider's, may not have. */
 const OF_THE_MODEL = new Set(['auth', 'rate', 'refused', 'too-long', 'provider'])
@@ -15,9 +17,9 @@ export function helpsOf({ outcome, error }: Metadata): { retry: boolean; other: 
   return { retry: error.recoverable === true, other: OF_THE_MODEL.has(error.category) }
 }
 
-/** `children`: what can be done about it. */
-export function Ending({ metadata, children }: { metadata: Metadata; children: ComponentChildren }) {
-  const { kind, icon, title, text } = bannerOf(metadata)
+/** `signed`: who stopped it is said. `children`: what can be done about it. */
+export function Ending({ metadata, signed, children }: { metadata: Metadata; signed: boolean; children: ComponentChildren }) {
+  const { kind, icon, title, text } = bannerOf(metadata, signed)
   const hint = hintOf(metadata)
   return (
     <div class="jdc-ending">
@@ -37,16 +39,16 @@ export function Ending({ metadata, children }: { metadata: Metadata; children: C
 interface BannerProps {
   kind: string
   icon: 'stop' | 'warn' | 'cut' | 'pause'
-  title: string
+  title: ComponentChildren
   text: string | undefined
 }
 
-function bannerOf({ outcome, error }: Metadata): BannerProps {
+function bannerOf({ outcome, error, stopped_by: by }: Metadata, signed: boolean): BannerProps {
   const why = error?.text
   const isBudget = error?.category === 'budget'
   switch (outcome) {
     case 'stopped':
-      return { kind: outcome, icon: 'stop', title: words.outcomes.stopped, text: why }
+      return { kind: outcome, icon: 'stop', title: signed && by ? readable(words.stoppedBy(authorName(by))) : words.outcomes.stopped, text: why }
     case 'failed':
       return { kind: outcome, icon: 'warn', title: isBudget ? words.budgetSpent : words.outcomes.failed, text: why }
     case 'truncated':

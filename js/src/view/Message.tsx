@@ -14,6 +14,7 @@ import { IconButton } from './IconButton'
 import { Choices, Editor, Unsent } from './late'
 import { memo } from './memo'
 import { PartView } from './Parts'
+import { authorName, Byline } from './Person'
 import { Sources } from './Sources'
 import { working } from './times'
 import type { Choice, Outgoing } from './types'
@@ -45,6 +46,8 @@ interface Props {
   turn: Turn | null
   /** And every piece of it is seen as it comes. */
   live: boolean
+  /** Who asked it, or stopped it, is said. */
+  signed: boolean
   /** What it is to say instead, on its way to the server. */
   edited: Outgoing | null
   /** It is the last one. */
@@ -66,21 +69,22 @@ interface Props {
 export const Message = memo((props: Props) => (props.message.role === 'user' ? <Question {...props} /> : <Answer {...props} />))
 
 function Question(props: Props) {
-  const { message, at, of, edited, actions, busy, folded, fold } = props
+  const { message, at, of, signed, edited, actions, busy, folded, fold } = props
   const { editing, button, begin, end } = useEditing()
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const files = message.parts.filter(({ type }) => type !== 'text')
-  const { author } = message.metadata
+  const author = signed ? message.metadata.author : null
   return (
     <article
       class={edited ? 'jdc-message jdc-outgoing' : 'jdc-message'}
       data-message-id={message.id}
       data-role="user"
-      aria-label={author?.name || words.you}
+      aria-label={author ? authorName(author) : words.you}
       aria-posinset={at}
       aria-setsize={of}
       tabIndex={-1}
     >
+      {author && <Byline author={author} />}
       {editing ? (
         <Editor
           text={texts.join('\n\n')}
@@ -132,7 +136,7 @@ function Question(props: Props) {
 }
 
 function Answer(props: Props) {
-  const { message, at, of, turn, live, last, actions, busy } = props
+  const { message, at, of, turn, live, signed, last, actions, busy } = props
   const running = turn !== null
   const [choosing, setChoosing] = useState(false)
   const other = useRef<HTMLButtonElement>(null)
@@ -161,7 +165,7 @@ function Answer(props: Props) {
       <Sources parts={parts} />
       {running && isWaiting(parts) && <Waiting live={live} />}
       {!running && metadata.outcome !== 'completed' && (
-        <Ending metadata={metadata}>
+        <Ending metadata={metadata} signed={signed}>
           {/* Going on from an earlier answer would hide what follows it. */}
           {actions && last && canContinue(message) && hasText(message) && (
             <button type="button" class="jdc-continue jdc-button" disabled={busy} onClick={() => actions.goOn(id)}>

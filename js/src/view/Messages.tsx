@@ -12,6 +12,7 @@ import type { Folds } from './folds'
 import { FoldedAnswer, OutgoingMessage } from './late'
 import { Message, type MessageActions } from './Message'
 import { type Nearby, useNearby } from './nearby'
+import { signsIn } from './people'
 import type { Position } from './position'
 import type { ChatViewProps, ConnectionState, Outgoing } from './types'
 
@@ -41,7 +42,7 @@ export function Messages(props: Props) {
 }
 
 function List(props: Props) {
-  const { position, folds, transcript, turn, state, messages, edits, fresh, actions, messageActions, waits } = props
+  const { position, folds, transcript, turn, state, messages, edits, fresh, actions, messageActions, waits, you } = props
   const nearby = useNearby(position, messages, folds, turn !== null)
   props.nearby.current = nearby
   const fold = useCallback((question: string, folded: boolean) => folds.fold([question], folded), [folds])
@@ -53,6 +54,7 @@ function List(props: Props) {
     return waits ? null : <Empty turn={turn} state={state} asks={actions !== null} />
   }
   // Only what follows the same message as something on another branch has versions.
+  const signs = signsIn(transcript, you)
   const forks = new Set(transcript?.others.map(({ metadata }) => metadata.parent))
   return (
     <>
@@ -76,6 +78,7 @@ function List(props: Props) {
                 {...place}
                 turn={running}
                 live={state === 'live'}
+                signed={signs(message.role === 'user' ? message.metadata.author : message.metadata.stopped_by)}
                 edited={edits.find((item) => item.edits === message.id) ?? null}
                 last={index === messages.length - 1}
                 actions={messageActions}

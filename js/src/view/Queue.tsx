@@ -9,6 +9,8 @@ import { useEditing } from './editing'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
 import { AmendingEditor, Editor, Unsent } from './late'
+import type { Signs } from './people'
+import { Byline } from './Person'
 import type { Actions, Outgoing } from './types'
 
 interface Props {
@@ -20,11 +22,13 @@ interface Props {
   actions: Actions | null
   /** In a cell of one turn there is one message to take away; the chat is where one writes. */
   whole: boolean
+  /** Whose names are said. */
+  signs: Signs
   /** A text whose message has gone meanwhile. */
   left(text: string): void
 }
 
-export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
+export function Queue({ queue, outgoing, held, actions, whole, signs, left }: Props) {
   const list = useRef<HTMLOListElement>(null)
   const moved = useRef<{ id: string; by: number } | null>(null)
   const order = queue.map(({ id }) => id)
@@ -79,6 +83,7 @@ export function Queue({ queue, outgoing, held, actions, whole, left }: Props) {
             last={index === queue.length - 1}
             actions={actions}
             whole={whole}
+            signed={signs(message.metadata.author)}
             dragging={dragging}
             move={move}
             remove={remove}
@@ -122,6 +127,7 @@ function Coming({ item, actions, left }: ComingProps) {
 
 interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {
   message: UIMessage
+  signed: boolean
   edited: Outgoing | null
   first: boolean
   last: boolean
@@ -130,8 +136,8 @@ interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {
   remove(id: string): void
 }
 
-function Waiting({ message, edited, first, last, actions, whole, dragging, move, remove, left }: WaitingProps) {
-  const { id, parts } = message
+function Waiting({ message, signed, edited, first, last, actions, whole, dragging, move, remove, left }: WaitingProps) {
+  const { id, parts, metadata } = message
   const { editing, button, begin, end } = useEditing()
   const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n')
   const files = parts.filter(({ type }) => type !== 'text').length
@@ -165,6 +171,7 @@ function Waiting({ message, edited, first, last, actions, whole, dragging, move,
           <Icon name="grip" />
         </span>
       )}
+      {signed && metadata.author && <Byline author={metadata.author} />}
       <span class="jdc-queued-text" dir="auto">
         {edited?.text ?? text}
         {(mode === 'ask' || mode === 'plan') && <i> · {words.inMode[mode]}</i>}

@@ -213,6 +213,8 @@ export interface ChatViewProps {
   actions: Actions | null
   /** `null`: the host has no notebook that a chat can reach. */
   notebook: Notebook | null
+  /** The user's name; `null`: the server does not tell people apart; `undefined`: nobody has said. */
+  you: string | null | undefined
   /** What time it is for the server, which gives the events theirs, in milliseconds. */
   now(): number
 }

@@ -139,6 +139,8 @@ export const de: Words = {
     interrupted: 'Unterbrochen',
     unknown: 'Unvollständig',
   },
+  stoppedBy: (who) => `Angehalten von ${who}`,
+  fromNotebook: (name) => `${name}, durch Code`,
   budgetSpent: 'Das Budget ist aufgebraucht',
   whyTruncated: 'Der Datenstrom endete, bevor das Modell die Antwort abgeschlossen hatte.',
   whyInterrupted: 'Der Server wurde während dieser Antwort beendet. Was bis dahin da war, ist erhalten.',

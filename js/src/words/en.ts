@@ -93,6 +93,8 @@ export const en = {
     interrupted: 'Interrupted',
     unknown: 'Unfinished',
   },
+  stoppedBy: (who: string) => `Stopped by ${who}`,
+  fromNotebook: (name: string) => `${name}, by code`,
   budgetSpent: 'The budget is used up',
   whyTruncated: 'The stream ended before the model said that it was done.',
   whyInterrupted: 'The server went away during this answer. What had arrived is kept.',

@@ -63,7 +63,7 @@ const waiting = [
 
 const at = '2026-11-20T20:15:00.000Z'
 const usage = { input_tokens: 10, output_tokens: 20, cost_usd: 0.01 }
-const author = { username: 'username', name: 'name', color: '#123456' }
+const author = { username: 'username', name: 'name', color: '#123456', via: 'kernel' }
 const error = { category: 'internal', text: 'error', recoverable: true }
 
 const question = (id: string, turn: string) => ({ id, role: 'user', parts: [{ type: 'text', text: 'question' }, ...parts.slice(13)], metadata: { at, lsn: 1, turn, client_id: 'c', author, mode: 'ask' } })
@@ -71,7 +71,7 @@ const answer = (id: string, turn: string, outcome: string) => ({
   id,
   role: 'assistant',
   parts: [{ type: 'text', text: 'answer', state: 'done' }],
-  metadata: { at, lsn: 2, turn, agent: 'agent', model: 'model', effort: 'high', mode: 'plan', outcome, error, usage, context: { tokens: 5, window: 10 }, waits: [{ from: at, to: at }], finished_at: '2026-11-20T20:15:09.000Z' },
+  metadata: { at, lsn: 2, turn, agent: 'agent', model: 'model', effort: 'high', mode: 'plan', outcome, stopped_by: author, error, usage, context: { tokens: 5, window: 10 }, waits: [{ from: at, to: at }], finished_at: '2026-11-20T20:15:09.000Z' },
 })
 
 const everything = {

@@ -23,7 +23,7 @@ beforeEach(() => {
 
 /** Draws it, opens all that is folded, and tells what is there that should not be. */
 async function drawnWith(transcript: unknown, props: Partial<ChatViewProps> = {}): Promise<string[]> {
-  await draw({ transcript: restoreTranscript(transcript), ...props })
+  await draw({ transcript: restoreTranscript(transcript), you: 'somebody', ...props })
   for (let rounds = 0; rounds < 5 && find('details:not([open])'); rounds++) {
     for (const details of all('details:not([open])')) {
       details.setAttribute('data-here', '')

@@ -95,7 +95,7 @@ beforeEach(() => {
 afterEach(() => act(() => render(null, root)))
 
 export async function draw(props: Partial<ChatViewProps>): Promise<void> {
-  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, now: Date.now, ...props } as const
+  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, you: null, now: Date.now, ...props } as const
   await act(() => render(h(ChatView, whole), root))
 }
 
