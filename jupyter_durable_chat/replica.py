@@ -166,6 +166,7 @@ def summary(transcript: Transcript, *, title: str | None = None, preview: str | 
             "notebook": transcript.notebook,
             "agent": transcript.agent,
             "model": transcript.model,
+            "muted": transcript.muted,
             "messages": len(transcript.messages) + more,
             "preview": " ".join(preview[: 4 * PREVIEW_CHARACTERS].split())[:PREVIEW_CHARACTERS],
             "created_at": transcript.created_at,

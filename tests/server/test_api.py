@@ -169,7 +169,8 @@ async def test_changes(api: Api) -> None:
     session = await api.session()
     changed = await api("PATCH", f"api/sessions/{session}", {"title": "New", "muted": True})
     assert changed.status_code == 200 and changed.json()["title"] == "New" and changed.json()["muted"] is True
-    assert (await api("GET", "api/sessions")).json()["sessions"][0]["title"] == "New"
+    (listed,) = (await api("GET", "api/sessions")).json()["sessions"]
+    assert (listed["title"], listed["muted"]) == ("New", True)
     assert (await api("PATCH", f"api/sessions/{session}", {"title": None})).json()["title"] is None
     wrong = await api("PATCH", f"api/sessions/{session}", {"agent": "nobody"})
     assert wrong.status_code == 400 and "'nobody'" in wrong.json()["message"] and "demo" in wrong.json()["message"]

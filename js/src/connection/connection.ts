@@ -40,6 +40,14 @@ export interface Attentive {
   join(): void
 }
 
+/** One who shows the list of sessions. */
+export interface Lister {
+  /** These sessions look different; `null`: any may. */
+  listed(changed: readonly string[] | null): void
+  /** The connection's state has changed. */
+  linked(): void
+}
+
 interface Open {
   session: Session
   /** Whether each handle's place can be seen. */
@@ -52,6 +60,7 @@ export class Connection implements Line {
   state: LinkState = { state: 'connecting', text: null }
   awake = false
   #attentive: Attentive | null = null
+  readonly #listers = new Set<Lister>()
   #sight = ''
   readonly #sessions = new Map<string, Open>()
   readonly #link: Link
@@ -97,6 +106,17 @@ export class Connection implements Line {
 
   attend(attentive: Attentive): void {
     this.#attentive = attentive
+  }
+
+  /** From now on it hears of changes in the list of sessions, until it is ignored. */
+  list(lister: Lister): void {
+    this.#listers.add(lister)
+    this.send({ type: 'list', wanted: true })
+  }
+
+  ignore(lister: Lister): void {
+    this.#listers.delete(lister)
+    if (this.#listers.size === 0) this.send({ type: 'list', wanted: false })
   }
 
   /** Whether a stream of this page is one of all tabs. */
@@ -171,13 +191,20 @@ export class Connection implements Line {
     if (message.type === 'state') {
       this.state = message.state === 'offline' ? { ...message, text: inWords(message.status, message.text) } : message
       for (const { session } of this.#sessions.values()) session.settle()
+      for (const lister of this.#listers) lister.linked()
+    } else if (message.type === 'listed') {
+      for (const lister of this.#listers) lister.listed(message.changed)
     } else if (message.type === 'unknown') {
       this.#sight = ''
       this.#settle()
       for (const { session } of this.#sessions.values()) session.rejoin()
       this.#attentive?.join()
+      if (this.#listers.size > 0) this.send({ type: 'list', wanted: true })
     } else if ('session' in message) {
-      if (isInbox(message.session)) this.#attentive?.hear(message)
+      if (isInbox(message.session)) {
+        this.#attentive?.hear(message)
+        for (const lister of this.#listers) lister.listed(unreadIn(message))
+      }
       this.#sessions.get(message.session)?.session.hear(message)
     }
   }
@@ -210,4 +237,11 @@ export class Connection implements Line {
 
 function isSeen({ seen }: Open): boolean {
   return [...seen.values()].includes(true)
+}
+
+/** The sessions that are unread, or no longer, by what was heard of the inbox; `null`: any may be. */
+function unreadIn(message: FromHub): string[] | null {
+  if (message.type !== 'events') return message.type === 'snapshot' ? null : []
+  if (message.events.some(({ type }) => type === 'notices-cleared')) return null
+  return message.events.flatMap((event) => ('session_id' in event && typeof event.session_id === 'string' ? event.session_id : []))
 }

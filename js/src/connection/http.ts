@@ -75,6 +75,7 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   if (accept !== '*/*') clock.hear(response.headers.get('Date'), sent)
   if (accept !== '*/*' && response.ok) you.hear(response.headers.get('Durable-Chat-User'))
   if (!response.ok) throw await refusal(response)
+  if (response.status === 204) return response
   const isAccepted = accept === '*/*' ? !response.redirected : response.headers.get('Content-Type')?.startsWith(accept)
   if (!isAccepted) {
     // A hub answers a request without a valid login with its login page.

@@ -23,6 +23,7 @@ interface Page {
   port: MessagePort
   follows: Set<string>
   sees: string[]
+  lists: boolean
   heard: number
 }
 
@@ -67,6 +68,8 @@ export class Hub {
       case 'sight':
         page.sees = message.sessions
         return this.#look()
+      case 'list':
+        return this.#list(page, this.#stream, message.wanted)
       case 'xsrf':
         this.#xsrf = message.xsrf
         this.#tokenGiven?.(message.xsrf)
@@ -87,7 +90,7 @@ export class Hub {
       xsrf: () => this.#freshToken(),
       tell: (told) => this.#tell(told),
     })
-    this.#pages.set(port, { port, follows: new Set(), sees: [], heard: this.#now() })
+    this.#pages.set(port, { port, follows: new Set(), sees: [], lists: false, heard: this.#now() })
     send(port, { type: 'state', ...this.#stream.state })
   }
 
@@ -103,12 +106,24 @@ export class Hub {
     this.#pages.delete(port)
     if (!page) return
     this.#look()
+    this.#settleLists()
     this.#release(page.follows)
   }
 
   /** What is in sight on any page is watched. */
   #look(): void {
     this.#stream?.see([...this.#pages.values()].flatMap(({ sees }) => sees))
+  }
+
+  /** What changed until now, the page has yet to read. */
+  #list(page: Page, stream: Stream, wanted: boolean): void {
+    page.lists = wanted
+    if (wanted && stream.lists) send(page.port, { type: 'listed', changed: null })
+    this.#settleLists()
+  }
+
+  #settleLists(): void {
+    this.#stream?.list([...this.#pages.values()].some(({ lists }) => lists))
   }
 
   #giveUpTheDead(): void {
@@ -130,6 +145,10 @@ export class Hub {
   #tell(told: Told): void {
     if (told.type === 'state') {
       for (const { port } of this.#pages.values()) send(port, told)
+      return
+    }
+    if (told.type === 'listed') {
+      for (const { port, lists } of this.#pages.values()) if (lists) send(port, told)
       return
     }
     for (const page of this.#followers(told.session)) {

@@ -18,6 +18,8 @@ export type ToHub =
   | { type: 'unfollow'; session: string }
   /** All that somebody sees on the page now. */
   | { type: 'sight'; sessions: string[] }
+  /** Whether the page shows the list of sessions now. */
+  | { type: 'list'; wanted: boolean }
   /** The answer to `xsrf?`. */
   | { type: 'xsrf'; xsrf: string }
   /** Do not wait for the back-off. */
@@ -43,6 +45,8 @@ export type FromHub =
   | { type: 'lost'; session: string; reason: 'gap' | 'ahead' }
   /** More sessions than can be followed were seen since; it is no longer followed. */
   | { type: 'dropped'; session: string }
+  /** These sessions look different in a list than before; `null`: whoever shows one reads all that it shows. */
+  | { type: 'listed'; changed: string[] | null }
   | { type: 'xsrf?' }
   /** The answer to `ping`. */
   | { type: 'pong' }

@@ -21,7 +21,7 @@ import { type Fetch, HttpError, request } from './http'
 import { type FromHub, isInbox, type LinkState } from './protocol'
 
 /** What a stream tells. */
-export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' }>
+export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' | 'listed' }>
 
 export interface StreamOptions {
   /** Ends with `/durable-chat/api/`. */
@@ -119,6 +119,9 @@ export class Stream {
   #told = ''
   #name: string | null = null
   #keepAlive = KEEP_ALIVE
+  /** Whether somebody shows the list of sessions, and whether the present stream was asked to tell of it. */
+  #lists = false
+  #asksLists = false
 
   constructor(options: StreamOptions) {
     this.#options = options
@@ -154,6 +157,17 @@ export class Stream {
   see(sessions: Iterable<string>): void {
     this.#seen = new Set(sessions)
     void this.#tellSight()
+  }
+
+  /** Whether changes of the list of sessions are told. */
+  get lists(): boolean {
+    return this.#lists
+  }
+
+  /** Tell of those changes, or do not: a stream that was asked for them goes on as it is. */
+  list(wanted: boolean): void {
+    this.#lists = wanted
+    if (wanted && !this.#asksLists && this.#positions.size > 0) this.#restart(TOGETHER)
   }
 
   unfollow(session: string): void {
@@ -245,6 +259,8 @@ export class Stream {
     for (const session of seen.length > 0 ? seen : ['']) url.searchParams.append('seen', session)
     this.#told = seen.join(' ')
     if (wait !== undefined) url.searchParams.set('wait', String(wait))
+    else if (this.#lists) url.searchParams.set('sessions', '1')
+    this.#asksLists = this.#lists
     const { fetch } = this.#options
     const response = await request(url, { accept, xsrf, signal, ...(fetch ? { fetch } : {}) })
     this.#loginRefused = false
@@ -296,6 +312,8 @@ export class Stream {
         return this.#take(carrier, value as SessionEvent)
       case 'hello':
         return this.#greeted(value as { keep_alive?: number; stream?: string })
+      case 'sessions':
+        return this.#listed((value as { changed: string[] }).changed)
       case 'caught-up':
         return this.#caughtUp(carrier, value as { session: string; lsn: number })
       case 'snapshot':
@@ -311,6 +329,11 @@ export class Stream {
     this.#keepAlive = keep_alive === undefined ? KEEP_ALIVE : keep_alive * 1000
     this.#backoff.succeeded()
     this.#setState({ state: 'live', text: null })
+    this.#listed(null)
+  }
+
+  #listed(changed: string[] | null): void {
+    if (this.#lists) this.#options.tell({ type: 'listed', changed })
   }
 
   /** Say what is in sight to the server at the other end of the present stream. The next one says it when it is asked for. */
@@ -383,6 +406,7 @@ export class Stream {
       this.#failures = 0
       this.#backoff.succeeded()
       this.#setState({ state: 'live', text: null })
+      this.#listed(null) // pages do not tell
       const isNews = items.some((item) => 'events' in item)
       await this.#pause(carrier, asked + (isNews ? PACE : pace) - Date.now())
     }

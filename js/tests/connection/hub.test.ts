@@ -180,3 +180,22 @@ test('an inbox is never dropped for what is seen', async () => {
   await until(() => page.lsns('inbox_1').length === 1)
   expect(page.of('dropped').map(({ session }) => session)).toEqual(['s_0', 's_1'])
 })
+
+test('pages that show the list of sessions hear of it, over the stream that is there, and the others do not', async () => {
+  server.begin('a')
+  const [one, two, three] = [join(), join(), join()]
+  one.say({ type: 'follow', session: 'a', lsn: 0, seen: true })
+  await until(() => one.lsns('a').length === 4)
+  server.list('a')
+  two.say({ type: 'list', wanted: true })
+  await until(() => two.of('listed').length > 0)
+  await until(() => [...server.readers].some(({ lists }) => lists))
+  three.say({ type: 'list', wanted: true })
+  await until(() => three.of('listed').length > 0) // at once: the stream stays as it is
+  server.list('s_1', 's_2')
+  const told = { type: 'listed', changed: ['s_1', 's_2'] }
+  await until(() => [two, three].every(({ of }) => of('listed').some(({ changed }) => changed?.length === 2)))
+  expect([two.of('listed').at(-1), three.of('listed').at(-1)]).toEqual([told, told])
+  expect(one.of('listed')).toEqual([])
+  expect(server.streams).toBeLessThanOrEqual(2)
+})

@@ -39,6 +39,8 @@ interface Reader {
   held: Buffer
   /** Which one it is, from 1, of the streams that were asked for these sessions. */
   attempt: number
+  /** It is told of the list of sessions, too. */
+  lists: boolean
 }
 
 export class ChatServer {
@@ -102,6 +104,11 @@ export class ChatServer {
     this.readers.clear()
   }
 
+  /** These sessions look different in a list: whoever asked to be told is. */
+  list(...changed: string[]): void {
+    for (const reader of this.readers) if (reader.lists) this.#write(reader, [frame('sessions', { changed })])
+  }
+
   append(session: string, ...events: Record<string, unknown>[]): void {
     const log = this.#log(session)
     for (const event of events) {
@@ -158,7 +165,7 @@ export class ChatServer {
     this.requests.push({ method, path, query: url.searchParams, xsrf, accept })
     if (this.answer(request, response, url)) return
     if (path === '/events' && accept === 'application/json') return this.#page(response, url.searchParams)
-    if (path === '/events') return this.#stream(response, url.searchParams.getAll('after'))
+    if (path === '/events') return this.#stream(response, url.searchParams)
     if (path === '/agents') return reply(response, 200, AGENTS)
     const [, session = '', command = ''] = /^\/sessions\/([^/]+)\/?(.*)$/.exec(path) ?? []
     if (!this.#sessions.has(session)) {
@@ -253,13 +260,13 @@ export class ChatServer {
     return [...(events.length > 0 ? [{ session, events }] : []), { session, caught_up: log.length }]
   }
 
-  #stream(response: ServerResponse, after: string[]): void {
-    const positions = positionsOf(after)
+  #stream(response: ServerResponse, query: URLSearchParams): void {
+    const positions = positionsOf(query.getAll('after'))
     if (positions.size > MAX_FOLLOWED) return reply(response, 400, { message: 'Too many sessions.', code: 'too-many' })
     const sessions = [...positions.keys()].join()
     const attempt = (this.#attempts.get(sessions) ?? 0) + 1
     this.#attempts.set(sessions, attempt)
-    const reader: Reader = { response, positions, sent: 0, held: Buffer.alloc(0), attempt }
+    const reader: Reader = { response, positions, sent: 0, held: Buffer.alloc(0), attempt, lists: query.get('sessions') === '1' }
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.on('close', () => this.readers.delete(reader))
     this.readers.add(reader)
