@@ -1,6 +1,7 @@
 """Any sequence of operations leaves a log as it leaves the plainest model of one."""
 
 import asyncio
+import itertools
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jupyter_durable_chat.log import Log
 from jupyter_durable_chat.log.memory import MemoryLog
+from jupyter_durable_chat.log.postgres import PostgresLog
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from tests.log.contract import Clock
+from tests.postgres import Postgres
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 KEYS = st.none() | st.sampled_from(["k", "l"])
@@ -267,9 +270,36 @@ class SqliteLogMachine(LogMachine):
         self.folder.cleanup()
 
 
+class PostgresLogMachine(LogMachine):
+    server: Postgres
+    schemas = itertools.count()
+
+    def __init__(self) -> None:
+        self.schema = f"model_{next(self.schemas)}"
+        super().__init__()
+
+    def open(self) -> Log:
+        return PostgresLog(self.server.dsn(), schema=self.schema, clock=self.clock)
+
+    @rule()
+    def open_again(self):
+        self.run(self.log.__aexit__(None, None, None))
+        self.log = self.open()
+        self.run(self.log.__aenter__())
+
+
 class TestMemoryLog(MemoryLogMachine.TestCase):
     settings = settings(max_examples=50, stateful_step_count=40)
 
 
 class TestSqliteLog(SqliteLogMachine.TestCase):
     settings = settings(max_examples=25, stateful_step_count=40)
+
+
+@pytest.mark.usefixtures("modelled")
+class TestPostgresLog(PostgresLogMachine.TestCase):
+    settings = settings(max_examples=15, stateful_step_count=40)
+
+    @pytest.fixture
+    def modelled(self, postgres):
+        PostgresLogMachine.server = postgres
