@@ -9,6 +9,9 @@
 
 import { createRef } from 'preact'
 
+/** After so many frames in which nothing has moved, a scroll is over. */
+const STILL = 10
+
 /** Who comes nearer to the end than this, in CSS pixels, follows it again; who leaves it by more than a rounding does not. */
 const NEAR = 24
 const ROUNDING = 1
@@ -33,6 +36,7 @@ export class Position {
   /** What is at the upper edge, from the outside to the inside. */
   #marks: Mark[] = []
   #top = 0
+  #frame: number | null = null
   readonly #listeners = new Set<Listener>()
 
   constructor(following: boolean) {
@@ -52,6 +56,23 @@ export class Position {
     observer.observe(content)
     signal.addEventListener('abort', () => observer.disconnect())
     box.addEventListener('scroll', () => this.#scrolled(box), { passive: true, signal })
+    for (const type of ['scroll', 'keydown']) box.addEventListener(type, () => this.#watchFrames(box), { passive: true, signal })
+    signal.addEventListener('abort', () => this.#frame !== null && cancelAnimationFrame(this.#frame))
+  }
+
+  /**
+   * A scroll that a browser animates for a key moves after the events of a frame, which are told of it in the next one: until
+   * it is over, each frame is looked at before it is painted.
+   */
+  #watchFrames(box: HTMLElement): void {
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+    let still = 0
+    const look = () => {
+      still = box.scrollTop === this.#top ? still + 1 : 0
+      if (still === 0) this.#scrolled(box)
+      this.#frame = still < STILL ? requestAnimationFrame(look) : null
+    }
+    this.#frame = requestAnimationFrame(look)
   }
 
   /** While it is held, what becomes longer in it is scrolled to instead of moving what is below. */

@@ -4,7 +4,7 @@
 import { act } from 'preact/test-utils'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { UIMessage } from '../../src/transcript'
-import { all, click, draw, find, open, type } from './drawn'
+import { all, click, draw, find, open, press, type } from './drawn'
 import { drawnIds, heights, layOut, place, position, resized, rest, scrollTo, WINDOW } from './layout'
 import { answer, question, running, transcript } from './transcripts'
 
@@ -51,6 +51,14 @@ test('whoever goes there finds it drawn', async () => {
   await scrollTo(position().end / 2)
   expect(drawnIds()).not.toContain('q_0')
   expect(drawnIds().some((id) => place(id) < WINDOW && place(id) > -300)).toBe(true)
+})
+
+test('who goes there by keys finds it drawn in each frame, though browsers say so in the next one', async () => {
+  const box = find('.jdc-scroll') as HTMLElement
+  await press('PageUp', {}, box)
+  box.scrollTop = 9_000
+  await act(() => new Promise((resolve) => requestAnimationFrame(() => resolve())))
+  expect(drawnIds().some((id) => place(id) > 0 && place(id) < WINDOW)).toBe(true)
 })
 
 test('what was in sight stays where it is while what is above it is drawn, as tall as it may be', async () => {
