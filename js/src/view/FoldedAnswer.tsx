@@ -2,6 +2,7 @@
 
 import type { UIMessage } from '../transcript'
 import { words } from '../words'
+import { CopyButton } from './CopyButton'
 import { Icon } from './Icon'
 import { memo } from './memo'
 import { firstWords } from './turns'
@@ -20,6 +21,7 @@ export const FoldedAnswer = memo(({ message, at, of, running, question, fold }: 
   const { id, parts, metadata } = message
   const { outcome } = metadata
   const isComplete = outcome === 'completed'
+  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   return (
     <article
       class="jdc-message jdc-folded-answer"
@@ -38,6 +40,9 @@ export const FoldedAnswer = memo(({ message, at, of, running, question, fold }: 
         </span>
         {!running && !isComplete && <span class="jdc-turn-mark">{words.outcomes[outcome ?? 'unknown']}</span>}
       </button>
+      {!running && texts.length > 0 && (
+        <CopyButton class="jdc-copy-answer" label={words.copyAnswer} text={() => texts.join('\n\n')} />
+      )}
     </article>
   )
 })

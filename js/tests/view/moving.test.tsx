@@ -241,6 +241,14 @@ describe('a folded turn', () => {
     expect(find('.jdc-folded-answer')).toBeNull()
   })
 
+  test('is copied by its key as if it were open', async () => {
+    await click('[data-message-id="q_39"] .jdc-fold')
+    focus('a_39')
+    expect((await onFocused('c')).defaultPrevented).toBe(true)
+    expect(copied).toEqual(['Answer 39.'])
+    expect(message('a_39').className).toContain('jdc-folded-answer')
+  })
+
   test('says how it ended, and that it still runs', async () => {
     const { turn, messages: live } = running('Half')
     for (const { id } of [...messages, ...live]) heights.set(id, 60)
