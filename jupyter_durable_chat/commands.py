@@ -122,5 +122,9 @@ class TooManyMessages(CommandError):
     """More messages in a minute than are allowed."""
 
 
+class TooManyShares(CommandError):
+    """As many links as are allowed lead to the session."""
+
+
 class SessionFull(CommandError):
     """The session's log has the size that is allowed."""

@@ -250,6 +250,26 @@ class ApprovalAnswered(Event, frozen=True, tag="approval-answered"):
     by: Author | None = None
 
 
+class ShareCreated(Event, frozen=True, tag="share-created"):
+    """There is a link by which anybody reads this session, until it is revoked, or until `expires_at` (as `at` is).
+
+    `hash` is the SHA-256 of its token, in hexadecimal digits: the token itself is told once and kept nowhere.
+    """
+
+    share: str
+    hash: str
+    name: str = ""
+    expires_at: str | None = None
+    by: Author | None = None
+
+
+class ShareRevoked(Event, frozen=True, tag="share-revoked"):
+    """The link opens nothing any more."""
+
+    share: str
+    by: Author | None = None
+
+
 class StopRequested(Event, frozen=True, tag="stop-requested"):
     by: Author | None = None
 
@@ -546,7 +566,7 @@ class Unknown(Struct, frozen=True, kw_only=True):
 Known = (
     SessionCreated | SessionUpdated | UserMessage | TurnStarted | StopRequested | TurnStopped | BranchSelected
     | MessageQueued | MessageDequeued | QueueEdited | QueueReordered | QueueHeld | QueueResumed
-    | ToolsOffered | ApprovalAnswered
+    | ToolsOffered | ApprovalAnswered | ShareCreated | ShareRevoked
     | TurnNoticed | NoticeClaimed | NoticeWithdrawn | SessionRead | NoticesCleared | SessionForgotten
     | Start | StartStep | TextStart | TextDelta | TextEnd | ReasoningStart | ReasoningDelta | ReasoningEnd
     | ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolApprovalRequest

@@ -44,7 +44,7 @@ from jupyter_durable_chat.log import (
 from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.notices import DUE, PREFIX, SESSIONS, TOLD, Inboxes, Notices
 from jupyter_durable_chat.portable import Portable
-from jupyter_durable_chat.replica import KEPT, summary, text_of
+from jupyter_durable_chat.replica import KEPT, SHARES, summary, text_of
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.stage import StepLimits
@@ -261,7 +261,8 @@ class Registry:
         records = [e.encode(fact, at=now)]
         if transcript.turn:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
-        labels = {**(await self.log.head(session_id)).labels, "status": "idle", "queue": "", "asks": ""} | TOLD
+        left = dict.fromkeys(("queue", "asks", SHARES), "") | TOLD
+        labels = {**(await self.log.head(session_id)).labels, "status": "idle"} | left
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
         await self._index(fact.session, transcript)
         if files := self._terms.attachments:
@@ -362,6 +363,13 @@ class Registry:
         except (UnknownStream, StreamDeleted):
             return None
         return (place, name) if place else None
+
+    async def share_hashes(self, session_id: str) -> list[str]:
+        """The hashes of the tokens of all links to this session; none where there is no session. Reads one row."""
+        try:
+            return (await self.log.head(session_id)).labels.get(SHARES, "").split()
+        except (UnknownStream, StreamDeleted):
+            return []
 
     async def has(self, key: str) -> bool:
         """Whether there is a session of this key."""

@@ -22,6 +22,9 @@ PREVIEW_CHARACTERS = 120
 KEPT = {"events": "kept"}
 """The label of sessions that have had events since they were compacted."""
 
+SHARES = "shares"
+"""The label that has the hashes of a session's links, so that who has none is known by a look at one row."""
+
 Numbered = tuple[str | None, e.Event]
 """A turn, or none, and an event that will get its number."""
 
@@ -102,7 +105,8 @@ class Replica:
         """Append these, if there are any and nothing was appended meanwhile. Raises `Conflict`."""
         if decided:
             records = [self.encode(event, turn) for turn, event in decided]
-            labels = KEPT | self.queue_label(event for _, event in decided) | (labels or {})
+            events = [event for _, event in decided]
+            labels = KEPT | self.queue_label(events) | self._shares_label(events) | (labels or {})
             await self._log.append(self.id, records, after=self.transcript.lsn, labels=labels, key=key)
             await self.refresh()
 
@@ -130,6 +134,18 @@ class Replica:
                     held = False
         after = _queue(waiting, held)
         return {} if after == before else {"queue": after}
+
+    def _shares_label(self, events: Iterable[e.Event]) -> dict[str, str]:
+        """The label that has the hashes of the links there are after these events."""
+        before = {share["id"]: share["hash"] for share in self.transcript.shares}
+        after = dict(before)
+        for event in events:
+            match event:
+                case e.ShareCreated():
+                    after[event.share] = event.hash
+                case e.ShareRevoked():
+                    after.pop(event.share, None)
+        return {} if after == before else {SHARES: " ".join(after.values())}
 
     # What is kept
 

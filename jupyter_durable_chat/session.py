@@ -33,6 +33,7 @@ from jupyter_durable_chat.commands import (
     NotWaiting,
     Sent,
     SessionFull,
+    TooManyShares,
     TooManyTurns,
     TurnRunning,
     UnknownApproval,
@@ -51,6 +52,9 @@ from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, nested,
 from jupyter_durable_chat.writer import Start, Terms, Writer, full
 
 logger = logging.getLogger(__name__)
+
+MAX_SHARES = 32
+"""Links that lead to one session at a time."""
 
 STOP_TIMEOUT = 5.0
 """Seconds that a stop waits for the outcome to be in the log."""
@@ -316,6 +320,33 @@ class Session(Writer):
             return decided
 
         await self._change(decide)
+
+    # Links by which others read
+
+    async def share(self, made: e.ShareCreated) -> JSON:
+        """A new link, as the transcript has it; those that have run out go. Raises `TooManyShares`, `SessionFull`."""
+
+        def decide() -> list[Numbered]:
+            now = e.timestamp(self._clock())
+            over = [share["id"] for share in self.transcript.shares if has_run_out(share, now)]
+            if len(self.transcript.shares) - len(over) >= MAX_SHARES:
+                raise TooManyShares(f"{MAX_SHARES} links lead to this chat, which is as many as may. Revoke one first.")
+            return [*((None, e.ShareRevoked(share=share_id)) for share_id in over), (None, made)]
+
+        transcript = await self._change(decide, grows=True)
+        return next(share for share in transcript.shares if share["id"] == made.share)
+
+    async def revoke_share(self, share_id: str, by: e.Author | None) -> bool:
+        """The link opens nothing any more; false when it did not before. Idempotent."""
+        was_there = False
+
+        def decide() -> list[Numbered]:
+            nonlocal was_there
+            was_there = any(share["id"] == share_id for share in self.transcript.shares)
+            return [(None, e.ShareRevoked(share=share_id, by=by))] if was_there else []
+
+        await self._change(decide)
+        return was_there
 
     # The queue
 
@@ -657,6 +688,11 @@ class Session(Writer):
 
 _HOW = ("agent", "model", "effort", "mode")
 """What a message may name of how it is answered."""
+
+
+def has_run_out(share: JSON, now: str) -> bool:
+    """Whether a link is over at this time, which is written as `at` is."""
+    return share["expires_at"] is not None and share["expires_at"] <= now
 
 
 def _must_run(call: JSON, runner: str | None) -> None:

@@ -29,7 +29,7 @@ _OURS = frozenset(
 TOOL_ENDS = frozenset({"output-available", "output-error", "output-denied"})
 """The states of a call that has its result."""
 
-_LATER = ("queue", "held", "removed", "effort", "mode", "budget", "offers", "allowed")
+_LATER = ("queue", "held", "removed", "effort", "mode", "budget", "offers", "allowed", "shares")
 """What transcripts of earlier versions do not have."""
 
 OVER = "The call around this one is over."
@@ -66,6 +66,7 @@ class Transcript:
         self.removed: list[JSON] = []
         self.offers: list[JSON] = []
         self.allowed: list[str] = []
+        self.shares: list[JSON] = []
         self.leaf: str | None = None
         # Every message of every branch by its id, in the order in which they came.
         self._messages: dict[str, JSON] = {}
@@ -188,6 +189,7 @@ class Transcript:
             "approvals": self.approvals,
             "offers": self.offers,
             "allowed": self.allowed,
+            "shares": self.shares,
             "usage": msgspec.to_builtins(self.usage),
             "created_at": self.created_at,
             "updated_at": self.updated_at,
@@ -224,8 +226,8 @@ class Transcript:
         self.agent = event.agent
         self.model = event.model
         self.created_at = event.at
-        # A fork begins with what another session amounts to; what waits there waits there.
-        self.queue, self.held, self.removed, self.offers, self.allowed = [], None, [], [], []
+        # A fork begins with what another session amounts to; what waits there waits there, and its links lead there.
+        self.queue, self.held, self.removed, self.offers, self.allowed, self.shares = [], None, [], [], [], []
 
     def _session_updated(self, event: events.SessionUpdated) -> None:
         for name in ("title", "notebook", "agent", "model", "effort", "mode", "budget", "muted"):
@@ -337,6 +339,15 @@ class Transcript:
             tools = msgspec.to_builtins(event.tools)
             self.offers.append({"runner": event.runner, "kernel": event.kernel, "tools": tools})
             self.offers = self.offers[-MAX_OFFERS:]
+
+    def _share_created(self, event: events.ShareCreated) -> None:
+        if all(share["id"] != event.share for share in self.shares):
+            about = {"id": event.share, "hash": event.hash, "name": event.name, "at": event.at}
+            by = msgspec.to_builtins(event.by)
+            self.shares.append(about | {"expires_at": event.expires_at, "by": by})
+
+    def _share_revoked(self, event: events.ShareRevoked) -> None:
+        self.shares = [share for share in self.shares if share["id"] != event.share]
 
     def _approval_answered(self, event: events.ApprovalAnswered) -> None:
         if self.turn is None or event.turn != self.turn["id"]:
@@ -716,6 +727,8 @@ _FACTS: dict[type, _Handler] = {
     events.QueueResumed: Transcript._queue_resumed,
     events.TurnStarted: Transcript._turn_started,
     events.ToolsOffered: Transcript._tools_offered,
+    events.ShareCreated: Transcript._share_created,
+    events.ShareRevoked: Transcript._share_revoked,
     events.ApprovalAnswered: Transcript._approval_answered,
     events.StopRequested: Transcript._stop_requested,
     events.TurnStopped: Transcript._turn_stopped,

@@ -128,6 +128,9 @@ export type SessionFact =
     }
   /** What a kernel runs from now on; nothing when it is gone. */
   | { type: 'tools-offered'; runner: string; kernel?: string | null; tools?: OfferedTool[]; by?: Author | null }
+  /** A link by which anybody reads; `hash` is the SHA-256 of its token. */
+  | { type: 'share-created'; share: string; hash: string; name?: string; expires_at?: string | null; by?: Author | null }
+  | { type: 'share-revoked'; share: string; by?: Author | null }
   | {
       type: 'approval-answered'
       approval_id: string

@@ -105,6 +105,11 @@ class Draft {
         return this.#started(event)
       case 'tools-offered':
         return this.#offered(event)
+      case 'share-created':
+        return this.#shared(event)
+      case 'share-revoked':
+        this.#transcript.shares = this.#transcript.shares.filter(({ id }) => id !== event.share)
+        return
     }
     if (!this.#transcript.turn || event.turn !== this.#transcript.turn.id) return
     switch (event.type) {
@@ -148,12 +153,13 @@ class Draft {
       agent: event.agent ?? null,
       model: event.model ?? null,
       created_at: event.at,
-      // A fork begins with what another session amounts to; what waits there waits there.
+      // A fork begins with what another session amounts to; what waits there waits there, and its links lead there.
       queue: [],
       held: null,
       removed: [],
       offers: [],
       allowed: [],
+      shares: [],
     })
   }
 
@@ -235,6 +241,11 @@ class Draft {
     const isSame = (offer: Offer) => offer.runner === runner || (kernel !== null && offer.kernel === kernel)
     const others = this.#transcript.offers.filter((offer) => !isSame(offer))
     this.#transcript.offers = tools.length > 0 ? [...others, { runner, kernel, tools }].slice(-MAX_OFFERS) : others
+  }
+
+  #shared({ share, hash, name = '', at, expires_at = null, by = null }: EventOf<'share-created'>): void {
+    const { shares } = this.#transcript
+    if (shares.every(({ id }) => id !== share)) this.#transcript.shares = [...shares, { id: share, hash, name, at, expires_at, by }]
   }
 
   #approvalAnswered(event: EventOf<'approval-answered'>): void {

@@ -38,7 +38,7 @@ export function limited(transcript: Transcript, turn: string | null, limit = SNA
   const messages = [...messagesOf(transcript, turn)]
   const ofTurn = (waiting: UIMessage[]) => waiting.filter((message) => turn !== null && isOfTurn(message, turn))
   const { queue, removed } = transcript
-  let left: Transcript = { ...transcript, messages, others: [], queue: turn === null ? queue : ofTurn(queue), removed: ofTurn(removed) }
+  let left: Transcript = { ...transcript, messages, others: [], shares: [], queue: turn === null ? queue : ofTurn(queue), removed: ofTurn(removed) }
   let size = jsonBytes(left)
   while (size > limit && messages.length > 1 && turn === null) size -= jsonBytes(messages.shift()) + 1
   if (size > limit) {

@@ -189,6 +189,18 @@ export interface Offer {
   tools: OfferedTool[]
 }
 
+/** A link by which anybody reads. */
+export interface Share {
+  id: string
+  /** The SHA-256 of its token. */
+  hash: string
+  /** For whom it is, in words of whoever made it. */
+  name: string
+  at: string
+  expires_at: string | null
+  by: Author | null
+}
+
 export interface Transcript {
   id: string
   lsn: number
@@ -219,6 +231,8 @@ export interface Transcript {
   offers: Offer[]
   /** The tools that need no other yes. */
   allowed: string[]
+  /** Links that were not revoked, oldest first. */
+  shares: Share[]
   usage: Usage
   created_at: string
   updated_at: string
@@ -249,6 +263,7 @@ export function emptyTranscript(): Transcript {
     approvals: [],
     offers: [],
     allowed: [],
+    shares: [],
     usage: {},
     created_at: '',
     updated_at: '',

@@ -41,6 +41,7 @@ function withoutExtras(transcript: Transcript): Transcript {
     budget: null,
     approvals: [],
     offers: [],
+    shares: [],
     allowed: [],
     queue: transcript.queue.map(drawn),
     removed: transcript.removed.map(drawn),

@@ -51,7 +51,7 @@ def limited(transcript: JSON, turn: str | None, limit: int = SNAPSHOT_BYTES) -> 
     and the newest message, is cut instead, where one sees it.
     """
     kept = list(messages_of(transcript, turn))
-    left = {**transcript, "messages": kept, "others": [], "removed": [], "offers": []}
+    left = {**transcript, "messages": kept, "others": [], "removed": [], "offers": [], "shares": []}
     if turn is not None:
         left |= {name: [m for m in transcript[name] if is_of_turn(m, turn)] for name in ("queue", "removed")}
     size = len(events.to_json(left))

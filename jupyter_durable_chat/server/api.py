@@ -27,6 +27,7 @@ from jupyter_durable_chat.server.files import FILES
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
 from jupyter_durable_chat.server.inbox import INBOX
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
+from jupyter_durable_chat.server.shares import SHARES
 from jupyter_durable_chat.server.stream import EventStream, Lost
 
 MAX_PAGE = 1000
@@ -481,6 +482,7 @@ ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
     *ATTACHMENTS,
     *CALLS,
+    *SHARES,
     *INBOX,
     (r"durable-chat/api/events", SharedEvents),
     (r"durable-chat/api/agents", Agents),

@@ -50,23 +50,28 @@ class Attachments(Upload):
 class Attachment(ChatHandler):
     @route
     async def get(self, session_id: str, file_hash: str) -> None:
-        async with self.registry.acquire(session_id) as session:
-            try:
-                data = await self.chat.attachments.get(session.id, file_hash)
-            except UnknownAttachment as error:
-                raise ApiError(404, "unknown-attachment", str(error)) from error
-            except OSError as error:
-                raise unavailable(error) from error
-        kind = media_type(data[:64])
-        inline = kind in INLINE
-        filename = quote(self.get_query_argument("filename", file_hash[:12])[:FILENAME], safe="")
-        disposition = "inline" if inline else "attachment"
-        self.set_header("Content-Disposition", f"{disposition}; filename*=UTF-8''{filename}")
-        self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         self.set_header("Cache-Control", "private, max-age=31536000, immutable")
-        self.finish(data, set_content_type=kind if inline else OPAQUE)
+        await give(self, session_id, file_hash)
+
+
+async def give(handler: ChatHandler, session_id: str, file_hash: str) -> None:
+    """Answer with a file of this session."""
+    async with handler.registry.acquire(session_id) as session:
+        try:
+            data = await handler.chat.attachments.get(session.id, file_hash)
+        except UnknownAttachment as error:
+            raise ApiError(404, "unknown-attachment", str(error)) from error
+        except OSError as error:
+            raise unavailable(error) from error
+    kind = media_type(data[:64])
+    inline = kind in INLINE
+    filename = quote(handler.get_query_argument("filename", file_hash[:12])[:FILENAME], safe="")
+    disposition = "inline" if inline else "attachment"
+    handler.set_header("Content-Disposition", f"{disposition}; filename*=UTF-8''{filename}")
+    handler.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
+    handler.set_header("X-Content-Type-Options", "nosniff")
+    handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
+    handler.finish(data, set_content_type=kind if inline else OPAQUE)
 
 
 def unavailable(error: OSError) -> ApiError:

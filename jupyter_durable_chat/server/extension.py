@@ -19,7 +19,7 @@ from jupyter_server._tz import utcnow
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Dict, Enum, Float, Int, List, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission
@@ -33,6 +33,7 @@ from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
+from jupyter_durable_chat.server.guests import GUESTS, Guests
 from jupyter_durable_chat.server.listing import Listing
 from jupyter_durable_chat.server.notebooks import Notebooks
 from jupyter_durable_chat.server.page import PAGES, STATIC
@@ -171,6 +172,15 @@ class DurableChat(ExtensionApp):
         help="After how long without an answer that runs, a reader or a request the server ends that a kernel has "
         "started because no Jupyter server did start that kernel (marimo, VS Code, a plain Python).",
     )
+    allow_sharing = Bool(
+        True,
+        config=True,
+        help="Whether people may make links by which anybody who can reach this server reads one conversation, without "
+        "a login. False: none can be made, and those there are open nothing.",
+    )
+    max_guests = Int(
+        100, config=True, help="How many readers may follow conversations at once by such links; more get 429."
+    )
     long_poll_seconds = Float(
         20.0, config=True, help="The longest that a JSON page of events waits for the next event."
     )
@@ -275,6 +285,7 @@ class DurableChat(ExtensionApp):
         self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
         self.watching = Watching()
+        self.guests = Guests(readers=self.max_guests)
         self.prompts_at_hand = prompts(self.prompts)
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
@@ -318,7 +329,7 @@ class DurableChat(ExtensionApp):
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
     def initialize_handlers(self) -> None:
-        self.handlers.extend([*PAGES, *ROUTES])
+        self.handlers.extend([*PAGES, *GUESTS, *ROUTES])
 
     @property
     def server(self) -> ServerApp:

@@ -37,6 +37,7 @@ from jupyter_durable_chat.commands import (
     NotWaiting,
     SessionFull,
     TooManyMessages,
+    TooManyShares,
     TooManyTurns,
     TurnRunning,
     UnknownApproval,
@@ -100,6 +101,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     Busy: (503, "busy"),
     TooManyTurns: (503, "too-many-turns"),
     TooManyMessages: (429, "too-many-messages"),
+    TooManyShares: (409, "too-many-shares"),
     SessionFull: (413, "session-full"),
     LogUnavailable: (503, "store-unavailable"),
 }
@@ -157,7 +159,7 @@ class ChatHandler(APIHandler):
         return self.chat.registry
 
     async def prepare(self) -> None:  # type: ignore[override]
-        if self._has_kernel_token():
+        if self.is_kernel:
             CallContext.set(CallContext.JUPYTER_HANDLER, self)
             if not self.check_host():
                 raise web.HTTPError(403)
@@ -171,7 +173,9 @@ class ChatHandler(APIHandler):
                 self.set_header(USER_HEADER, quote(self.author.username))
         await self.chat.ready()
 
-    def _has_kernel_token(self) -> bool:
+    @property
+    def is_kernel(self) -> bool:
+        """Whether this comes with the token of this server's kernels."""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         mine = self.chat.kernel_token
         return scheme.lower() in ("token", "bearer") and hmac.compare_digest(token.strip().encode(), mine.encode())

@@ -8,7 +8,7 @@ import html
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
@@ -26,11 +26,12 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
+<meta name="robots" content="noindex">
 <title>Chat</title>
 <script id="jupyter-config-data" type="application/json">{config}</script>
 <script type="module" src="{script}"></script>
 </head>
-<body data-chat="{session}"><noscript>This page needs JavaScript.</noscript></body>
+<body data-{kind}="{session}"><noscript>This page needs JavaScript.</noscript></body>
 </html>
 """
 
@@ -39,6 +40,16 @@ POLICY = (
     "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Pictures of other hosts are fetched when a person presses; a diagram is laid out in a frame with its own styles."""
+
+
+def page(kind: Literal["chat", "shared"], session: str, base_url: str, extension: str) -> str:
+    """The page for a session of this address; the front end takes it from there."""
+    return PAGE.format(
+        config=json.dumps({"baseUrl": base_url}).replace("<", "\\u003c"),
+        script=html.escape(url_path_join(base_url, "static", extension, script())),
+        kind=kind,
+        session=session,
+    )
 
 
 @cache
@@ -61,16 +72,9 @@ class SessionPage(JupyterHandler):
     async def get(self, session: str) -> None:
         chat = cast("DurableChat", self.settings["durable_chat"])
         _ = self.xsrf_token  # its cookie is what the front end proves itself with
-        config = json.dumps({"baseUrl": self.base_url}).replace("<", "\\u003c")
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
-        self.finish(
-            PAGE.format(
-                config=config,
-                script=html.escape(url_path_join(self.base_url, "static", chat.name, script())),
-                session=session,
-            )
-        )
+        self.finish(page("chat", session, self.base_url, chat.name))
 
 
 PAGES: list[tuple[str, type[JupyterHandler]]] = [(r"durable-chat/s/([A-Za-z0-9_-]{1,64})", SessionPage)]

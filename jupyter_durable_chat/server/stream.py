@@ -139,14 +139,12 @@ async def read(
                 yield []
 
 
-async def page(
-    log: Log, positions: dict[str, int], wait: float, snapshots: Snapshots, lost: Sequence[Lost] = ()
-) -> list[Item]:
-    """What `read` gives first: all that there is, or what comes within `wait` seconds, up to about a chunk."""
+async def page(reading: AsyncGenerator[list[Item]], sessions: Iterable[str]) -> list[Item]:
+    """What this reading gives first: all that there is, or what comes before it is silent, up to about a chunk."""
     given: list[Item] = []
     size = 0
-    behind = set(positions)
-    async with aclosing(read(log, positions, wait, snapshots, lost)) as reading:
+    behind = set(sessions)
+    async with aclosing(reading):
         async for found in reading:
             given += found
             size += sum(_size(item) for item in found)
@@ -212,12 +210,24 @@ class EventStream(ChatHandler):
         if self._following:
             self._following.cancel()
 
+    def reading(
+        self, positions: dict[str, int], keep_alive: float, lost: Sequence[Lost] = ()
+    ) -> AsyncGenerator[list[Item]]:
+        """What this reader is given: as `read` has it."""
+        return read(self.registry.log, positions, keep_alive, self.chat.snapshots, lost)
+
     async def stream(
-        self, positions: dict[str, int], view: View, *, shared: bool, lost: Sequence[Lost] = (), lists: bool = False
+        self,
+        positions: dict[str, int],
+        view: View | None,
+        *,
+        shared: bool,
+        lost: Sequence[Lost] = (),
+        lists: bool = False,
     ) -> None:
         """Stream events after these positions until the connection closes or nothing is left to read.
 
-        `lists`: tell of changes in the list of sessions too.
+        `view`: of who watches them by it, if that is anybody. `lists`: tell of changes in the list of sessions too.
         """
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
@@ -239,7 +249,7 @@ class EventStream(ChatHandler):
 
     async def page(self, positions: dict[str, int], wait: float, lost: Sequence[Lost] = ()) -> None:
         """Answer with what there is after these positions, or comes within `wait` seconds."""
-        given = await self.attend(page(self.registry.log, positions, wait, self.chat.snapshots, lost))
+        given = await self.attend(page(self.reading(positions, wait, lost), list(positions)))
         if self._hung_up:
             return
         if given is None:
@@ -253,18 +263,17 @@ class EventStream(ChatHandler):
         connection.stream.close()
 
     async def _follow(
-        self, positions: dict[str, int], view: View, shared: bool, lost: Sequence[Lost], lists: bool
+        self, positions: dict[str, int], view: View | None, shared: bool, lost: Sequence[Lost], lists: bool
     ) -> None:
         about = {"version": __version__, "sessions": sorted(positions), "keep_alive": self.chat.keep_alive_seconds}
-        hello = e.to_json(about | {"stream": view.id})
+        hello = e.to_json(about | ({"stream": view.id} if view else {}))
         listing = None
         try:
             self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + frame(hello, name="hello"))
             await self.flush()
-            log, chat = self.registry.log, self.chat
             if lists:
                 listing = asyncio.create_task(self._list())
-            async for found in read(log, positions, chat.keep_alive_seconds, chat.snapshots, lost):
+            async for found in self.reading(positions, self.chat.keep_alive_seconds, lost):
                 await self._say(_frames(found, positions, shared) if found else [b": keep-alive\n\n"])
         except StreamClosedError:
             return

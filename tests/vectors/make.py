@@ -338,6 +338,15 @@ VECTORS |= {
         ("t_2", e.ReasoningDelta(id="r3", delta="Hm")),
         stop("t_2", "interrupted"),
     ),
+    "shares": log(
+        *HEAD,
+        (None, e.ShareCreated(share="h_1", hash="a" * 64, name="Class", expires_at="2026-12-24T18:00:00.000Z", by=ME)),
+        (None, e.ShareCreated(share="h_2", hash="b" * 64)),
+        (None, e.ShareCreated(share="h_2", hash="c" * 64, name="again")),
+        (None, e.ShareRevoked(share="h_1", by=ME)),
+        (None, e.ShareRevoked(share="h_9")),
+        stop("t_1", "completed"),
+    ),
     "modes-and-offers": log(
         CREATED,
         (None, e.SessionUpdated(mode="plan", effort="high", budget=e.Budget(tokens=1000), by=ME)),
