@@ -41,7 +41,15 @@ class Postgres:
         if self._as:
             os.chown(self.folder, NOBODY, NOBODY)
         self._programs = self._executable(programs())
-        self._run("initdb", "--username=chat", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self.program(
+            "initdb",
+            f"--pgdata={self._data}",
+            "--username=chat",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        )
         self.start()
         return self
 
@@ -107,12 +115,12 @@ class Postgres:
         asking = [self._programs / "bin" / "pg_isready", "-h", self.folder, "-d", "postgres", "-U", "chat"]
         return subprocess.run(asking, capture_output=True).returncode == 0
 
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [self._programs / "bin" / program, "-D", self._data, *arguments], capture_output=True, text=True, **self._as
-        )
+    def program(self, name: str, *arguments: str) -> None:
+        """Run a program that came with it."""
+        command = [self._programs / "bin" / name, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, **self._as)
         if done.returncode:
-            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{name} failed:\n{done.stdout}{done.stderr}")
 
     def _executable(self, found: Path) -> Path:
         """The programs where whoever runs them gets at them: a checkout may be in root's home."""

@@ -123,7 +123,11 @@ class LeaseHeld(LogError):
 
 
 class LogUnavailable(LogError):
-    """The store cannot be used now; the text names it and says what to do. Nothing was stored."""
+    """The store cannot be used now; the text names it and says what to do.
+
+    Nothing was stored, unless the store is a server that went away before it answered: then nobody knows, and who
+    appends again says what the stream must end `after`.
+    """
 
 
 class Log(ABC):

@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
+import asyncpg
 import msgspec
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogError, LogUnavailable, Record, StreamDeleted
@@ -34,7 +35,7 @@ from jupyter_durable_chat.log.postgres_link import Connection, Link, Refused, pl
 from jupyter_durable_chat.log.postgres_queries import Question
 from jupyter_durable_chat.log.postgres_schema import migrate
 from jupyter_durable_chat.log.postgres_values import LONGEST_WORD, bigint, plain, plain_pairs
-from jupyter_durable_chat.log.postgres_writes import FLUSH, Write, handed, number
+from jupyter_durable_chat.log.postgres_writes import FLUSH, UNKNOWN_WRITER, Write, handed, number
 from jupyter_durable_chat.log.tail import Tail
 from jupyter_durable_chat.log.waiters import GONE, Waiters
 from jupyter_durable_chat.log.words import words_of
@@ -54,6 +55,9 @@ OPEN_SECONDS = 5.0
 """For how long opening is tried: whoever opens does so again, and is not kept from the rest of its work."""
 
 PATIENCE_SECONDS = 30.0
+
+CLOSE_SECONDS = 5.0
+"""For how long what was handed in is tried when the log is closed."""
 
 MAX_FLUSH = 500
 MAX_READ = 100
@@ -134,6 +138,8 @@ class PostgresLog(Log):
             self._watching.cancel()
             await asyncio.wait({self._watching})
         self._waiters.fail(LogUnavailable(f"{self._name} was closed"))
+        # Nobody's shutdown waits long for a database that is away.
+        self._reading.latest = self._writing.latest = self._until(CLOSE_SECONDS)
         await self._reader.stop()
         await self._writer.stop()
         await asyncio.gather(self._reading.close(), self._writing.close())
@@ -308,7 +314,7 @@ class PostgresLog(Log):
         at = self._clock() if self._clock else None
         values = self._id, self._flushed, self._owner, at, self._channel, *handed([job.asked for job in jobs])
         try:
-            answer = await self._writing.ask(lambda db: db.fetchval(FLUSH, *values), max(job.until for job in jobs))
+            answer = await self._writing.ask(partial(self._send, values), max(job.until for job in jobs))
         except Refused:
             if len(jobs) == 1:
                 raise
@@ -323,6 +329,16 @@ class PostgresLog(Log):
             if job.asked.stored is not None:
                 job.asked.stored(outcome)
             job.resolve(outcome)
+
+    async def _send(self, values: tuple[Any, ...], db: Connection) -> str | None:
+        try:
+            return await db.fetchval(FLUSH, *values)
+        except asyncpg.PostgresError as error:
+            if getattr(error, "sqlstate", None) != UNKNOWN_WRITER:
+                raise
+        # Forgotten, after a month of sleep, say.
+        await self._begin_writing(db)
+        return await db.fetchval(FLUSH, *values)
 
     def _created(self, answer: list[Any], stream: str, base: Record | None, records: Sequence[bytes]) -> None:
         if answer[0] == "new":

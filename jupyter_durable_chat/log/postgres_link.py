@@ -7,6 +7,7 @@ so it must be something that may be asked twice. A server that does not answer i
 
 import asyncio
 import contextlib
+import math
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -45,6 +46,11 @@ PASSING = (
 
 LASTING = (ValueError, asyncpg.UnsupportedClientFeatureError)
 """What no new connection mends, although it is of a kind above: a DSN, or a value, that makes no sense."""
+
+SETTINGS = """
+    SELECT set_config('search_path', $1, false), set_config('jit', 'off', false),
+        -- What we no longer wait for need not go on there either.
+        set_config('statement_timeout', $2, false)"""
 
 REACH = "See that PostgreSQL runs, and that this machine reaches it."
 
@@ -112,6 +118,8 @@ class Link:
         self._connection: Connection | None = None
         self.pid = 0
         """Of the backend, by which it is told who notifies."""
+        self.latest = math.inf
+        """When nothing is tried any more, whatever was agreed."""
 
     @property
     def is_open(self) -> bool:
@@ -125,6 +133,7 @@ class Link:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         while True:
+            until = min(until, self.latest)
             left = max(until - loop.time(), 0.0)
             try:
                 if not self.is_open:
@@ -158,21 +167,20 @@ class Link:
         connection = await asyncpg.connect(
             self._dsn,
             timeout=seconds,  # pyright: ignore[reportArgumentType]
-            server_settings={
-                "application_name": "jupyter-durable-chat",
-                "search_path": self._schema,
-                # What we no longer wait for need not go on there either.
-                "statement_timeout": str(int(ANSWER_SECONDS * 1000)),
-                "jit": "off",
-            },
+            server_settings={"application_name": "jupyter-durable-chat"},
         )
         try:
-            await self._answered(connection, self._connected, ANSWER_SECONDS)
+            await self._answered(connection, self._prepare, ANSWER_SECONDS)
         except BaseException:
             connection.terminate()
             raise
         connection.add_termination_listener(lambda _: self._lost())
         self._connection, self.pid = connection, connection.get_server_pid()
+
+    async def _prepare(self, connection: Connection) -> None:
+        # Not when connecting: a pooler in between refuses what it does not know.
+        await connection.execute(SETTINGS, self._schema, str(int(ANSWER_SECONDS * 1000)))
+        await self._connected(connection)
 
     async def _answered(self, connection: Connection, do: Callable[[Connection], Awaitable[T]], seconds: float) -> T:
         """Within this time, else `TimeoutError`, and the connection is gone. So it is when we are cancelled."""

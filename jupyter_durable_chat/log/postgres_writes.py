@@ -17,6 +17,7 @@ from jupyter_durable_chat.log import (
 from jupyter_durable_chat.log.postgres_values import plain
 
 FLUSH = "SELECT flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+UNKNOWN_WRITER = "DC001"
 
 
 class Write:

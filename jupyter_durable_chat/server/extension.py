@@ -6,7 +6,9 @@ its open streams do not, nor does a turn that waits for a person: the next serve
 """
 
 import asyncio
+import contextlib
 import getpass
+import importlib
 import math
 import os
 import secrets
@@ -28,6 +30,7 @@ from jupyter_durable_chat.agents.catalog import Agents, installed, personas
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
+from jupyter_durable_chat.log import Log, LogUnavailable
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Registry, Retention
@@ -69,7 +72,14 @@ class DurableChat(ExtensionApp):
 
     store = Unicode(
         config=True,
-        help="The file that keeps all sessions. Default: durable-chat/log.sqlite3 in Jupyter's data folder.",
+        help="What keeps all sessions: a file, or a PostgreSQL database as 'postgresql://USER@HOST/DATABASE', which "
+        "servers on many machines may share (docs/postgresql.md). Default: durable-chat/log.sqlite3 in Jupyter's data "
+        "folder.",
+    )
+    store_seconds = Float(
+        30.0,
+        config=True,
+        help="For how long what is to be stored or read waits for a PostgreSQL that is away; then the answer fails.",
     )
     model = Unicode(
         "",
@@ -154,7 +164,8 @@ class DurableChat(ExtensionApp):
     )
     attachments_folder = Unicode(
         config=True,
-        help="The folder of the files in messages and results. Default: the store's name and '.attachments'.",
+        help="The folder of the files in messages and results. Default: the store's name and '.attachments'; with "
+        "PostgreSQL, durable-chat/attachments in Jupyter's data folder.",
     )
     max_attachment_bytes = Int(
         20 << 20, config=True, help="Size limit of an attached file in bytes; more is refused with 413."
@@ -269,6 +280,8 @@ class DurableChat(ExtensionApp):
 
     @default("attachments_folder")
     def _default_attachments_folder(self) -> str:
+        if self._in_postgres:
+            return str(Path(jupyter_data_dir()) / "durable-chat" / "attachments")
         return f"{self.store}.attachments"
 
     @default("static_paths")
@@ -290,7 +303,7 @@ class DurableChat(ExtensionApp):
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
-            lambda: SqliteLog(self.store),
+            self._open_log,
             self._agents(),
             lease_seconds=self.lease_seconds,
             limits=Limits(
@@ -366,8 +379,31 @@ class DurableChat(ExtensionApp):
     async def ready(self) -> None:
         """Return once the registry has been started; whoever comes first starts it."""
         if self._opening is None:
-            self._opening = asyncio.ensure_future(self.registry.__aenter__())
+            self._opening = asyncio.ensure_future(self._open())
         await asyncio.shield(self._opening)
+
+    @property
+    def _in_postgres(self) -> bool:
+        return self.store.startswith(("postgresql://", "postgres://"))
+
+    def _open_log(self) -> Log:
+        if not self._in_postgres:
+            return SqliteLog(self.store)
+        try:
+            from jupyter_durable_chat.log.postgres import PostgresLog
+        except ImportError as error:
+            raise LogUnavailable(
+                f"A store in PostgreSQL needs a package that is not here ({error.name}). Install it: "
+                "pip install 'jupyter-durable-chat[postgres]'"
+            ) from None
+        return PostgresLog(self.store, owner=os.environ.get("JUPYTERHUB_USER"), patience=self.store_seconds)
+
+    async def _open(self) -> Registry:
+        if self._in_postgres:
+            # The driver takes its time, and Jupyter's event loop has none.
+            with contextlib.suppress(ImportError):
+                await asyncio.to_thread(importlib.import_module, "asyncpg")
+        return await self.registry.__aenter__()
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         os.environ[URL_VARIABLE] = self.address()
