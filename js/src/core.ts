@@ -180,7 +180,7 @@ class Chat implements Mounted {
     const notebook = findNotebook()
     const { now } = clock
     const { username } = you
-    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook, you: username, now }
+    if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook, you: username, others: [], now }
     return {
       transcript: session.transcript ?? snapshot,
       turn,
@@ -191,6 +191,7 @@ class Chat implements Mounted {
       actions: session,
       notebook,
       you: username,
+      others: session.others,
       now,
     }
   }

@@ -377,12 +377,18 @@ class SharedEvents(EventStream):
         lists = self.get_query_argument("sessions", "") == "1"
         wait = seconds(self) if self.paged else None
         async with self._runs(runner, list(positions)) if runner else contextlib.nullcontext():
-            with self.chat.watching.view(self.person, seen) as view:
+            with self.chat.watching.view(self.person, seen, self._seen_as) as view:
                 if wait is None:
                     await self.stream(positions, view, shared=True, lost=lost, lists=lists)
                 else:
-                    await self.page(positions, wait, lost)
+                    await self.page(positions, wait, lost, view)
                     view.lingers = 0.0 if self.hung_up else LINGER_SECONDS
+
+    @property
+    def _seen_as(self) -> e.Author | None:
+        """As whom others see this reader. Who wants to see is seen; code in a kernel does not look."""
+        wants = self.get_query_argument("presence", "") == "1" and self.chat.tells_apart
+        return self.author if wants and self.author.via is None else None
 
     async def _not_mine(self, positions: dict[str, int]) -> list[Lost]:
         """Take the inboxes of others out: nobody learns whether there are any."""

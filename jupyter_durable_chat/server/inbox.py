@@ -5,7 +5,7 @@ Nothing here is activity: pages do it by themselves. Shapes of bodies and answer
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.inbox import Inbox
@@ -29,7 +29,8 @@ class ClaimBody(Struct):
 
 class WatchingBody(Struct):
     stream: str
-    sessions: list[str]
+    sessions: list[str] | None = None
+    typing: str | UnsetType | None = UNSET
 
 
 class Quiet(ChatHandler):
@@ -74,15 +75,18 @@ class Claim(Quiet):
 
 
 class Watch(Quiet):
-    """What of what a stream brings is in sight."""
+    """What of what a stream brings is in sight, and where of that somebody is typing."""
 
     @route
     async def post(self) -> None:
         body = self.body(WatchingBody)
         view = self.chat.watching.find(body.stream, self.person)
-        if view is None:
+        if view is None or (view.who and view.who.username != self.author.username):
             raise ApiError(404, "unknown-stream", "There is no such stream (any more). The next one says it anew.")
-        view.watched = frozenset(body.sessions)
+        if body.sessions is not None:
+            self.chat.watching.look(view, body.sessions)
+        if body.typing is not UNSET:
+            self.chat.watching.type(view, body.typing)
         self.reply({})
 
 

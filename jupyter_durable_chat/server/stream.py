@@ -13,6 +13,7 @@ Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import asyncio
 import contextlib
+import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -20,12 +21,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
+import msgspec
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
+from jupyter_durable_chat.notices import PREFIX
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
 from jupyter_durable_chat.watching import View
 
@@ -33,6 +36,12 @@ CHUNK_BYTES = 1 << 16
 """About how much a reader is given, and holds, at a time."""
 
 RETRY_MILLISECONDS = 1000
+
+LOST_SECONDS = 45.0
+"""After which a connection is over whose other end does not take what is sent."""
+
+MAX_PEOPLE = 100
+"""People at a session that a reader is told of."""
 
 RESTART_SECONDS = 1
 """After which a reader that is let go of may come again."""
@@ -227,7 +236,8 @@ class EventStream(ChatHandler):
     ) -> None:
         """Stream events after these positions until the connection closes or nothing is left to read.
 
-        `view`: of who watches them by it, if that is anybody. `lists`: tell of changes in the list of sessions too.
+        `view`: of who watches them by it, if that is anybody; whom others see by it is told of them. `lists`: tell of
+        changes in the list of sessions too.
         """
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
@@ -247,14 +257,19 @@ class EventStream(ChatHandler):
             following.cancel()
             self.chat.streams.discard(self)
 
-    async def page(self, positions: dict[str, int], wait: float, lost: Sequence[Lost] = ()) -> None:
+    async def page(
+        self, positions: dict[str, int], wait: float, lost: Sequence[Lost] = (), view: View | None = None
+    ) -> None:
         """Answer with what there is after these positions, or comes within `wait` seconds."""
+        sessions = _places(positions)
         given = await self.attend(page(self.reading(positions, wait, lost), list(positions)))
         if self._hung_up:
             return
         if given is None:
             raise ApiError(503, "busy", "The server is shutting down.", retry_after=RESTART_SECONDS)
-        self.reply(b'{"items":[%b]}' % b",".join(_item(item) for item in given))
+        here = [self._presence(session) for session in sessions] if view and view.who else []
+        presence = b',"presence":%b' % e.to_json(here) if here else b""
+        self.reply(b'{"items":[%b]%b}' % (b",".join(_item(item) for item in given), presence))
 
     def _hang_up(self) -> None:
         """Close the connection with what it still holds. Whoever comes back has a position."""
@@ -267,12 +282,17 @@ class EventStream(ChatHandler):
     ) -> None:
         about = {"version": __version__, "sessions": sorted(positions), "keep_alive": self.chat.keep_alive_seconds}
         hello = e.to_json(about | ({"stream": view.id} if view else {}))
-        listing = None
+        asides: list[Coroutine[Any, Any, None]] = []
+        beside: set[asyncio.Task[None]] = set()
         try:
             self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode() + frame(hello, name="hello"))
             await self.flush()
             if lists:
-                listing = asyncio.create_task(self._list())
+                asides.append(self._list())
+            if view and view.who:
+                self._miss_soon()
+                asides.append(self._introduce(_places(positions)))
+            beside = {asyncio.create_task(aside) for aside in asides}
             async for found in self.reading(positions, self.chat.keep_alive_seconds, lost):
                 await self._say(_frames(found, positions, shared) if found else [b": keep-alive\n\n"])
         except StreamClosedError:
@@ -284,9 +304,10 @@ class EventStream(ChatHandler):
             # Whoever reads this comes back with its position, when there is a store again.
             self.log.warning("A stream of events ends: %s", error)
         finally:
-            if listing:
-                listing.cancel()
-                await asyncio.wait({listing})
+            for task in beside:
+                task.cancel()
+            if beside:
+                await asyncio.wait(beside)
 
     async def _say(self, frames: Iterable[bytes]) -> None:
         """Write whole frames, whoever else writes. Raises `TimeoutError` when the reader takes nothing."""
@@ -303,6 +324,35 @@ class EventStream(ChatHandler):
             async with aclosing(self.chat.listing.changes()) as changes:
                 async for changed in changes:
                     await self._say([frame(e.to_json({"changed": changed}), name="sessions")])
+
+    async def _introduce(self, sessions: Sequence[str]) -> None:
+        """Say who is at these sessions, as long as the stream lasts: of each at first, and when that has changed."""
+        said: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(StreamClosedError, TimeoutError):
+            async with aclosing(self.chat.watching.changes(sessions)) as changes:
+                async for changed in changes:
+                    now = {session: self._presence(session) for session in changed}
+                    news = [about for session, about in now.items() if said.get(session) != about]
+                    said |= now
+                    await self._say([frame(e.to_json(about), name="presence") for about in news])
+
+    def _presence(self, session: str) -> dict[str, Any]:
+        people = self.chat.watching.people(session)[:MAX_PEOPLE]
+        here = [msgspec.to_builtins(who) | ({"typing": True} if typing else {}) for who, typing in people]
+        return {"session": session, "people": here}
+
+    def _miss_soon(self) -> None:
+        """Notice within a minute that a network is gone: what is sent now and then would be waited for much longer."""
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection) and connection.stream
+        ours = connection.stream.socket
+        if ours and ours.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
+            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(LOST_SECONDS * 1000))
+
+
+def _places(sessions: Iterable[str]) -> list[str]:
+    """Where people meet, of what is followed."""
+    return sorted(session for session in sessions if not session.startswith(PREFIX))
 
 
 def _portions(pieces: Iterable[bytes]) -> Iterator[bytes]:

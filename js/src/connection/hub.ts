@@ -39,6 +39,8 @@ export class Hub {
   readonly #options: HubOptions
   readonly #now: () => number
   readonly #pages = new Map<MessagePort, Page>()
+  /** Who was at each session that is followed, as it was said last. */
+  readonly #present = new Map<string, FromHub>()
   #stream: Stream | null = null
   #xsrf = ''
   #tokenGiven: ((xsrf: string) => void) | null = null
@@ -70,6 +72,8 @@ export class Hub {
         return this.#look()
       case 'list':
         return this.#list(page, this.#stream, message.wanted)
+      case 'typing':
+        return this.#stream.type(message.typing ? message.session : null)
       case 'xsrf':
         this.#xsrf = message.xsrf
         this.#tokenGiven?.(message.xsrf)
@@ -99,6 +103,8 @@ export class Hub {
     stream.follow(session, lsn, seen)
     const position = stream.position(session)
     if (position !== undefined) send(page.port, { type: 'following', session, lsn: position })
+    const present = this.#present.get(session)
+    if (present) send(page.port, present)
   }
 
   #forget(port: MessagePort): void {
@@ -134,7 +140,9 @@ export class Hub {
   /** Stop following what no page follows. */
   #release(sessions: Iterable<string>): void {
     for (const session of sessions) {
-      if (this.#followers(session).length === 0) this.#stream?.unfollow(session)
+      if (this.#followers(session).length > 0) continue
+      this.#stream?.unfollow(session)
+      this.#present.delete(session)
     }
   }
 
@@ -151,6 +159,7 @@ export class Hub {
       for (const { port, lists } of this.#pages.values()) if (lists) send(port, told)
       return
     }
+    if (told.type === 'presence') this.#present.set(told.session, told)
     for (const page of this.#followers(told.session)) {
       if (ENDS.has(told.type)) page.follows.delete(told.session)
       send(page.port, told)

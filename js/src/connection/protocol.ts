@@ -7,7 +7,7 @@
  * `following`, and all events after `following` come over the port. Attach first, read second, drop what you have.
  */
 
-import type { WireEvent } from '../events'
+import type { Author, WireEvent } from '../events'
 import type { Transcript } from '../transcript'
 
 export type ToHub =
@@ -20,6 +20,8 @@ export type ToHub =
   | { type: 'sight'; sessions: string[] }
   /** Whether the page shows the list of sessions now. */
   | { type: 'list'; wanted: boolean }
+  /** The person on this page writes something there, or does no longer. */
+  | { type: 'typing'; session: string; typing: boolean }
   /** The answer to `xsrf?`. */
   | { type: 'xsrf'; xsrf: string }
   /** Do not wait for the back-off. */
@@ -32,6 +34,14 @@ export type LinkState =
   | { state: 'connecting'; text: null }
   | { state: 'live'; text: null }
   | { state: 'offline'; status: number; text: string }
+
+/** Who is at a session. */
+export interface Presence {
+  session: string
+  people: Person[]
+}
+
+export type Person = Author & { typing?: boolean }
 
 export type FromHub =
   | ({ type: 'state' } & LinkState)
@@ -47,6 +57,8 @@ export type FromHub =
   | { type: 'dropped'; session: string }
   /** These sessions look different in a list than before; `null`: whoever shows one reads all that it shows. */
   | { type: 'listed'; changed: string[] | null }
+  /** Everybody who is there now, the person on this page among them. */
+  | ({ type: 'presence' } & Presence)
   | { type: 'xsrf?' }
   /** The answer to `ping`. */
   | { type: 'pong' }

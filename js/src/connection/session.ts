@@ -19,7 +19,8 @@ import { Backoff } from './backoff'
 import { keepDraft, keptDraft } from './drafts'
 import { HttpError, type Request } from './http'
 import { type Command, Outbox, type Written } from './outbox'
-import type { FromHub, LinkState, ToHub } from './protocol'
+import type { FromHub, LinkState, Person, ToHub } from './protocol'
+import { you } from './you'
 
 /** What a session needs of the page's connection. */
 export interface Line {
@@ -43,6 +44,9 @@ export interface Line {
 
 /** Milliseconds after which a request without an answer is made again. */
 const PATIENCE = 30_000
+
+/** Milliseconds after which it is said again that somebody types; the server believes it for twice as long. */
+const TYPING = 3000
 
 type Phase =
   /** The transcript is being read. `attached`: the hub delivers already. */
@@ -77,6 +81,10 @@ export class Session implements Actions {
   transcript: Transcript | null = null
   /** How often events were missing and read again. */
   gaps = 0
+  /** Who is there, as it was said last. */
+  #people: readonly Person[] = []
+  /** When it was said that somebody types here, if they still do. */
+  #typing = -Infinity
   outbox: readonly Written[]
   readonly #kept: Outbox
   readonly #line: Line
@@ -128,6 +136,11 @@ export class Session implements Actions {
     return (this.state === 'offline' ? this.#line.state.text : null) ?? this.#problem ?? (this.#line.waits ? words.waitsForKernel : null)
   }
 
+  /** Who is there beside the person on this page. Without a connection nobody knows. */
+  get others(): readonly Person[] {
+    return this.state === 'live' ? this.#people.filter(({ username }) => username !== you.username) : []
+  }
+
   get running(): boolean {
     return this.transcript?.turn != null
   }
@@ -147,6 +160,9 @@ export class Session implements Actions {
         return
       case 'snapshot':
         return this.#replace(message.transcript)
+      case 'presence':
+        this.#people = message.people
+        return this.#line.changed(this)
       case 'gone':
         return this.#enter({ is: 'gone', text: message.text })
       case 'lost':
@@ -240,6 +256,13 @@ export class Session implements Actions {
   readonly draft = (): Draft | null => keptDraft(this.#address)
 
   readonly keepDraft = (draft: Draft | null): void => keepDraft(this.#address, draft)
+
+  readonly writes = (isWriting: boolean): void => {
+    const now = Date.now()
+    if (isWriting ? this.others.length === 0 || now - this.#typing < TYPING : this.#typing === -Infinity) return
+    this.#typing = isWriting ? now : -Infinity
+    this.#line.send({ type: 'typing', session: this.id, typing: isWriting })
+  }
 
   readonly stop = (): void => {
     const turn = this.transcript?.turn?.id
@@ -386,6 +409,7 @@ export class Session implements Actions {
 
   #rest(): void {
     this.#line.send({ type: 'unfollow', session: this.id })
+    this.#people = []
     this.#enter({ is: 'resting' })
   }
 

@@ -18,10 +18,10 @@ import type { Transcript } from '../transcript'
 import { Backoff } from './backoff'
 import { Carrier } from './carrier'
 import { type Fetch, HttpError, request } from './http'
-import { type FromHub, isInbox, type LinkState } from './protocol'
+import { type FromHub, isInbox, type LinkState, type Presence } from './protocol'
 
 /** What a stream tells. */
-export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' | 'listed' }>
+export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' | 'listed' | 'presence' }>
 
 export interface StreamOptions {
   /** Ends with `/durable-chat/api/`. */
@@ -170,6 +170,11 @@ export class Stream {
     if (wanted && !this.#asksLists && this.#positions.size > 0) this.#restart(TOGETHER)
   }
 
+  /** Somebody types there; `null`: nowhere any more. Where that does not come to the server, it is of no use later. */
+  type(session: string | null): void {
+    if (this.#name !== null) void this.#say({ stream: this.#name, typing: session })
+  }
+
   unfollow(session: string): void {
     if (!this.#positions.delete(session)) return
     this.#main?.drop(session)
@@ -262,6 +267,8 @@ export class Stream {
     else if (this.#lists) url.searchParams.set('sessions', '1')
     this.#asksLists = this.#lists
     const { fetch } = this.#options
+    // A kernel asks for whoever looks at what it shows.
+    if (!fetch) url.searchParams.set('presence', '1')
     const response = await request(url, { accept, xsrf, signal, ...(fetch ? { fetch } : {}) })
     this.#loginRefused = false
     // What was followed anew meanwhile, from wherever, was not asked for.
@@ -320,7 +327,13 @@ export class Stream {
         return this.#replace(carrier, value as Transcript)
       case 'gone':
         return this.#gone(carrier, value as Gone)
+      case 'presence':
+        return this.#met(carrier, value as Presence)
     }
+  }
+
+  #met(carrier: Carrier, { session, people }: Presence): void {
+    if (carrier.carries(session)) this.#options.tell({ type: 'presence', session, people })
   }
 
   #greeted({ keep_alive, stream }: { keep_alive?: number; stream?: string }): void {
@@ -340,13 +353,17 @@ export class Stream {
   async #tellSight(): Promise<void> {
     const stream = this.#name
     const sessions = this.#inSight
-    const { api, xsrf, fetch } = this.#options
+    const { fetch } = this.#options
     // A busy kernel would seem to keep a message waiting, when it is only this.
     if (stream === null || fetch || sessions.join(' ') === this.#told) return
     this.#told = sessions.join(' ')
+    await this.#say({ stream, sessions })
+  }
+
+  async #say(body: { stream: string; sessions?: string[]; typing?: string | null }): Promise<void> {
+    const { api, xsrf } = this.#options
     try {
-      const url = new URL('watching', api)
-      await request(url, { accept: 'application/json', xsrf: await xsrf(), method: 'POST', body: { stream, sessions } })
+      await request(new URL('watching', api), { accept: 'application/json', xsrf: await xsrf(), method: 'POST', body })
     } catch (error) {
       // The next change says it all; so does the next stream.
       if (!(error instanceof HttpError)) throw error
@@ -394,11 +411,12 @@ export class Stream {
       carrier.through = wait > 0
       carrier.expect(wait * 1000 + this.#patience)
       const response = await this.#ask(carrier, 'application/json', wait)
-      const { items } = (await response.json()) as { items: Item[] }
+      const { items, presence = [] } = (await response.json()) as { items: Item[]; presence?: Presence[] }
       carrier.signal.throwIfAborted()
       carrier.rest()
       try {
         for (const item of items) this.#turned(carrier, item)
+        for (const met of presence) this.#met(carrier, met)
       } finally {
         this.#deliver()
       }

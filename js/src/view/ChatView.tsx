@@ -21,7 +21,7 @@ import { PartView } from './Parts'
 import { Position } from './position'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
-import { Composer, controls, Downloads, Outline, Queue, Shortcuts } from './late'
+import { Composer, controls, Downloads, Here, Outline, Queue, Shortcuts } from './late'
 import { offer } from './offer'
 import { signsIn } from './people'
 import { Scroller } from './Scroller'
@@ -287,12 +287,13 @@ function nameOf(transcript: Transcript | null): string {
   return transcript?.title || transcript?.name || words.chat
 }
 
-function Head({ transcript, state, gaps, children }: ChatViewProps & { children: ComponentChildren }) {
+function Head({ transcript, state, gaps, others, children }: ChatViewProps & { children: ComponentChildren }) {
   return (
     <header class="jdc-head">
       <span class="jdc-title">{nameOf(transcript)}</span>
       {transcript && <code class="jdc-id">{transcript.id}</code>}
       {children}
+      {others.length > 0 && <Here others={others} />}
       <State state={state} gaps={gaps} />
     </header>
   )

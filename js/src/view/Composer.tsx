@@ -105,6 +105,7 @@ export function Composer(props: Props) {
     setHint('')
     named.clear()
     actions?.keepDraft(null)
+    actions?.writes(false)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     if (completion.onKey(event)) return
@@ -165,6 +166,7 @@ export function Composer(props: Props) {
         {...completion.attributes}
         onInput={(event) => {
           setText(event.currentTarget.value)
+          actions?.writes(event.currentTarget.value.trim() !== '')
           completion.look()
         }}
         onKeyDown={onKeyDown}

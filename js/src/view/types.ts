@@ -10,6 +10,7 @@
  * A transcript may come from a hostile file. Its shape has been checked (restore.ts), its texts have not.
  */
 
+import type { Person } from '../connection/protocol'
 import type { Mode } from '../events'
 import type { FilePart, Part, Transcript } from '../transcript'
 import type { Words } from '../words'
@@ -104,6 +105,8 @@ export interface Actions {
   /** What was being written here; one for each session and browser. */
   draft(): Draft | null
   keepDraft(draft: Draft | null): void
+  /** Something is being written, or no longer: the others who are there may know. */
+  writes(isWriting: boolean): void
   stop(): void
   /** Answer again, beside the old answer; with `text`, to that, which becomes a message beside the old one. */
   retry(messageId: string, options?: { text?: string } & Choice): void
@@ -215,6 +218,8 @@ export interface ChatViewProps {
   notebook: Notebook | null
   /** The user's name; `null`: the server does not tell people apart; `undefined`: nobody has said. */
   you: string | null | undefined
+  /** Who else is there now. */
+  others: readonly Person[]
   /** What time it is for the server, which gives the events theirs, in milliseconds. */
   now(): number
 }

@@ -77,6 +77,13 @@ export const de: Words = {
   heardInline: 'Formel',
   heardRest: (count, written) => (count === 1 ? '1 weiterer Satz steht im Chat.' : `${written} weitere Sätze stehen im Chat.`),
 
+  // Who else is there
+  alsoHere: 'Auch hier',
+  morePeople: (count) => `+${count}`,
+  isTyping: (name) => `${name} schreibt …`,
+  areTyping: (one, other) => `${one} und ${other} schreiben …`,
+  severalTyping: 'Mehrere schreiben …',
+
   // Moving
   turns: 'Fragen und Antworten',
   downloadChat: 'Herunterladen…',

@@ -18,6 +18,13 @@ export const late = {
   heardInline: 'formula',
   heardRest: (count: number, written: string) => (count === 1 ? '1 more sentence is in the chat.' : `${written} more sentences are in the chat.`),
 
+  // Who else is there
+  alsoHere: 'Also here',
+  morePeople: (count: string) => `+${count}`,
+  isTyping: (name: string) => `${name} is typing…`,
+  areTyping: (one: string, other: string) => `${one} and ${other} are typing…`,
+  severalTyping: 'Several people are typing…',
+
   // Moving
   filterTurns: 'Filter turns',
   noTurns: 'No turn has that in it',

@@ -25,6 +25,9 @@ let root: HTMLElement
 /** What was asked for since the test began, one line per action. */
 export const did: string[] = []
 
+/** What was said of the writing. */
+export const said = { writing: [] as boolean[] }
+
 /** What the server says. */
 export const taken = {
   commands: true,
@@ -40,6 +43,7 @@ export const actions: Actions = {
   amend: (id, text) => did.push(`amend ${id} ${text}`),
   draft: () => taken.draft,
   keepDraft: (draft) => (taken.draft = draft),
+  writes: (isWriting) => said.writing.push(isWriting),
   stop: () => did.push('stop'),
   retry: (id, { text, ...choice } = {}) =>
     did.push(['retry', id, text, ...(Object.keys(choice).length ? [JSON.stringify(choice)] : [])].filter((word) => word !== undefined).join(' ')),
@@ -88,6 +92,7 @@ beforeAll(() => Promise.all([calls.load(), controls.load(), values.load(), writi
 beforeEach(() => {
   document.body.replaceChildren((root = document.createElement('div')))
   did.length = 0
+  said.writing = []
   taken.commands = true
   taken.draft = null
 })
@@ -95,7 +100,7 @@ beforeEach(() => {
 afterEach(() => act(() => render(null, root)))
 
 export async function draw(props: Partial<ChatViewProps>): Promise<void> {
-  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, you: null, now: Date.now, ...props } as const
+  const whole = { transcript: null, turn: null, state: 'live', gaps: 0, notice: null, outbox: [], actions, notebook: null, you: null, others: [], now: Date.now, ...props } as const
   await act(() => render(h(ChatView, whole), root))
 }
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { Author } from '../../src/events'
 import type { UIMessage } from '../../src/transcript'
 import { colorOf, initials, signsIn } from '../../src/view/people'
-import { all, draw, find } from './drawn'
+import { all, did, draw, find, press, said, type } from './drawn'
 import { answer, question, transcript } from './transcripts'
 
 const ada: Author = { username: 'ada', name: 'Ada Lovelace', color: 'var(--jp-collaborator-color4)' }
@@ -89,4 +89,43 @@ it('initials are of the first and of the last word', () => {
 
 it('a message without an author is nobody’s', () => {
   expect(signsIn(null, 'ada')(null)).toBe(false)
+})
+
+describe('who else is there', () => {
+  const here = transcript([question('Why?')])
+  const people = (count: number) => Array.from({ length: count }, (_, n) => ({ username: `u${n}`, name: `Person ${n}` }))
+
+  it('is said only when somebody is', async () => {
+    await draw({ transcript: here, you: 'ada' })
+    expect(find('.jdc-people')).toBeNull()
+    await draw({ transcript: here, you: 'ada', others: [bob] })
+    expect(find('.jdc-people ul')?.getAttribute('aria-label')).toBe('Also here')
+    expect(find('.jdc-people li')?.textContent).toBe('BBob')
+    await draw({ transcript: here, you: 'ada', others: people(40) })
+    expect(all('.jdc-people li').length).toBe(4)
+    expect(find('.jdc-more-people')?.textContent).toBe('+37')
+  })
+
+  it('and who types, politely', async () => {
+    const says = async (...typing: number[]) => {
+      await draw({ transcript: here, you: 'ada', others: people(4).map((one, n) => ({ ...one, typing: typing.includes(n) })) })
+      return find('.jdc-people [role=status]')?.textContent
+    }
+    expect([await says(), await says(1), await says(1, 2), await says(0, 1, 2)]).toEqual([
+      '',
+      'Person 1 is typing…',
+      'Person 1 and Person 2 are typing…',
+      'Several people are typing…',
+    ])
+    expect(find('.jdc-people ul')?.closest('[aria-live], [role=status]')).toBeNull()
+  })
+
+  it('is told that something is being written here, and when it is sent', async () => {
+    await draw({ transcript: here, you: 'ada', others: [bob] })
+    await type('Hm')
+    await type(' ')
+    await type('Hm?')
+    await press('Enter')
+    expect([did, said.writing]).toEqual([['send Hm?'], [true, false, true, false]])
+  })
 })

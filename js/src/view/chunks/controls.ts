@@ -10,6 +10,7 @@ export { Grip } from '../Grip'
 export { Lightbox } from '../Lightbox'
 export { onMoveKey } from '../moves'
 export { Outline, Shortcuts } from '../Outline'
+export { Here } from '../Here'
 export { Queue } from '../Queue'
 
 addStyles(css)
