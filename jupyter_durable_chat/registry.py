@@ -47,6 +47,7 @@ from jupyter_durable_chat.portable import Portable
 from jupyter_durable_chat.replica import KEPT, SHARES, summary, text_of
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
+from jupyter_durable_chat.sight import Sight
 from jupyter_durable_chat.stage import StepLimits
 from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.transcript import JSON, Transcript
@@ -149,22 +150,25 @@ class Registry:
         self._tidied = clock()
         self._swept = 0.0
         self._ticking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Open the store and close what earlier writers left open; then keep doing so. Never raises for a bad store."""
         await self._open()
         await self._round()
         await self._drain()
+        sight = Sight(self._terms.notices.watching, lambda: (self.log, self.inboxes))
         self._ticking = asyncio.create_task(self._tick(), name="durable-chat registry")
+        self._looking = asyncio.create_task(sight.look(), name="durable-chat sight")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """End the turns of this process as `interrupted`, within five seconds, and close the store."""
         # From now on nobody gets a session: whoever had one must not begin a turn that nobody ends.
         log, self._log, self._why = self._log, None, "The server is shutting down."
-        if self._ticking:
-            self._ticking.cancel()
-            await asyncio.wait({self._ticking})
+        for task in filter(None, (self._ticking, self._looking)):
+            task.cancel()
+            await asyncio.wait({task})
         ending = [asyncio.create_task(session.shut_down()) for session in self._sessions.values()]
         if ending:
             await asyncio.wait(ending, timeout=SHUTDOWN_SECONDS)

@@ -57,6 +57,8 @@ class Watching:
         self._parted: dict[tuple[str, str], tuple[Author, float]] = {}
         """Who has just gone from a session, and until when they are still there."""
         self._onlookers: set[_Onlooker] = set()
+        self.changed = asyncio.Event()
+        """There is another view than before."""
 
     @contextmanager
     def view(self, person: str, watched: Collection[str], who: Author | None = None) -> Iterator[View]:
@@ -64,6 +66,7 @@ class Watching:
         view = View(person, watched, who)
         self._views[view.id] = view
         self._tell(view.watched if who else ())
+        self.changed.set()
         try:
             yield view
         finally:
@@ -95,6 +98,11 @@ class Watching:
     def sees(self, person: str, session_id: str) -> bool:
         """Whether this person looks at the session now, as far as this process knows."""
         return any(view.person == person and session_id in view.watched for view in self._views.values())
+
+    @property
+    def persons(self) -> set[str]:
+        """Who has a view here, whatever is in sight of it."""
+        return {view.person for view in self._views.values()}
 
     @property
     def watched(self) -> dict[str, set[str]]:

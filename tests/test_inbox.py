@@ -331,3 +331,31 @@ async def _unavailable(*_: Any) -> None:
 
 
 Unused = Callable[[], None]
+
+
+async def test_what_is_watched_at_another_server_is_read(world: World) -> None:
+    here, there = Watching(), Watching()
+    async with (
+        world.server(notices=Notices(here, clock=world.clock)) as writes,
+        world.server(notices=Notices(there, clock=world.clock)) as watches,
+    ):
+        with there.view(ME, []) as other, there.view("somebody else", []) as stranger:
+            session, unwatched = await created(writes), await created(writes)
+            other.watched = frozenset({session})
+            stranger.watched = frozenset({unwatched})
+            for name in (session, unwatched):
+                await answered(writes, world, *TEXT, e.Finish(finish_reason="stop"), None, session=name)
+
+            async def read() -> dict[str, bool]:
+                return {n["session"]: n["read"] for n in (await writes.inboxes.open(ME)).notices}
+
+            async def only_what_is_watched() -> bool:
+                return await read() == {session: True, unwatched: False}
+
+            await eventually(only_what_is_watched)
+        with there.view(ME, [unwatched]):
+            await eventually(lambda: all_read(watches))
+
+
+async def all_read(registry: Registry) -> bool:
+    return (await registry.inboxes.open(ME)).unread == 0
