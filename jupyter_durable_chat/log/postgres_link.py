@@ -44,6 +44,14 @@ PASSING = (
 )
 """What may be over a moment later."""
 
+HARMLESS = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+"""What leaves a connection as good as before."""
+
 LASTING = (ValueError, asyncpg.UnsupportedClientFeatureError)
 """What no new connection mends, although it is of a kind above: a DSN, or a value, that makes no sense."""
 
@@ -198,6 +206,5 @@ class Link:
         return doing.result()
 
     def _drop_if_broken(self, error: BaseException) -> None:
-        # A statement that was refused leaves a connection that is as good as before.
-        if not isinstance(error, asyncpg.PostgresError) or isinstance(error, asyncpg.PostgresConnectionError):
+        if not isinstance(error, HARMLESS):
             self.drop()

@@ -132,13 +132,17 @@ BEGIN
     IF "keyed" THEN
         PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || "of", 0));
     END IF;
-    SELECT array_agg(s.id) INTO mine FROM (
-        SELECT id FROM streams WHERE owner = "of" AND name = ANY("named")
-        UNION SELECT id FROM streams WHERE owner = "of" AND key = ANY("keys")
-            AND left(key, 200) = ANY(SELECT left(k, 200) FROM unnest("keys") k)
-        UNION SELECT e.stream FROM ends e JOIN streams o ON o.id = e.stream
-            WHERE o.owner = "of" AND e.holder = ANY("holders")
-    ) s;
+    mine := ARRAY(SELECT id FROM streams WHERE owner = "of" AND name = ANY("named"));
+    IF cardinality("keys") > 0 THEN
+        mine := mine || ARRAY(
+            SELECT s.id FROM unnest("keys") AS k (key)
+            JOIN streams s ON s.owner = "of" AND s.key = k.key AND left(s.key, 200) = left(k.key, 200));
+    END IF;
+    IF cardinality("holders") > 0 THEN
+        mine := mine || ARRAY(
+            SELECT e.stream FROM ends e JOIN streams s ON s.id = e.stream
+            WHERE e.holder = ANY("holders") AND s.owner = "of");
+    END IF;
     PERFORM FROM ends WHERE stream = ANY(mine) ORDER BY stream FOR UPDATE;
     moment := coalesce("at", extract(epoch FROM clock_timestamp())::double precision);
 

@@ -101,6 +101,7 @@ async def test_a_lost_connection_neither_loses_nor_doubles_an_append(fragile, sc
         assert seen == [(i + 1, b"s0 %d" % i) for i in range(100)]
 
 
+@pytest.mark.slow
 async def test_a_server_that_crashes_and_comes_back_has_everything_once(fragile, schema):
     async with PostgresLog(fragile.dsn(), schema=schema) as log:
         await asyncio.gather(*(log.create(f"s{i}", []) for i in range(5)))
@@ -228,6 +229,7 @@ async def test_who_is_cut_off_in_the_middle_holds_nobody_up(postgres, schema):
         assert await appending == 1
 
 
+@pytest.mark.slow
 async def test_after_its_patience_an_append_fails_and_the_next_one_finds_the_store_again(fragile, schema):
     async with PostgresLog(fragile.dsn(), schema=schema, patience=0.5) as log:
         await log.create("s", [b"1"])

@@ -13,6 +13,8 @@ from tests.scripted import Scripted
 from tests.server.conftest import JSON, Api, take
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "s3cret-of-the-store"
 
 
