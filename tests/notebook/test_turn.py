@@ -193,7 +193,8 @@ def test_retry_and_branches(kernel: Kernel) -> None:
 def test_an_answer_that_goes_on(kernel: Kernel) -> None:
     kernel.run("first = chat.send('half a | cut | sentence | wait')")
     assert kernel.value("(first.text, first.outcome)") == ("half a ", "truncated")
-    kernel.run("second = first.go_on()\nfor piece in second: break")
+    kernel.run("second = first.go_on()\nseen = ''")
+    kernel.run("for piece in second:\n    seen += piece\n    if seen.endswith('sentence '): break")
     assert kernel.value("second.message_id == first.message_id and second.id != first.id")
     assert kernel.value("(first.status, first.outcome, first.error)") == ("over", "truncated", None)
     assert kernel.value("(second.status, second.outcome, chat.status)") == ("running", None, "streaming")
