@@ -53,8 +53,13 @@ class Conversation:
     @property
     def notice(self) -> str | None:
         """Why this conversation does not move, if so."""
-        problem = self._problem or (self.reader and self.reader.error) or (self.follower and self.follower.problem)
+        problem = self._problem or self._known
         return str(problem) if problem else None
+
+    @property
+    def _known(self) -> ChatError | None:
+        """What those who follow it have found."""
+        return (self.reader and self.reader.error) or (self.follower and self.follower.problem)
 
     def open(self) -> Reader:
         """Find or create the session. Idempotent."""
@@ -96,9 +101,14 @@ class Conversation:
 
     def refresh(self) -> None:
         """Let `reader` have what the server has now, if the server can be asked."""
-        if self.reader and not self.notice:
-            with suppress(ChatError):
+        if self.reader and not self._known:
+            try:
                 self.reader.refresh()
+                self._problem = None
+            except ServerUnreachable as problem:  # whoever follows it may not have heard of that yet
+                self._problem = problem
+            except ChatError:
+                pass
 
     def send(self, text: str, attach: Sequence[Attached] = (), **options: Any) -> JSON:
         """What the server answered, once it is durable. `reader` has it too. `options` are those of `Client.send`."""
@@ -129,6 +139,7 @@ class Conversation:
         """The server's answer to a command; `reader` has what it did, too."""
         reader = self.open()
         answer = command(self.client, reader.session)
+        self._problem = None
         with suppress(ChatError):  # it is done, whatever the network does now
             reader.refresh()
         return answer
