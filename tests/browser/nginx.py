@@ -15,6 +15,7 @@ from tests.browser.jupyter import free_port
 CONFIG = """
 daemon off;
 pid {folder}/nginx.pid;
+worker_shutdown_timeout 1s;
 error_log stderr;
 events {{}}
 http {{
@@ -56,7 +57,7 @@ class Nginx:
         self._until_it_answers()
 
     def become(self, more: str) -> None:
-        """From now on do it in this way; what is under way ends as it began."""
+        """From now on do it in this way; what is under way has a second to end as it began, and is cut."""
         self._write(more)
         subprocess.run([self._program, "-p", str(self._folder), "-c", str(self._config), "-s", "reload"], check=True)
 

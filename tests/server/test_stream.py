@@ -7,6 +7,7 @@ import pytest
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.log import Record
 from jupyter_durable_chat.log.memory import MemoryLog
+from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.server.stream import CHUNK_BYTES, CaughtUp, Lost, Records, Snapshot, Snapshots, read
 from tests.scripted import Scripted
 from tests.server.conftest import Api, Event, take
@@ -33,6 +34,10 @@ async def test_a_stream_speaks_as_promised(api: Api, agent: Scripted) -> None:
     assert got[:3] == ["", "event: hello", got[2]] and session in got[2]
     assert "id: 1" in got and "event: caught-up" in got
     assert got.index("id: 1") < got.index("event: caught-up") < len(got) - 1
+
+
+def test_nothing_that_closes_idle_streams_at_30_seconds_finds_one() -> None:
+    assert DurableChat.keep_alive_seconds.default_value <= 30 / 2  # pyright: ignore
 
 
 async def _until_keep_alive(lines):

@@ -80,6 +80,9 @@ const KEEP_ALIVE = 15_000
 const PROBE = 15_000
 const MOST_PROBE = 300_000
 
+/** Milliseconds after the end of a stream that got through in which nobody is told: the next one is nearly there. */
+const UNTOLD = 2000
+
 /** Streams that fail one after the other before they do, before pages are tried. */
 const FAILURES = 3
 
@@ -104,6 +107,7 @@ export class Stream {
   #batch = new Map<string, WireEvent[]>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #probeTimer: ReturnType<typeof setTimeout> | undefined
+  #untold: ReturnType<typeof setTimeout> | undefined
   #probeAt = 0
   #probeDelay: number
   #state: LinkState = { state: 'connecting', text: null }
@@ -295,6 +299,7 @@ export class Stream {
     })
     const reader = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader()
     let heard = Date.now()
+    let end = ''
     for (;;) {
       const { done, value } = await reader.read()
       carrier.signal.throwIfAborted()
@@ -304,9 +309,12 @@ export class Stream {
       } finally {
         this.#deliver()
       }
-      if (greeted && !carrier.owes) this.#through(carrier)
+      // The server says whole things. What was cut is the rest of something that fills its pieces before it hands them on.
+      end = (end + value).slice(-2)
+      const isWhole = end === '\n\n'
+      if (greeted && !carrier.owes && isWhole) this.#through(carrier)
       // Much that comes without a pause is no sign that it is held back; a piece now and then is.
-      if (carrier.through) carrier.expect(this.#options.silence ?? this.#keepAlive + GRACE)
+      if (carrier.through) carrier.expect(isWhole ? (this.#options.silence ?? this.#keepAlive + GRACE) : this.#patience)
       else if (Date.now() - heard < PAUSE) carrier.expect(this.#patience)
       heard = Date.now()
     }
@@ -507,8 +515,14 @@ export class Stream {
 
   /** The server ended it in good order: it goes away, or wants readers to come again. */
   #ended(): number {
-    this.#setState({ state: 'connecting', text: null })
+    this.#tellSoon()
     return this.#backoff.failed()
+  }
+
+  /** A connection that is cut now and then is one that lasts, to a person. */
+  #tellSoon(): void {
+    clearTimeout(this.#untold)
+    this.#untold = setTimeout(() => this.#setState({ state: 'connecting', text: null }), UNTOLD)
   }
 
   #failed(failure: HttpError, carrier: Carrier): number {
@@ -528,7 +542,8 @@ export class Stream {
       this.#setState({ state: 'connecting', text: null })
       return 0
     }
-    this.#setState({ state: 'offline', status: failure.status, text: failure.message })
+    if (carrier.through && failure.status === 0) this.#tellSoon()
+    else this.#setState({ state: 'offline', status: failure.status, text: failure.message })
     return this.#backoff.failed((failure.retrySeconds ?? 0) * 1000)
   }
 
@@ -549,6 +564,7 @@ export class Stream {
   }
 
   #setState(state: LinkState): void {
+    clearTimeout(this.#untold)
     if (JSON.stringify(this.#state) === JSON.stringify(state)) return
     this.#state = state
     this.#options.tell({ type: 'state', ...state })

@@ -67,6 +67,33 @@ test.each([
   expect([server.streams, server.readers.size]).toEqual([1, 0])
 })
 
+test('of a stream that comes in pieces, and begins in time, the end does not stay out', async () => {
+  server.holdsBack = 4096
+  server.begin('s')
+  const { stream, lsns, of } = open({ patience: 2000, silence: 1e9 })
+  stream.follow('s', 0)
+  for (let n = 0; lsns('s').length < 100; n++) {
+    server.say('s', `word ${n} `)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  server.end('s')
+  await until(() => lsns('s').length === server.lsn('s'))
+  expect(lsns('s')).toEqual(range(1, server.lsn('s')))
+  expect(of('state').map(({ state }) => state)).not.toContain('offline')
+  expect(of('lost')).toEqual([])
+})
+
+test('what is cut in the middle by a stream that got through is asked for in pages', async () => {
+  server.begin('s')
+  const { stream, lsns, of } = open({ silence: 1e9 })
+  stream.follow('s', 0)
+  await until(() => of('state').at(-1)?.state === 'live' && lsns('s').length === 4)
+  server.holdsBack = 200
+  server.say('s', 'this is longer than what is handed on of it, '.repeat(6))
+  await until(() => lsns('s').length === 5)
+  expect(lsns('s')).toEqual(range(1, 5))
+})
+
 test('an answer in pages comes in a few requests, and without one nothing is asked all the time', async () => {
   server.holdsBack = Infinity
   server.begin('s')

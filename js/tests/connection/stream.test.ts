@@ -151,7 +151,25 @@ test('a stream that the server ends is asked for again', async () => {
   server.say('s', 'a')
   await until(() => lsns('s').length === 5)
   expect(server.streams).toBe(2)
-  expect(of('state').map(({ state }) => state)).toEqual(['live', 'connecting', 'live'])
+  expect(of('state').map(({ state }) => state)).toEqual(['live'])
+})
+
+test('nobody is told of a stream that is cut, unless the next one does not come soon', async () => {
+  server.begin('s')
+  const { stream, lsns, of } = open()
+  stream.follow('s', 0)
+  await until(() => lsns('s').length === 4)
+  for (let n = 5; n < 10; n++) {
+    for (const { response } of server.readers) response.destroy()
+    server.readers.clear()
+    server.say('s', `${n}`)
+    await until(() => lsns('s').length === n)
+  }
+  expect(of('state').map(({ state }) => state)).toEqual(['live'])
+  server.answer = () => true // and says nothing
+  for (const { response } of server.readers) response.destroy()
+  await until(() => of('state').length === 2)
+  expect(of('state').map(({ state }) => state)).toEqual(['live', 'connecting'])
 })
 
 test('a server that restarts is found again', async () => {
