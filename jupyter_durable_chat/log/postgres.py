@@ -100,7 +100,7 @@ class PostgresLog(Log):
         self._wanted_owner = owner
         self._owner = ""
         self._channel = ""
-        self._patience = patience
+        self.patience = patience
         self._clock = clock
         self._id = uuid.uuid4()
         self._flushed = 0
@@ -120,7 +120,7 @@ class PostgresLog(Log):
         """Where streams end that somebody has waited for, as notifications and looks have told since we listen."""
 
     async def __aenter__(self) -> Self:
-        until = self._until(min(OPEN_SECONDS, self._patience))
+        until = self._until(min(OPEN_SECONDS, self.patience))
         try:
             await self._writing.ask(_nothing, until)
             await self._reading.ask(_nothing, until)
@@ -220,7 +220,7 @@ class PostgresLog(Log):
         job = self._reads.get(question)
         if job is None or job.begun:
             # Those who ask the same before it is begun share the answer: a thousand readers, one look at the store.
-            job = self._reader.submit(Job(question, self._until(self._patience)))
+            job = self._reader.submit(Job(question, self._until(self.patience)))
             job.future.add_done_callback(lambda _, job=job: self._answered(question, job))
             self._reads[question] = job
         return list(await asyncio.shield(job.future))
@@ -307,7 +307,7 @@ class PostgresLog(Log):
         return asyncio.get_running_loop().time() + seconds
 
     async def _write(self, write: Write, *, alone: bool = False) -> list[Any]:
-        return await self._writer.submit(Job(write, self._until(self._patience), alone=alone)).future
+        return await self._writer.submit(Job(write, self._until(self.patience), alone=alone)).future
 
     async def _flush(self, jobs: Sequence[Job[Write]]) -> None:
         self._flushed += 1
@@ -357,7 +357,7 @@ class PostgresLog(Log):
     # Reading
 
     async def _query(self, query: Callable[[Connection], Awaitable[T]], seconds: float | None = None) -> T:
-        job = Job[Question | Query](query, self._until(self._patience if seconds is None else seconds), alone=True)
+        job = Job[Question | Query](query, self._until(self.patience if seconds is None else seconds), alone=True)
         return await self._reader.submit(job).future
 
     async def _answer(self, jobs: Sequence[Job[Question | Query]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log.postgres import PostgresLog
 from tests.postgres import Postgres
 from tests.scripted import Scripted
 from tests.server.conftest import JSON, Api, take
@@ -27,7 +28,7 @@ def fragile() -> Iterator[Postgres]:
 @pytest.fixture
 def jp_server_config(jp_server_config: JSON, fragile: Postgres, tmp_path: Any) -> JSON:
     dsn = f"{fragile.dsn()}&password={PASSWORD}"
-    chat = {"store": dsn, "store_seconds": 5.0, "attachments_folder": str(tmp_path / "attachments")}
+    chat = {"store": dsn, "store_seconds": 40.0, "attachments_folder": str(tmp_path / "attachments")}
     return jp_server_config | {"DurableChat": jp_server_config["DurableChat"] | chat}
 
 
@@ -58,6 +59,9 @@ async def test_an_answer_fails_with_a_text_when_its_database_stays_away(
     agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="kept"))
     async with api.stream(f"api/sessions/{session}/events?after=0") as stream:
         await take(stream, lambda event: event.data.get("delta") == "kept")
+    log = api.chat.registry.log
+    assert isinstance(log, PostgresLog)
+    log.patience = 2
     await asyncio.to_thread(fragile.stop)
     try:
         agent.say(e.TextDelta(id="x", delta="lost"))
@@ -69,6 +73,7 @@ async def test_an_answer_fails_with_a_text_when_its_database_stays_away(
         await asyncio.wait_for(agent.closed.wait(), 30)
     finally:
         await asyncio.to_thread(fragile.start)
+    log.patience = 40
 
     async def ended() -> bool:
         answer = await api("GET", f"api/sessions/{session}", timeout=30)
