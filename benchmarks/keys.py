@@ -73,7 +73,7 @@ def answered(jupyter: Jupyter) -> None:
 
 
 def sessions(jupyter: Jupyter) -> list[str]:
-    """Chats with an answer each, which are read: thirty notifications over the page would be measured along with them."""
+    """Chats with an answer each, which are read: thirty notifications would be measured along with them."""
     made = [jupyter.post("durable-chat/api/sessions", agent="prose")["id"] for _ in range(CHATS)]
     for session in made:
         ask(jupyter, session, 400, 5_000)
