@@ -1,4 +1,7 @@
-/** A short tone for each kind of notice: up, down, or twice the same. Browsers play none before the person has used the page. */
+/**
+ * A short tone for each kind of notice: up, down, or twice the same. Browsers play none before the person has used the page:
+ * it is not played later then, when it would say nothing.
+ */
 
 import type { NoticeKind } from './inbox'
 
@@ -7,7 +10,11 @@ const TONES: Record<NoticeKind, readonly number[]> = { done: [523, 784], failed:
 /** Seconds. */
 const LENGTH = 0.14
 
+/** Milliseconds after which all of it was heard, or will not be. */
+const OVER = 2000
+
 export function play(kind: NoticeKind): void {
+  if (typeof AudioContext === 'undefined') return
   const audio = new AudioContext()
   const [first = 0, second = 0] = TONES[kind]
   for (const [place, pitch] of [first, second].entries()) {
@@ -20,6 +27,6 @@ export function play(kind: NoticeKind): void {
     source.connect(volume).connect(audio.destination)
     source.start(at)
     source.stop(at + LENGTH)
-    source.onended = place === 1 ? () => void audio.close() : null
   }
+  setTimeout(() => void audio.close(), OVER)
 }
