@@ -103,8 +103,7 @@ export class Position {
     if (!box || box.clientHeight === 0) return // it is not in the page now, or not shown
     this.#heed(box)
     if (this.following) box.scrollTop = box.scrollHeight
-    else this.#hold(box)
-    this.#note(box)
+    this.#note(box, this.following ? 0 : this.#hold(box))
   }
 
   /** What is in sight is being read. */
@@ -133,14 +132,16 @@ export class Position {
     const { current: box } = this.box
     if (!box) return
     this.following = false
-    box.scrollTop += topOf(element) - topOf(box) - gap
-    this.#note(box)
+    box.scrollTop += Math.round(topOf(element) - topOf(box) - gap)
+    this.#note(box, topOf(element) - topOf(box) - gap)
     this.#tell()
   }
 
   #scrolled(box: HTMLElement): void {
-    this.#heed(box)
-    this.#note(box)
+    if (box.scrollTop !== this.#top) {
+      this.#heed(box)
+      this.#note(box)
+    }
     this.#tell()
   }
 
@@ -156,18 +157,23 @@ export class Position {
     else if (scrollTop > this.#top) this.following ||= this.atEnd
   }
 
-  #hold(box: HTMLElement): void {
+  /** How far it is below its place now: scrolled is by whole pixels, and what is left of them must not add up. */
+  #hold(box: HTMLElement): number {
     const mark = this.#marks.findLast(({ element }) => box.contains(element) && element.getClientRects().length > 0)
-    if (!mark) return
+    if (!mark) return 0
     const { scrollTop } = box
-    const shift = topOf(mark.element) - topOf(box) + scrollTop - mark.at
+    const before = topOf(mark.element) - topOf(box)
+    const shift = before + scrollTop - mark.at
     // Where it ends earlier than it did, the browser may have moved it already.
     const cut = scrollTop < this.#top && this.toEnd <= ROUNDING ? this.#top - scrollTop : 0
     // By, not to: a scroll of the person's that is under way goes on.
-    if (Math.abs(shift + cut) >= 0.5) box.scrollBy({ top: shift + cut, behavior: 'instant' })
+    if (Math.abs(shift + cut) >= 0.5) box.scrollBy({ top: Math.round(shift + cut), behavior: 'instant' })
+    return topOf(mark.element) - topOf(box) - (before - shift - cut)
   }
 
-  #note(box: HTMLElement): void {
+  /** What is at the upper edge belongs higher than it is by `off`, unless it could not be scrolled to. */
+  #note(box: HTMLElement, off = 0): void {
+    const left = Math.abs(off) < 1 ? off : 0
     this.#top = box.scrollTop
     this.#marks = [] // at the end, too: who leaves it is there before anybody says so
     const { top: edge, bottom } = box.getBoundingClientRect()
@@ -177,7 +183,7 @@ export class Position {
       if (!first) return
       const element: Element = firstThere(first, bottom) ?? first
       const top = topOf(element) - edge
-      this.#marks.push({ element, at: top + this.#top })
+      this.#marks.push({ element, at: top + this.#top - left })
       within = top < 0 ? element : null
     }
   }
