@@ -102,7 +102,8 @@ export class Nearby {
   /** Brings a message to the upper edge of the window: this is it, drawn. */
   goTo(id: string): HTMLElement | null {
     const slot = this.#slots[this.#messages.findIndex((message) => message.id === id)]
-    if (slot) now(() => this.#position.toTop(slot, GAP))
+    // Drawn by the first, it may turn out to be taller, above what is held in its place: then it goes there by the second.
+    if (slot) for (let time = 0; time < 2; time += 1) now(() => this.#position.toTop(slot, GAP))
     return slot?.querySelector<HTMLElement>('.jdc-message') ?? null
   }
 

@@ -149,6 +149,18 @@ describe('keys', () => {
     expect(focused()).toBe('q_0')
   })
 
+  test('a turn that was not drawn is at the upper edge, however tall it turns out to be', async () => {
+    await click('.jdc-outline-button')
+    await click('[data-turn-of="q_20"]')
+    expect(place('q_20')).toBe(12)
+    expect(drawnIds()).toContain('a_19')
+    expect(drawnIds()).not.toContain('q_19')
+    heights.set('q_19', 155)
+    await onFocused('ArrowUp', { altKey: true })
+    expect(focused()).toBe('q_19')
+    expect(place('q_19')).toBe(12)
+  })
+
   test('with Alt, where one writes they are not ours', async () => {
     expect((await press('ArrowUp', { altKey: true })).defaultPrevented).toBe(false)
     expect(focused()).not.toBe('q_38')
