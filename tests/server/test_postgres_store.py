@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +63,8 @@ async def test_an_answer_fails_with_a_text_when_its_database_stays_away(
     log = api.chat.registry.log
     assert isinstance(log, PostgresLog)
     log.patience = 2
+    # What was asked with more patience is done by then.
+    await asyncio.gather(log.renew("nobody", 1), log.leases())
     await asyncio.to_thread(fragile.stop)
     try:
         agent.say(e.TextDelta(id="x", delta="lost"))
@@ -89,3 +92,13 @@ async def test_an_answer_fails_with_a_text_when_its_database_stays_away(
     agent.finish()
     await api.send(session, client_id="c_3")
     assert (await api.settled(session))["messages"][-1]["metadata"]["outcome"] == "completed"
+
+
+async def test_a_driver_that_is_not_installed_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await api.chat.stop_extension()
+    monkeypatch.setitem(sys.modules, "jupyter_durable_chat.log.postgres", None)
+    api.chat.initialize_settings()
+    answer = await api("GET", "api/sessions")
+    assert answer.status_code == 503
+    assert "pip install 'jupyter-durable-chat[postgres]'" in answer.json()["message"]
+    assert PASSWORD not in answer.text
