@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import nbformat
 from playwright.sync_api import Browser, sync_playwright
@@ -64,7 +65,7 @@ def chat_cell(session: str) -> nbformat.NotebookNode:
 
 def ask(jupyter: Jupyter, session: str, tokens: int, rate: int) -> None:
     text = f"{tokens} tokens at {rate} per second"
-    jupyter.post(f"durable-chat/api/sessions/{session}/messages", client_id=text, text=text)
+    jupyter.post(f"durable-chat/api/sessions/{session}/messages", client_id=uuid4().hex, text=text)
 
 
 def answered(jupyter: Jupyter) -> None:
