@@ -14,7 +14,7 @@ from jupyter_durable_chat.events import Author
 from jupyter_durable_chat.server import stream as streams
 from jupyter_durable_chat.watching import Watching
 from tests.server import test_people
-from tests.server.conftest import JSON, Api, Event
+from tests.server.conftest import JSON, Api, Event, events
 from tests.server.test_people import as_user, log_of
 from tests.waiting import eventually
 
@@ -146,6 +146,29 @@ async def test_code_in_a_kernel_does_not_look(api: Api) -> None:
     kernel = as_user(api, api.chat.kernel_token)
     async with looking(kernel, session, "&presence=1&runner=r_1"), looking(ada, session) as one:
         await one.sees("ada")
+
+
+async def test_a_guest_sees_nobody_and_is_not_seen(api: Api) -> None:
+    ada = as_user(api, "ada")
+    session = await ada.session()
+    token = (await ada("POST", f"api/sessions/{session}/shares", {})).json()["token"]
+    headers = {"X-Share-Token": token, "Accept": "text/event-stream"}
+    path = f"{api.url}shared/events?after={session}:0&presence=1"
+    async with looking(ada, session) as one, api.client.stream("GET", path, headers=headers) as answer:
+        guest = events(answer)
+        assert (await anext(guest)).data.keys() & {"stream"} == set()
+        await one.sees("ada")
+        await ada.send(session, agent="demo")
+        names = [event.name async for event in until_answered(guest)]
+        assert "presence" not in names
+        assert [present.who.username for present in api.chat.watching.people(session)] == ["ada"]
+
+
+async def until_answered(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    async for event in stream:
+        yield event
+        if event.data.get("type") == "turn-stopped":
+            return
 
 
 async def test_who_reads_in_pages_is_there_and_told_with_each(api: Api) -> None:
