@@ -19,7 +19,7 @@ const OTHER = /words\/|view\/(?:static|html|sanitize|markdown|tex|formulas|readi
 
 const FILES = globSync('src/**/*.{ts,tsx}').filter((file) => !OTHER.test(file))
 
-/** What is compared with, is a reason or a name between programs, or tells an administrator of the plugin. */
+/** What is compared with, is a reason or a name between programs, or code, or tells an administrator of the plugin. */
 const UNSAID = [
   'Alt+ArrowUp Alt+ArrowDown',
   'Its end was not reported.',
@@ -31,6 +31,7 @@ const UNSAID = [
   'The widget has gone.',
   'There is no',
   'Traceback (most recent call last)',
+  'from jupyter_durable_chat import Chat\nChat(session=',
   'nothing was heard for too long',
   'other sessions are followed',
 ]

@@ -12,7 +12,7 @@ import type { fold } from '../fold'
 import { Lazy } from '../lazy'
 import { withDefaults } from '../restore'
 import type { FilePart, Part, Transcript, UIMessage } from '../transcript'
-import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat } from '../view/types'
+import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat, Fork } from '../view/types'
 import { words } from '../words'
 import { cutOff, json } from './ask'
 import { Backoff } from './backoff'
@@ -324,6 +324,13 @@ export class Session implements Actions {
     return response.blob().catch(() => {
       throw cutOff()
     })
+  }
+
+  readonly fork = async (messageId: string): Promise<Fork> => {
+    const { id } = await this.#ask<Transcript>({ method: 'POST', path: '/fork', body: { message_id: messageId } })
+    const { api, waits } = this.#line
+    const isCarried = waits || api.hostname.endsWith('.invalid')
+    return { session: id, page: isCarried ? null : new URL(`../s/${encodeURIComponent(id)}`, api).href }
   }
 
   readonly exported = async (format: FileFormat, signal: AbortSignal): Promise<{ bytes: Blob; name: string }> => {

@@ -11,7 +11,7 @@ import { Ending, helpsOf } from './Ending'
 import { answers, Facts } from './Facts'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
-import { Choices, Editor, Unsent } from './late'
+import { Choices, Editor, Forked, Unsent } from './late'
 import { memo } from './memo'
 import { PartView } from './Parts'
 import { authorName, Byline } from './Person'
@@ -139,7 +139,9 @@ function Answer(props: Props) {
   const { message, at, of, turn, live, signed, last, actions, busy } = props
   const running = turn !== null
   const [choosing, setChoosing] = useState(false)
+  const [forking, setForking] = useState(false)
   const other = useRef<HTMLButtonElement>(null)
+  const fork = useRef<HTMLButtonElement>(null)
   const close = () => {
     setChoosing(false)
     other.current?.focus()
@@ -201,10 +203,27 @@ function Answer(props: Props) {
                   onClick={choose}
                 />
               )}
+              <IconButton
+                icon="fork"
+                class="jdc-fork"
+                label={words.fork}
+                expanded={forking}
+                button={fork}
+                onClick={() => setForking(!forking)}
+              />
               <Versions {...props} actions={actions} />
             </>
           )}
         </Facts>
+      )}
+      {forking && actions && !running && (
+        <Forked
+          message={id}
+          close={() => {
+            setForking(false)
+            fork.current?.focus()
+          }}
+        />
       )}
       {choosing && actions && !running && !busy && (
         <Choices

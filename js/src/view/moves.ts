@@ -18,6 +18,7 @@ const BUTTONS: Record<string, string> = {
   e: '.jdc-edit',
   r: '.jdc-retry',
   c: '.jdc-copy-answer, .jdc-copy-question',
+  n: '.jdc-fork',
   f: '.jdc-fold, .jdc-unfold',
   ArrowLeft: '.jdc-versions button:first-of-type',
   ArrowRight: '.jdc-versions button:last-of-type',

@@ -92,6 +92,12 @@ export interface AgentInfo {
   why: string | null
 }
 
+export interface Fork {
+  session: string
+  /** Its page; `null`: the browser does not reach the server. */
+  page: string | null
+}
+
 /** What the server makes of a conversation to be saved. */
 export type FileFormat = 'md' | 'html' | 'ipynb' | 'json'
 
@@ -132,6 +138,8 @@ export interface Actions {
   upload(file: File, signal: AbortSignal): Promise<FilePart>
   /** The bytes behind `attachment:HASH`. Rejects with what went wrong, in words. */
   attachment(url: string, signal: AbortSignal): Promise<Blob>
+  /** Makes a session that begins with this one, until this message's answer was over. Rejects with what went wrong, in words. */
+  fork(messageId: string): Promise<Fork>
   /** The conversation as a file, and its name. Rejects with what went wrong, in words. */
   exported(format: FileFormat, signal: AbortSignal): Promise<{ bytes: Blob; name: string }>
   /** Try now instead of when the back-off is over. */

@@ -72,6 +72,7 @@ export const en = {
   answerComes: 'The answer is on its way',
   continue: 'Continue',
   copyAnswer: 'Copy answer',
+  fork: 'Continue in a new chat from here',
   copyQuestion: 'Copy question',
   retry: 'Retry',
   otherModel: 'Another model',

@@ -41,11 +41,16 @@ export const late = {
     ['R', 'Retry the answer'],
     ['C', 'Copy the question or the answer'],
     ['F', 'Fold or unfold the answer'],
+    ['N', 'Continue in a new chat from here'],
     ['Esc', 'Stop the answer that is coming; close what is open'],
     ['?', 'Show these keys'],
   ] as [string, string][],
 
   // A message
+  forking: 'The new chat is on its way…',
+  forked: 'The new chat has everything up to here. This one goes on as it is.',
+  openFork: 'Open it in a new tab',
+  forkInCell: 'In a cell:',
   enlarge: (name: string) => (name ? `Show ${name} larger` : 'Show the picture larger'),
   picture: 'Picture',
   download: 'Download',

@@ -625,6 +625,22 @@ test('the conversation as a file comes under the name that the server gives it',
   await expect(session.exported('json', signal)).rejects.toThrow('cannot be used')
 })
 
+test('a session that begins with this one has a page of its own', async () => {
+  const { session } = await opened()
+  server.answer = (_, response, url) => {
+    if (!url.pathname.endsWith('/sessions/s/fork')) return false
+    reply(response, 201, { id: 's_new' })
+    return true
+  }
+  const { session: id, page } = await session.fork('a_1')
+  expect([id, page]).toEqual(['s_new', new URL('../s/s_new', server.api).href])
+  server.answer = (_, response) => {
+    reply(response, 404, { message: 'This chat shows no message a_1.', code: 'unknown-message' })
+    return true
+  }
+  await expect(session.fork('a_1')).rejects.toThrow('shows no message')
+})
+
 test('a file that is refused, or is none of ours, is said', async () => {
   const { session } = await opened()
   server.answer = (request, response, url) => {

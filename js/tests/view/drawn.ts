@@ -75,6 +75,11 @@ export const actions: Actions = {
     did.push(`fetch ${url}`)
     return new Blob(['bytes'])
   },
+  fork: async (id) => {
+    did.push(`fork ${id}`)
+    if (!taken.commands) throw new Error('The server is away.')
+    return { session: 's_new', page: 'http://localhost:8888/durable-chat/s/s_new' }
+  },
   exported: async (format) => {
     did.push(`file ${format}`)
     if (!taken.commands) throw new Error('The server is away.')

@@ -239,6 +239,36 @@ describe('keys', () => {
   })
 })
 
+describe('a new chat from here', () => {
+  const panel = () => find('.jdc-forked')
+
+  test('is made once, with the ways to it', async () => {
+    focus('a_38')
+    await onFocused('n')
+    await act(() => undefined)
+    expect(did.filter((what) => what.startsWith('fork'))).toEqual(['fork a_38'])
+    expect(document.activeElement?.getAttribute('href')).toBe('http://localhost:8888/durable-chat/s/s_new')
+    expect(panel()?.querySelector('code')?.textContent).toContain('Chat(session="s_new")')
+    await onFocused('Escape')
+    expect(panel()).toBeNull()
+    expect(document.activeElement).toBe(find('[data-message-id="a_38"] .jdc-fork'))
+  })
+
+  test('is not there, and why', async () => {
+    taken.commands = false
+    await click('[data-message-id="a_39"] .jdc-fork')
+    await act(() => undefined)
+    expect(panel()?.textContent).toContain('The server is away.')
+    await click('.jdc-forked .jdc-link')
+    expect(panel()).toBeNull()
+  })
+
+  test('is not offered where nothing can be asked', async () => {
+    await draw({ transcript: long, state: 'static' })
+    expect(find('.jdc-fork')).toBeNull()
+  })
+})
+
 describe('a folded turn', () => {
   test('shows its answer in one line, and is kept so in this browser', async () => {
     await click('[data-message-id="q_39"] .jdc-fold')
