@@ -41,7 +41,7 @@ await build({
   define: loads,
   minify: false,
   entryPoints: { plugin: 'src/plugin.ts', lab: 'src/lab/plugin.ts' },
-  external: ['@lumino/widgets'],
+  external: ['@lumino/*', '@jupyterlab/*'], // the application has them
 })
 
 writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE[0], worker: WORKER, page: entry(page, 'src/page.ts') })}\n`)

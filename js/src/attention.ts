@@ -11,7 +11,7 @@ import type { Connection } from './connection/connection'
 import { HttpError } from './connection/http'
 import type { FromHub } from './connection/protocol'
 import { foldInbox, type Inbox, type Notice } from './inbox'
-import { kept } from './storage'
+import { preferences } from './preferences'
 import { words } from './words'
 
 /** What the page's application does for it. */
@@ -30,16 +30,13 @@ export interface Told {
   show: string
 }
 
-/** What a person prefers (`preferences.ts`): `on` plays a tone. */
-export const SOUND = 'sound'
-
 /** Milliseconds for a page that has the session in sight, and for one that somebody sees. */
 const IN_SIGHT = 1000
 const VISIBLE = 1500
 
 export class Attention {
   readonly #connection: Connection
-  readonly #desk: Desk
+  readonly #desk: Desk | null
   readonly #page = `p_${crypto.getRandomValues(new Uint32Array(4)).join('')}`
   #inbox: Inbox | null = null
   /** By the notice: what takes back what is shown of it; `null` until it is. */
@@ -48,7 +45,8 @@ export class Attention {
   /** The page's title with a mark in front, as it was set here. */
   #marked: string | null = null
 
-  constructor(connection: Connection, desk: Desk, signal: AbortSignal) {
+  /** Without a desk nothing is told here; what is in sight is read all the same. */
+  constructor(connection: Connection, desk: Desk | null, signal: AbortSignal) {
     this.#connection = connection
     this.#desk = desk
     connection.attend({ hear: (message) => this.#hear(message), look: () => this.#look(), join: () => void this.#join() })
@@ -107,7 +105,7 @@ export class Attention {
     const unread = (this.#inbox?.notices ?? []).filter(({ read }) => !read)
     for (const notice of unread) {
       if (this.#connection.isInSight(notice.session)) void this.#read(notice)
-      else if (!notice.quiet && notice.claimed === null) this.#tellSoon(notice)
+      else if (this.#desk && !notice.quiet && notice.claimed === null && preferences.notifications.value === 'on') this.#tellSoon(notice)
     }
     const keys = new Set(unread.map(keyOf))
     for (const [key, takeBack] of this.#shown) {
@@ -135,14 +133,15 @@ export class Attention {
   /** Show it, if it is still to be shown, and here. */
   async #tell(key: string): Promise<void> {
     const notice = this.#inbox?.notices.find((notice) => keyOf(notice) === key)
-    if (!notice || notice.read || notice.claimed !== null || !this.#shown.has(key)) return
+    const desk = this.#desk
+    if (!desk || !notice || notice.read || notice.claimed !== null || !this.#shown.has(key)) return
     const { turn, kind, wait, session, notebook } = notice
     const answer = await this.#post('claim', { turn, kind, wait, by: this.#page })
     if (!answer?.claimed) return
     const told = { kind, session, message: messageOf(notice), show: words.showChat }
-    if (kept(`preference:${SOUND}`) === 'on') void import('./tone').then(({ play }) => play(kind))
+    if (preferences.sound.value === 'on') void import('./tone').then(({ play }) => play(kind))
     const own = this.#tellOutside(notice, told)
-    const takeBack = await this.#desk.tell(told, notebook)
+    const takeBack = await desk.tell(told, notebook)
     const all = () => {
       own?.close()
       takeBack()
@@ -160,7 +159,7 @@ export class Attention {
       const shown = new Notification(first, { body: rest.join('\n') || (title ?? ''), tag: `jupyter-durable-chat:${session}` })
       shown.onclick = () => {
         window.focus()
-        this.#desk.open(session, notebook)
+        this.#desk?.open(session, notebook)
       }
       return shown
     } catch {

@@ -17,6 +17,7 @@ import { you } from './connection/you'
 import { atLeisure, onIdle, onNextFrame } from './frames'
 import { findNotebook } from './host'
 import { Lazy } from './lazy'
+import type { Sessions } from './sessions'
 import type { Transcript } from './transcript'
 import { ChatView } from './view'
 import { calls, controls, values, writing } from './view/late'
@@ -24,6 +25,8 @@ import { dressPlace } from './view/styles'
 import type { ChatViewProps } from './view/types'
 import { waitingCalls, waits } from './view/waits'
 import { speak, withWords } from './words'
+
+export { preferences } from './preferences'
 
 export interface MountOptions {
   /** The output's data of our MIME type, as it was found. */
@@ -61,6 +64,11 @@ const kernels = new Map<string, { kernel: Kernel; connection: Connection }>()
 
 const attention = new Lazy(() => withWords(import('./attention')))
 
+const panel = new Lazy(() => withWords(import('./sessions')))
+
+/** By the address of the server. */
+const sessionsOf = new Map<string, Sessions>()
+
 const saved = new Lazy(() => import('./saved'))
 
 /** Whether the words of the page's language are there: nothing is drawn before. (JupyterLab says its language there.) */
@@ -73,11 +81,21 @@ export function mount(root: HTMLElement, options: MountOptions): Mounted {
   return chat
 }
 
-/** From now on the person is told at this desk of what they do not watch. */
-export async function attend(host: { baseUrl: string }, desk: Desk): Promise<void> {
+/** From now on the person is told at this desk of what they do not watch, and has read what is in sight. */
+export async function attend(host: { baseUrl: string }, desk: Desk | null): Promise<void> {
   await speaking
   const { Attention } = await attention.load()
   new Attention(connectionTo(host), desk, new AbortController().signal)
+}
+
+/** The list of all sessions there, and the panel that shows it. */
+export async function sessions(host: { baseUrl: string }): Promise<Sessions> {
+  await speaking
+  const { Sessions } = await panel.load()
+  const connection = connectionTo(host)
+  let found = sessionsOf.get(connection.api.href)
+  if (!found) sessionsOf.set(connection.api.href, (found = new Sessions(connection)))
+  return found
 }
 
 class Chat implements Mounted {
@@ -86,6 +104,7 @@ class Chat implements Mounted {
   #bundle: ChatBundle
   #handle: Handle | null = null
   #visible = false
+  #begun = false
   #cancelPaint: (() => void) | null = null
   readonly #visibility: IntersectionObserver
 
@@ -169,9 +188,18 @@ class Chat implements Mounted {
     const [first] = props.actions ? waitingCalls(props.transcript, props.turn) : []
     if (first) this.#root.dataset.waiting = waits(first) ?? ''
     else delete this.#root.dataset.waiting
+    this.#begin(props)
     const title = props.transcript?.title
     if (title) this.#options.onTitle?.(title)
     if (props.actions && props.transcript) fetchSoon()
+  }
+
+  /** The notebook around has something that is worth being kept. */
+  #begin({ notebook, actions, transcript }: ChatViewProps): void {
+    const { session } = this.#bundle
+    if (this.#begun || !actions || session === null || !transcript?.messages.length) return
+    this.#begun = true
+    notebook?.begun(session, this.#root)
   }
 
   #props(): ChatViewProps {

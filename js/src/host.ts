@@ -2,11 +2,15 @@
 
 import type { Desk } from './attention'
 import type { MountOptions, Mounted } from './core'
+import type { preferences } from './preferences'
+import type { Sessions } from './sessions'
 import type { Notebook } from './view/types'
 
 export interface Core {
   mount(root: HTMLElement, options: MountOptions): Mounted
-  attend(host: { baseUrl: string }, desk: Desk): Promise<void>
+  attend(host: { baseUrl: string }, desk: Desk | null): Promise<void>
+  preferences: typeof preferences
+  sessions(host: { baseUrl: string }): Promise<Sessions>
 }
 
 /** The names, with their hashes, of the core's file and of those that it imports. Defined by the build. */

@@ -2,6 +2,7 @@
 
 import { findHost, importCore } from './host'
 import css from './page.css'
+import whole from './whole.css'
 
 const { documentElement, body } = document
 const host = findHost()
@@ -10,10 +11,10 @@ const { chat: session } = body.dataset
 if (host && session) {
   documentElement.lang = navigator.language // what the core speaks is decided when it comes
   const sheet = new CSSStyleSheet()
-  sheet.replaceSync(css)
+  sheet.replaceSync(`${whole}\n${css}`)
   document.adoptedStyleSheets.push(sheet)
   const root = document.createElement('main')
-  root.className = 'jdc-page'
+  root.className = 'jdc-whole'
   body.replaceChildren(root)
   const core = await importCore(host)
   core.mount(root, {
@@ -22,4 +23,5 @@ if (host && session) {
     signal: new AbortController().signal,
     onTitle: (title) => (document.title = title),
   })
+  await core.attend(host, null)
 }

@@ -10,6 +10,7 @@ export class Preference<Answer extends string> {
   readonly #name: string
   readonly #answers: readonly [Answer, ...Answer[]]
   readonly #listeners = new Set<() => void>()
+  #heard: ((answer: Answer) => void) | null = null
   #answer: Answer
 
   /** The first answer holds until another one is chosen. */
@@ -24,15 +25,32 @@ export class Preference<Answer extends string> {
     return this.#answer
   }
 
+  /** A person chooses it, on this page. */
   choose(answer: Answer): void {
-    keep(this.#name, answer)
-    this.#say(answer)
+    this.#become(answer)
+    this.#heard?.(answer)
+  }
+
+  /** It is what settings say, if it is an answer. */
+  adopt(answer: string): void {
+    const known = this.#answers.find((one) => one === answer)
+    if (known !== undefined && known !== this.#answer) this.#become(known)
+  }
+
+  /** Calls `heard` when a person has chosen on this page; it is one who keeps settings. */
+  onChosen(heard: (answer: Answer) => void): void {
+    this.#heard = heard
   }
 
   /** Calls `changed` after every change, until `signal` is aborted. */
   follow(changed: () => void, signal: AbortSignal): void {
     this.#listeners.add(changed)
     signal.addEventListener('abort', () => this.#listeners.delete(changed))
+  }
+
+  #become(answer: Answer): void {
+    keep(this.#name, answer)
+    this.#say(answer)
   }
 
   #kept(): Answer {
@@ -57,4 +75,13 @@ export function usePreference<Answer extends string>(preference: Preference<Answ
     return () => closing.abort()
   }, [preference])
   return answer
+}
+
+export const preferences = {
+  /** What sends a message. `accel`: Enter with Ctrl, or with Command; Enter alone is a new line then. */
+  sendKey: new Preference('send-key', ['enter', 'accel']),
+  /** Whether this browser tells of what nobody watches. */
+  notifications: new Preference('notifications', ['on', 'off']),
+  /** With a tone. */
+  sound: new Preference('sound', ['off', 'on']),
 }

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { locale, speak, words } from '../src/words'
 import { de } from '../src/words/de'
 import { en } from '../src/words/en'
+import { tables } from '../src/words/lab'
 import { late } from '../src/words/late'
 import { bytes, clock, dollars, duration, number, percent } from '../src/words/numbers'
 
@@ -15,12 +16,13 @@ import { bytes, clock, dollars, duration, number, percent } from '../src/words/n
  * The table; what is saved, which is English for all, as is what is said below it where the table cannot be loaded; and
  * markup and settings of Mermaid, which are not read.
  */
-const OTHER = /words\/|view\/(?:static|html|sanitize|markdown|tex|formulas|reading\/frame)\.ts$|mermaid\/|src\/plugin\.ts$/
+const OTHER = /words\/|view\/(?:static|html|sanitize|markdown|tex|formulas|reading\/frame)\.ts$|lab\/icon\.ts$|mermaid\/|src\/plugin\.ts$/
 
 const FILES = globSync('src/**/*.{ts,tsx}').filter((file) => !OTHER.test(file))
 
 /** What is compared with, is a reason or a name between programs, or code, or tells an administrator of the plugin. */
 const UNSAID = [
+  'A panel of all chats, what can be done with them, and the settings.',
   'Alt+ArrowUp Alt+ArrowDown',
   'Its end was not reported.',
   'Lets chats put code into the notebook around them, and name what is in it.',
@@ -113,7 +115,10 @@ function said(text: (...given: unknown[]) => string): string[] {
 
 const english = { ...en, ...late }
 
-describe.each(Object.entries({ de }))('in %s', (_, table) => {
+describe.each([
+  ['de', de, english],
+  ['de, in menus and dialogs', tables.de, tables.en],
+])('in %s', (_, table, english) => {
   test('there is what there is in English', () => {
     expect(texts(table).map(([path]) => path).sort()).toEqual(texts(english).map(([path]) => path).sort())
   })

@@ -8,15 +8,26 @@ export interface App {
   shell: {
     widgets(area: 'main'): Iterable<Widget>
     activateById(id: string): void
+    add(widget: Widget, area: 'main' | 'left', options?: { rank?: number }): void
   }
   commands: {
     isEnabled(id: string): boolean
     hasCommand(id: string): boolean
     execute(id: string, args?: Record<string, unknown>): Promise<unknown>
-    addCommand(id: string, options: { label: string; isVisible?(): boolean; execute(args: Record<string, unknown>): unknown }): unknown
+    addCommand(id: string, options: CommandOptions): unknown
   }
+  /** Of the elements under the context menu that is open, the innermost that `test` finds. */
+  contextMenuHitTest?(test: (node: HTMLElement) => boolean): HTMLElement | undefined
   /** Settled when the application is there. */
   restored?: Promise<unknown>
+}
+
+export interface CommandOptions {
+  label: string | ((args: Record<string, unknown>) => string)
+  icon?: { render(host: HTMLElement): void }
+  isEnabled?(args: Record<string, unknown>): boolean
+  isVisible?(args: Record<string, unknown>): boolean
+  execute(args: Record<string, unknown>): unknown
 }
 
 export interface Widget {
@@ -26,7 +37,7 @@ export interface Widget {
 
 /** A notebook's tab. */
 export interface Panel extends Widget {
-  context: { path: string; ready: Promise<unknown> }
+  context: { path: string; ready: Promise<unknown>; model: { dirty: boolean }; save(): Promise<void>; saveState: Signal }
   content: NotebookWidget
   sessionContext: {
     session: { kernel: { id: string; name: string; status: string } | null } | null
@@ -35,7 +46,13 @@ export interface Panel extends Widget {
   }
 }
 
+export interface Signal {
+  connect(slot: () => void): boolean
+  disconnect(slot: () => void): boolean
+}
+
 export interface NotebookWidget {
+  node: HTMLElement
   widgets: readonly Cell[]
   activeCellIndex: number
   readonly activeCell: Cell | null
@@ -114,7 +131,7 @@ function isNotebook(widget: Widget): widget is Panel {
 
 /** The server's files, as JupyterLab reaches them. */
 export interface Contents {
-  get(path: string, options: { content: boolean; type?: 'file'; format?: 'base64' }): Promise<{
+  get(path: string, options: { content: boolean; type?: 'file' | 'notebook'; format?: 'base64' }): Promise<{
     name: string
     content: unknown
     mimetype?: string

@@ -2,7 +2,7 @@
 
 import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Mode } from '../events'
-import { Preference, usePreference } from '../preferences'
+import { preferences, usePreference } from '../preferences'
 import { words } from '../words'
 import { AttachButton } from './Attach'
 import type { Attachments } from './attachments'
@@ -12,8 +12,7 @@ import { nameOf, sendKey } from './keys'
 import { Choices } from './late'
 import type { Choice, Chosen } from './types'
 
-/** `attention.ts` plays it. */
-const sound = new Preference('sound', ['off', 'on'])
+const { sound } = preferences
 
 interface Props {
   attachments: Attachments

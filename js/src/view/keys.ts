@@ -1,10 +1,9 @@
 /** Which keys send what is written. With Shift, Enter is a new line, whatever is preferred. */
 
-import { Preference } from '../preferences'
+import { preferences } from '../preferences'
 import { words } from '../words'
 
-/** `accel`: with Ctrl, or with Command; Enter alone is a new line then. */
-export const sendKey = new Preference('send-key', ['enter', 'accel'])
+export const { sendKey } = preferences
 
 /** It belongs to a character that is still being composed. */
 export function isComposing({ isComposing, keyCode }: KeyboardEvent): boolean {

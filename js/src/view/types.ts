@@ -172,6 +172,8 @@ export interface Notebook {
   mentions(query: string, from: Element, signal: AbortSignal): Promise<Mentions>
   /** What a message carries of it as it is now: a part, or a file to be stored beside the session. */
   mentioned(mention: Mention, from: Element, signal: AbortSignal): Promise<Part | File>
+  /** The session that is shown there has messages. Said once for each place. */
+  begun(session: string, from: Element): void
 }
 
 /** A code block: its language as the fence names it, or nothing. */

@@ -399,6 +399,28 @@ export const de: Words = {
   noticePlans: (chat: string) => `${chat}: ein Plan wartet auf deine Entscheidung`,
   noticeCalls: (chat: string, tool: string) => `${chat}: ${tool} wartet auf deine Freigabe`,
 
+  // The panel of all chats
+  chats: 'Chats',
+  newChat: 'Neuer Chat',
+  searchChats: 'Chats durchsuchen',
+  untitledChat: 'Neuer Chat',
+  chatsFound: (count, written) => (count === 1 ? '1 Chat gefunden' : `${written} Chats gefunden`),
+  noChatFound: (query) => `In keinem Chat steht „${query}“`,
+  noChats: 'Noch keine Chats',
+  noChatsText: 'Ein Chat beginnt in der Zelle eines Notebooks, mit Chat() oder %%chat, oder hier.',
+  sessionGroups: { today: 'Heute', yesterday: 'Gestern', week: 'Letzte 7 Tage', older: 'Älter' },
+  sessionStates: {
+    streaming: 'antwortet',
+    waiting: 'wartet auf dich',
+    attention: 'braucht Aufmerksamkeit',
+    failed: 'Antwort fehlgeschlagen',
+    ready: 'Antwort ist da',
+    idle: 'ruht',
+  },
+  justNow: 'jetzt',
+  unreadChat: 'ungelesen',
+  mutedChat: 'stumm',
+
   // Why something cannot be done in the notebook
   refusals: {
     kernelBusy: 'Der Kernel ist beschäftigt. Erneut senden, wenn er fertig ist, oder die Variable herausnehmen.',

@@ -265,6 +265,28 @@ export const late = {
   noticePlans: (chat: string) => `${chat}: a plan for you to decide on`,
   noticeCalls: (chat: string, tool: string) => `${chat}: ${tool} waits for your approval`,
 
+  // The panel of all chats
+  chats: 'Chats',
+  newChat: 'New chat',
+  searchChats: 'Search chats',
+  untitledChat: 'New chat',
+  chatsFound: (count: number, written: string) => (count === 1 ? '1 chat found' : `${written} chats found`),
+  noChatFound: (query: string) => `No chat has “${query}” in it`,
+  noChats: 'No chats yet',
+  noChatsText: 'A chat begins in a cell of a notebook, with Chat() or %%chat, or here.',
+  sessionGroups: { today: 'Today', yesterday: 'Yesterday', week: 'Last 7 days', older: 'Older' },
+  sessionStates: {
+    streaming: 'is answering',
+    waiting: 'waits for you',
+    attention: 'needs attention',
+    failed: 'the answer failed',
+    ready: 'the answer is ready',
+    idle: 'idle',
+  },
+  justNow: 'now',
+  unreadChat: 'unread',
+  mutedChat: 'muted',
+
   // Why something cannot be done in the notebook
   refusals: {
     kernelBusy: 'The kernel is busy. Send it again when it is done, or take the variable out.',

@@ -23,7 +23,9 @@ function makePanel(...widgets: Cell[]): typeof panel {
   const node = document.createElement('div')
   node.append(...widgets.map((cell) => cell.node))
   document.body.append(node)
+  const signal = { connect: () => true, disconnect: () => true }
   const content: Panel['content'] & { widgets: Cell[] } = {
+    node,
     widgets,
     activeCellIndex: 0,
     get activeCell() {
@@ -42,7 +44,7 @@ function makePanel(...widgets: Cell[]): typeof panel {
       },
     },
   }
-  return { id: 'panel', node, content, context: { path: 'a.ipynb', ready: Promise.resolve() }, sessionContext: { session: null } }
+  return { id: 'panel', node, content, context: { path: 'a.ipynb', ready: Promise.resolve(), model: { dirty: false }, save: async () => undefined, saveState: signal }, sessionContext: { session: null } }
 }
 
 beforeEach(() => {
@@ -53,7 +55,7 @@ beforeEach(() => {
   panel = makePanel(makeCell('first', 'x = 1'), makeCell('chat', 'Chat()', { chat: true }), makeCell('last', 'y = 2'))
   const other = { id: 'launcher', node: document.body }
   const app: App = {
-    shell: { widgets: () => [other, panel], activateById: (id) => void did.push(`activate ${id}`) },
+    shell: { widgets: () => [other, panel], activateById: (id) => void did.push(`activate ${id}`), add: () => undefined },
     commands: { isEnabled: () => true, hasCommand: () => false, addCommand: () => undefined, execute: async (id) => did.push(`${id} ${panel.content.activeCell?.model.sharedModel.source}`) },
   }
   cells = new Cells(app, document, listening.signal)

@@ -27,6 +27,7 @@ const notebook: Notebook = {
   replace: doing('replace'),
   mentions: async () => ({ found: [], kernel: 'ready' }),
   mentioned: () => Promise.reject(new Error()),
+  begun: () => undefined,
 }
 
 beforeAll(() => reading.load())
