@@ -12,6 +12,7 @@ import type { Desk } from './attention'
 import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
+import type { Fetch } from './connection/http'
 import { Kernel, type Model } from './connection/kernel'
 import { you } from './connection/you'
 import { atLeisure, onIdle, onNextFrame } from './frames'
@@ -32,10 +33,10 @@ export interface MountOptions {
   /** The output's data of our MIME type, as it was found. */
   source: unknown
   /**
-   * Where Jupyter is, or the widget's model, whose kernel asks the server for a page that cannot reach it. `null`: draw what
+   * Where Jupyter is, and, of a guest, the token of a link to read by; or the widget's model, whose kernel asks the server for a page that cannot reach it. `null`: draw what
    * there is.
    */
-  host: { baseUrl: string } | { model: WidgetModel } | null
+  host: { baseUrl: string; share?: string } | { model: WidgetModel } | null
   /** Unmounts. */
   signal: AbortSignal
   /** MIME type → data to be kept in the output, after an outcome that it does not have. */
@@ -209,7 +210,7 @@ class Chat implements Mounted {
     const { now } = clock
     const { username } = you
     if (!session) return { transcript: snapshot, turn, state: 'static', gaps: 0, notice, outbox: [], actions: null, notebook, you: username, others: [], now }
-    return {
+    const props = {
       transcript: session.transcript ?? snapshot,
       turn,
       state: session.state,
@@ -222,20 +223,33 @@ class Chat implements Mounted {
       others: session.others,
       now,
     }
+    const { host } = this.#options
+    // A guest is nobody, and may do nothing.
+    return host && 'share' in host ? { ...props, actions: null, reads: session, you: undefined, others: [] } : props
   }
 }
 
 function connectionTo(host: NonNullable<MountOptions['host']>): Connection {
   if ('model' in host) return kernelOf(host.model).connection
-  const { baseUrl } = host
-  const api = new URL('durable-chat/api/', new URL(baseUrl, location.href))
+  const { baseUrl, share } = host
+  const api = new URL(share === undefined ? 'durable-chat/api/' : 'durable-chat/shared/', new URL(baseUrl, location.href))
   let connection = connections.get(api.href)
   if (!connection) {
+    const { signal } = new AbortController()
     const worker = new URL(WORKER, import.meta.url)
-    connection = new Connection({ api, worker, signal: new AbortController().signal })
+    connection = new Connection(share === undefined ? { api, worker, signal } : { api, worker: null, fetch: asGuest(share), signal })
     connections.set(api.href, connection)
   }
   return connection
+}
+
+/** Every request has the token of the link, and no other page hears where it came from. */
+function asGuest(token: string): Fetch {
+  return (url, init) => {
+    const headers = new Headers(init.headers)
+    headers.set('X-Share-Token', token)
+    return fetch(url, { ...init, headers, referrerPolicy: 'no-referrer' })
+  }
 }
 
 function kernelOf(model: WidgetModel): { kernel: Kernel; connection: Connection } {

@@ -1,4 +1,8 @@
-/** `s/{id}`: one session as a page of its own. The page says which one, and where Jupyter is. */
+/**
+ * A session as a page of its own. The page says which one, and where Jupyter is: `s/{id}` for who may log in there,
+ * `share/{id}#TOKEN` for whoever has that link. The token stays in the address, so that the page can be loaded again and
+ * kept as a bookmark; no browser sends what follows `#` anywhere.
+ */
 
 import { findHost, importCore } from './host'
 import css from './page.css'
@@ -6,7 +10,8 @@ import whole from './whole.css'
 
 const { documentElement, body } = document
 const host = findHost()
-const { chat: session } = body.dataset
+const { chat, shared } = body.dataset
+const session = chat ?? shared
 
 if (host && session) {
   documentElement.lang = navigator.language // what the core speaks is decided when it comes
@@ -17,9 +22,10 @@ if (host && session) {
   root.className = 'jdc-whole'
   body.replaceChildren(root)
   const core = await importCore(host)
+  if (shared) addEventListener('hashchange', () => location.reload())
   core.mount(root, {
     source: { session, turn: null, lsn: 0, snapshot: null, widget: null, notice: null },
-    host,
+    host: shared ? { ...host, share: location.hash.slice(1) } : host,
     signal: new AbortController().signal,
     onTitle: (title) => (document.title = title),
   })

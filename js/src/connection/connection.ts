@@ -10,14 +10,14 @@ import { onKept } from '../storage'
 import { ask, inWords, json } from './ask'
 import { Backoff } from './backoff'
 import { forgetOldDrafts } from './drafts'
-import type { Request } from './http'
+import type { Fetch, Request } from './http'
 import type { Kernel } from './kernel'
 import { Link, type LinkOptions } from './link'
 import { forgetOldMessages } from './outbox'
 import { type FromHub, isInbox, type LinkState, type ToHub } from './protocol'
 import { type Line, Session } from './session'
 
-export interface ConnectionOptions extends Omit<LinkOptions, 'hear' | 'fetch'> {
+export interface ConnectionOptions extends Omit<LinkOptions, 'hear'> {
   /** Who carries the requests; absent: the page asks the server itself. */
   kernel?: Kernel
   backoff?: () => Backoff
@@ -65,15 +65,17 @@ export class Connection implements Line {
   readonly #sessions = new Map<string, Open>()
   readonly #link: Link
   readonly #kernel: Kernel | null
+  readonly #fetch: { fetch?: Fetch }
   readonly #newBackoff: () => Backoff
   #agents: Promise<Agents> | null = null
 
-  constructor({ backoff, kernel, ...options }: ConnectionOptions) {
+  constructor({ backoff, kernel, fetch = kernel?.fetch, ...options }: ConnectionOptions) {
     const { api, signal } = options
     this.api = api
     this.#newBackoff = backoff ?? (() => new Backoff())
     this.#kernel = kernel ?? null
-    this.#link = new Link({ ...options, hear: (message) => this.#hear(message), ...(kernel ? { fetch: kernel.fetch } : {}) })
+    this.#fetch = fetch ? { fetch } : {}
+    this.#link = new Link({ ...options, hear: (message) => this.#hear(message), ...this.#fetch })
     kernel?.watch(() => this.#sessions.forEach(({ session }) => this.changed(session)))
     document.addEventListener('visibilitychange', () => this.#settle(), { signal })
     addEventListener('online', () => this.retry(), { signal })
@@ -142,7 +144,11 @@ export class Connection implements Line {
   }
 
   ask(url: URL, options: Omit<Request, 'xsrf' | 'fetch'>): Promise<Response> {
-    return ask(url, this.#kernel ? { ...options, fetch: this.#kernel.fetch } : options)
+    return ask(url, { ...options, ...this.#fetch })
+  }
+
+  get direct(): boolean {
+    return this.#kernel === null
   }
 
   get waits(): boolean {

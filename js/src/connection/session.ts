@@ -12,7 +12,7 @@ import type { fold } from '../fold'
 import { Lazy } from '../lazy'
 import { withDefaults } from '../restore'
 import type { FilePart, Part, Transcript, UIMessage } from '../transcript'
-import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat, Fork } from '../view/types'
+import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat, Fork, NewShare } from '../view/types'
 import { words } from '../words'
 import { cutOff, json } from './ask'
 import { Backoff } from './backoff'
@@ -28,6 +28,8 @@ export interface Line {
   state: LinkState
   /** Requests wait for the kernel that carries them. */
   waits: boolean
+  /** Whether the page itself reaches the server, at an address that others may know. */
+  direct: boolean
   /** Whether events are wanted now. */
   awake: boolean
   /** Whether the session is in sight. */
@@ -343,6 +345,21 @@ export class Session implements Actions {
     return { bytes, name: nameIn(response.headers.get('Content-Disposition')) ?? `chat.${format}` }
   }
 
+  readonly address = (): string | null => (this.#line.direct ? this.#page('s') : null)
+
+  readonly mayShare = async (): Promise<boolean> => (await this.#ask<{ allowed: boolean }>({ method: 'GET', path: '/shares' })).allowed
+
+  readonly makeLink = async ({ name, seconds }: NewShare): Promise<string> => {
+    const { token } = await this.#ask<{ token: string }>({ method: 'POST', path: '/shares', body: { name, expires_seconds: seconds } })
+    this.#catchUp()
+    return `${this.#page('share')}#${token}`
+  }
+
+  readonly revokeLink = async (shareId: string): Promise<void> => {
+    await this.#ask({ method: 'DELETE', path: `/shares/${encodeURIComponent(shareId)}` })
+    this.#catchUp()
+  }
+
   readonly continueAnswer = (messageId: string): void => {
     this.#answer({ method: 'POST', path: '/continue', body: { message_id: messageId, client_id: newClientId() } })
   }
@@ -481,6 +498,10 @@ export class Session implements Actions {
 
   #url(path: string): URL {
     return new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
+  }
+
+  #page(kind: 's' | 'share'): string {
+    return new URL(`../${kind}/${encodeURIComponent(this.id)}`, this.#line.api).href
   }
 
   async #ask<T>({ method, path, body }: Command, signal?: AbortSignal): Promise<T> {

@@ -251,6 +251,7 @@ export class Stream {
     )
     if (carrier.unwanted) return
     if (carrier === this.#probing) return this.#notThrough(carrier)
+    if (failure?.code === 'unknown-session') return this.#refused(failure)
     const wait = failure ? this.#failed(failure, carrier) : this.#ended()
     this.#disconnect()
     if (this.#positions.size > 0) this.#restart(wait)
@@ -496,6 +497,14 @@ export class Stream {
     this.#deliver()
     this.unfollow(session)
     this.#options.tell({ type: 'gone', session, text: message })
+  }
+
+  /** What a guest is told in place of a stream: the link that all of it came by holds no more. */
+  #refused({ message }: HttpError): void {
+    for (const session of [...this.#positions.keys()]) {
+      this.unfollow(session)
+      this.#options.tell({ type: 'gone', session, text: message })
+    }
   }
 
   #lose(session: string, reason: 'gap' | 'ahead'): void {

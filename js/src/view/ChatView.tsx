@@ -9,7 +9,7 @@ import { words } from '../words'
 import { number } from '../words/numbers'
 import { Announcement } from './Announcement'
 import type { Returned } from './Composer'
-import { Desk } from './desk'
+import { Desk, Shelf } from './desk'
 import { onPress, onReach } from './dress'
 import { Now } from './Elapsed'
 import { useFolds } from './folds'
@@ -21,31 +21,38 @@ import { PartView } from './Parts'
 import { Position } from './position'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
-import { Composer, controls, Downloads, Here, Outline, Queue, Shortcuts } from './late'
+import { Composer, controls, Downloads, Here, Outline, Queue, Sharing, Shortcuts } from './late'
 import { offer } from './offer'
 import { signsIn } from './people'
 import { Scroller } from './Scroller'
 import { messagesOf } from './shown'
 import { StopButton } from './StopButton'
-import type { ChatViewProps, Choice, ConnectionState } from './types'
+import type { ChatViewProps, Choice, ConnectionState, Reads } from './types'
 import { waitingCalls, waitingWords, waits } from './waits'
 
 export function ChatView(props: ChatViewProps): VNode {
   return (
     <Now.Provider value={props.now}>
-      <Chat {...props} />
+      <Shelf.Provider value={readsIn(props)}>
+        <Chat {...props} />
+      </Shelf.Provider>
     </Now.Provider>
   )
 }
 
+function readsIn({ state, reads, actions }: ChatViewProps): Reads | null {
+  return state === 'gone' || state === 'static' ? null : (reads ?? actions)
+}
+
 function Chat(props: ChatViewProps): VNode {
-  const { transcript, turn, state, notice, outbox } = props
+  const { transcript, turn, state, outbox } = props
   const [jumps, setJumps] = useState(0)
   const [returned, setReturned] = useState<Returned | null>(null)
   const running = runningTurn(transcript, turn)
   const whole = turn === null
   const [position] = useState(() => new Position(whole || running !== null))
   const actions = state === 'gone' || state === 'static' ? null : props.actions
+  const notice = props.reads && state === 'gone' ? words.linkOver : props.notice
   const messages = transcript ? messagesOf(transcript, turn) : []
   const removed = transcript && !whole ? transcript.removed.filter((message) => isOfTurn(message, turn)) : []
   const queue = transcript?.queue.filter((message) => whole || isOfTurn(message, turn)) ?? []
@@ -99,16 +106,17 @@ function Chat(props: ChatViewProps): VNode {
 
   const nearby = useRef<Nearby | null>(null)
   const folds = useFolds(whole ? transcript?.id : undefined)
-  const [panel, setPanel] = useState<'turns' | 'keys' | 'files' | null>(null)
+  const [panel, setPanel] = useState<'turns' | 'keys' | 'files' | 'sharing' | null>(null)
   const turnsButton = useRef<HTMLButtonElement>(null)
   const filesButton = useRef<HTMLButtonElement>(null)
+  const sharingButton = useRef<HTMLButtonElement>(null)
   const goTo = (question: string) => {
     setPanel(null)
     nearby.current?.goTo(question)?.focus({ preventScroll: true })
   }
   const closePanel = () => {
     setPanel(null)
-    ;(panel === 'files' ? filesButton : turnsButton).current?.focus()
+    ;(panel === 'files' ? filesButton : panel === 'sharing' ? sharingButton : turnsButton).current?.focus()
   }
   const moves: Moves = {
     turn(by) {
@@ -124,6 +132,7 @@ function Chat(props: ChatViewProps): VNode {
     edge: (by) => (by > 0 ? position.toTheEnd() : position.toTheBeginning()),
     help: () => setPanel('keys'),
   }
+  const address = actions?.address() ?? null
   const asked = messages.filter(({ role }) => role === 'user')
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -192,6 +201,17 @@ function Chat(props: ChatViewProps): VNode {
                 onClick={() => setPanel(panel === 'files' ? null : 'files')}
               />
             )}
+            {address !== null && asked.length > 0 && (
+              <IconButton
+                icon="share"
+                class="jdc-share-button"
+                label={words.shareChat}
+                expanded={panel === 'sharing'}
+                button={sharingButton}
+                onClick={() => setPanel(panel === 'sharing' ? null : 'sharing')}
+              />
+            )}
+            {props.reads && <span class="jdc-read-only">{words.readOnly}</span>}
           </Head>
         )}
         {panel === 'turns' && (
@@ -206,6 +226,7 @@ function Chat(props: ChatViewProps): VNode {
         )}
         {panel === 'keys' && <Shortcuts close={closePanel} />}
         {panel === 'files' && <Downloads offer={offer} close={closePanel} />}
+        {panel === 'sharing' && address !== null && <Sharing address={address} shares={transcript?.shares ?? []} close={closePanel} />}
         <Scroller
           position={position}
           jump={jumps}
@@ -228,7 +249,7 @@ function Chat(props: ChatViewProps): VNode {
           />
           {removed.length > 0 && <p class="jdc-aside" role="none">{words.removedFromQueue}</p>}
         </Scroller>
-        <Notice state={state} notice={notice} reconnect={actions?.reconnect} />
+        <Notice state={state} notice={notice} reconnect={readsIn(props)?.reconnect} />
         {whole && actions && <WaitingFor calls={waiting} />}
         <First calls={first} />
         {whole && actions && (

@@ -7,7 +7,7 @@ import type { ComponentChildren } from 'preact'
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { FilePart } from '../transcript'
 import { words } from '../words'
-import { Desk } from './desk'
+import { Shelf } from './desk'
 import { picture } from './dress'
 import { Icon, type IconName } from './Icon'
 import { Lightbox } from './late'
@@ -75,13 +75,13 @@ function Outside({ url, alt }: { url: string; alt: string }) {
 /** A picture of our own server. */
 function Attached({ part }: { part: FilePart }) {
   const { url, mediaType, filename } = part
-  const actions = useContext(Desk)
+  const shelf = useContext(Shelf)
   const [source, setSource] = useState<string | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
   useEffect(() => {
-    if (!actions) return
+    if (!shelf) return
     const closing = new AbortController()
-    actions.attachment(url, closing.signal).then(
+    shelf.attachment(url, closing.signal).then(
       (bytes) => {
         if (closing.signal.aborted) return
         const object = URL.createObjectURL(new Blob([bytes], { type: mediaType }))
@@ -95,8 +95,8 @@ function Attached({ part }: { part: FilePart }) {
       setSource(null)
       setProblem(null)
     }
-  }, [actions, url, mediaType])
-  if (!actions || problem !== null) return <Chip icon="file" title={problem ?? ''}>{readable(filename || mediaType)}</Chip>
+  }, [shelf, url, mediaType])
+  if (!shelf || problem !== null) return <Chip icon="file" title={problem ?? ''}>{readable(filename || mediaType)}</Chip>
   if (source === null) return <div class="jdc-picture jdc-picture-coming" role="img" aria-label={words.pictureComes} />
   return <Shown source={source} name={filename ?? ''} />
 }
@@ -104,13 +104,13 @@ function Attached({ part }: { part: FilePart }) {
 /** A file of our own server: to be saved, never to be opened. */
 function Saved({ part }: { part: FilePart }) {
   const { url, mediaType, filename } = part
-  const actions = useContext(Desk)
+  const shelf = useContext(Shelf)
   const [problem, setProblem] = useState<string | null>(null)
   const name = filename || mediaType
-  if (!actions) return <Chip icon="file">{readable(name)}</Chip>
+  if (!shelf) return <Chip icon="file">{readable(name)}</Chip>
   const save = async () => {
     try {
-      const bytes = await actions.attachment(url, AbortSignal.timeout(600_000))
+      const bytes = await shelf.attachment(url, AbortSignal.timeout(600_000))
       offer(bytes, visible(filename ?? '') || 'file')
       setProblem(null)
     } catch (error) {

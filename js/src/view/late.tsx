@@ -11,6 +11,7 @@ import { withWords } from '../words'
 import { later } from './later'
 
 export const calls = new Lazy(() => withWords(import('./chunks/calls')))
+export const codes = new Lazy(() => import('./chunks/codes'))
 export const controls = new Lazy(() => withWords(import('./chunks/controls')))
 export const values = new Lazy(() => withWords(import('./chunks/values')))
 export const writing = new Lazy(() => withWords(import('./chunks/writing')))
@@ -29,6 +30,8 @@ export const Lightbox = later(controls, ({ Lightbox }) => Lightbox)
 export const Outline = later(controls, ({ Outline }) => Outline, { takesFocus: true })
 export const Here = later(controls, ({ Here }) => Here, { meanwhile: () => null })
 export const Shortcuts = later(controls, ({ Shortcuts }) => Shortcuts, { takesFocus: true })
+export const Qr = later(codes, ({ Qr }) => Qr)
+export const Sharing = later(controls, ({ Sharing }) => Sharing, { takesFocus: true })
 export const Queue = later(controls, ({ Queue }) => Queue)
 export const AmendingEditor = later(writing, ({ AmendingEditor }) => AmendingEditor, { takesFocus: true })
 export const Editor = later(writing, ({ Editor }) => Editor, { takesFocus: true })

@@ -101,8 +101,22 @@ export interface Fork {
 /** What the server makes of a conversation to be saved. */
 export type FileFormat = 'md' | 'html' | 'ipynb' | 'json'
 
+/** A link to be made: for whom, in words of whoever makes it, and for how many seconds; `null`: until it is revoked. */
+export interface NewShare {
+  name: string
+  seconds: number | null
+}
+
+/** What reading needs. */
+export interface Reads {
+  /** The bytes behind `attachment:HASH`. Rejects with what went wrong, in words. */
+  attachment(url: string, signal: AbortSignal): Promise<Blob>
+  /** Try now instead of when the back-off is over. */
+  reconnect(): void
+}
+
 /** None of these throws. What the person wrote is in `outbox` until the transcript has it; any other failure is the `notice`. */
-export interface Actions {
+export interface Actions extends Reads {
   send(text: string, options?: { parts?: Part[] } & Choice): void
   resend(clientId: string): void
   discard(clientId: string): void
@@ -136,14 +150,18 @@ export interface Actions {
   agents(fresh: boolean): Promise<Agents>
   /** Stores a file beside the session, to be sent as a part of a message, once the server can be reached. Rejects with what went wrong, in words. */
   upload(file: File, signal: AbortSignal): Promise<FilePart>
-  /** The bytes behind `attachment:HASH`. Rejects with what went wrong, in words. */
-  attachment(url: string, signal: AbortSignal): Promise<Blob>
   /** Makes a session that begins with this one, until this message's answer was over. Rejects with what went wrong, in words. */
   fork(messageId: string): Promise<Fork>
   /** The conversation as a file, and its name. Rejects with what went wrong, in words. */
   exported(format: FileFormat, signal: AbortSignal): Promise<{ bytes: Blob; name: string }>
-  /** Try now instead of when the back-off is over. */
-  reconnect(): void
+  /** Where the session is a page of its own; `null` where the page cannot reach the server, and so has no address of it. */
+  address(): string | null
+  /** Whether links may be made by which anybody reads. Rejects with what went wrong, in words. */
+  mayShare(): Promise<boolean>
+  /** Such a link, which nobody is told again. Rejects with what went wrong, in words. */
+  makeLink(made: NewShare): Promise<string>
+  /** The link opens nothing any more. Rejects with what went wrong, in words. */
+  revokeLink(shareId: string): Promise<void>
 }
 
 /**
@@ -222,8 +240,10 @@ export interface ChatViewProps {
   /** Why it is not `live`, or what went wrong with a command: text for a person, or nothing. */
   notice: string | null
   outbox: readonly Outgoing[]
-  /** `null`: nothing can be asked (`static`). */
+  /** `null`: nothing can be asked (`static`), or nothing but to read. */
   actions: Actions | null
+  /** Of a guest, who has a link to read by. */
+  reads?: Reads
   /** `null`: the host has no notebook that a chat can reach. */
   notebook: Notebook | null
   /** The user's name; `null`: the server does not tell people apart; `undefined`: nobody has said. */

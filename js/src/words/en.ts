@@ -63,6 +63,9 @@ export const en = {
   // Moving
   turns: 'Turns',
   downloadChat: 'Download…',
+  shareChat: 'Share…',
+  readOnly: 'read only',
+  linkOver: 'This link opens nothing, or nothing any more: it was revoked, has run out, or is not complete.',
   fold: 'Fold the answer',
   unfold: 'Unfold the answer',
 

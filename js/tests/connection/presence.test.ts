@@ -127,6 +127,7 @@ function sessionThatSays(said: ToHub[]): Session {
     api: server.api,
     state: { state: 'live', text: null },
     waits: false,
+    direct: true,
     awake: true,
     isSeen: () => true,
     send: (message) => void said.push(message),

@@ -142,6 +142,17 @@ test('a session that is gone, or ends before the position, is told of; the other
   await until(() => server.readers.size === 0)
 })
 
+test('a guest whose link holds no more is told, and asks no more', async () => {
+  let asked = 0
+  const refusal = { message: 'This link opens nothing.', code: 'unknown-session' }
+  const fetch = () => Promise.resolve(new Response(JSON.stringify(refusal), { status: 404 }))
+  const { stream, of } = open({ fetch: () => (asked++, fetch()) })
+  stream.follow('s', 4)
+  await until(() => of('gone').length === 1)
+  expect(of('gone')).toEqual([{ type: 'gone', session: 's', text: refusal.message }])
+  expect([stream.position('s'), asked]).toEqual([undefined, 1])
+})
+
 test('a stream that the server ends is asked for again', async () => {
   server.begin('s')
   const { stream, lsns, of } = open()

@@ -4,7 +4,7 @@ import { h, options, render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeAll, beforeEach } from 'vitest'
 import { ChatView } from '../../src/view'
-import { calls, controls, values, writing } from '../../src/view/late'
+import { calls, codes, controls, values, writing } from '../../src/view/late'
 import type { Actions, Agents, ChatViewProps, Draft } from '../../src/view/types'
 
 // jsdom has no layout.
@@ -85,6 +85,13 @@ export const actions: Actions = {
     if (!taken.commands) throw new Error('The server is away.')
     return { bytes: new Blob(['text']), name: `Ä.${format}` }
   },
+  address: () => 'https://hub.example/user/ada/durable-chat/s/s_1',
+  mayShare: async () => taken.commands,
+  makeLink: async ({ name, seconds }) => {
+    did.push(`share ${name} ${seconds}`)
+    return `https://hub.example/user/ada/durable-chat/share/s_1#${'t'.repeat(32)}`
+  },
+  revokeLink: async (id) => void did.push(`revoke ${id}`),
   reconnect: () => did.push('reconnect'),
 }
 
@@ -92,7 +99,7 @@ export const actions: Actions = {
 options.requestAnimationFrame = (flush) => void setTimeout(flush)
 
 // What comes in chunks is there, so that everything is drawn at once.
-beforeAll(() => Promise.all([calls.load(), controls.load(), values.load(), writing.load()]))
+beforeAll(() => Promise.all([calls.load(), codes.load(), controls.load(), values.load(), writing.load()]))
 
 beforeEach(() => {
   document.body.replaceChildren((root = document.createElement('div')))

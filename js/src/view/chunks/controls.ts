@@ -1,6 +1,7 @@
 /** What a person opens to change something. */
 
 import css from '../controls.css'
+import sharing from '../sharing.css'
 import { addStyles } from '../styles'
 
 export { Choices } from '../Choices'
@@ -13,5 +14,7 @@ export { onMoveKey } from '../moves'
 export { Outline, Shortcuts } from '../Outline'
 export { Here } from '../Here'
 export { Queue } from '../Queue'
+export { Sharing } from '../Sharing'
 
 addStyles(css)
+addStyles(sharing)

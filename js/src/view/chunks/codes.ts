@@ -1,0 +1,3 @@
+/** Codes for cameras, which few people ask for. */
+
+export { Qr } from '../Qr'
