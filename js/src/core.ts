@@ -243,12 +243,12 @@ function connectionTo(host: NonNullable<MountOptions['host']>): Connection {
   return connection
 }
 
-/** Every request has the token of the link, and no other page hears where it came from. */
+/** Every request has the token of the link. */
 function asGuest(token: string): Fetch {
   return (url, init) => {
     const headers = new Headers(init.headers)
     headers.set('X-Share-Token', token)
-    return fetch(url, { ...init, headers, referrerPolicy: 'no-referrer' })
+    return fetch(url, { ...init, headers })
   }
 }
 

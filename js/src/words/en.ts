@@ -65,7 +65,7 @@ export const en = {
   downloadChat: 'Download…',
   shareChat: 'Share…',
   readOnly: 'read only',
-  linkOver: 'This link opens nothing, or nothing any more: it was revoked, has run out, or is not complete.',
+  linkOver: 'This link opens nothing, or nothing any more.',
   fold: 'Fold the answer',
   unfold: 'Unfold the answer',
 
