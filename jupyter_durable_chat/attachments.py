@@ -76,6 +76,10 @@ class Attachments:
         except UnknownAttachment:
             return False
 
+    async def of(self, session: str) -> list[str]:
+        """The hashes of all files that the session refers to, in order."""
+        return await asyncio.to_thread(lambda: sorted(path.name for path in _files(self._of(session))))
+
     async def forget(self, session: str) -> None:
         """The session is deleted, and what only it referred to. Idempotent."""
         await asyncio.to_thread(self._forget, session)

@@ -266,7 +266,9 @@ class Registry:
         if transcript.turn:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
         left = dict.fromkeys(("queue", "asks", SHARES), "") | TOLD
-        labels = {**(await self.log.head(session_id)).labels, "status": "idle"} | left
+        # As the events say it: a fork of what has failed has failed, too.
+        status = {"status": "idle" if transcript.turn else transcript.status}
+        labels = {**(await self.log.head(session_id)).labels, **status} | left
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
         await self._index(fact.session, transcript)
         if files := self._terms.attachments:

@@ -121,7 +121,7 @@ class Replica:
     def queue_label(self, events: Iterable[e.Event]) -> dict[str, str]:
         """The label that says whether messages wait to be started, after these events; a server looks for it."""
         waiting, held = len(self.transcript.queue), self.transcript.held is not None
-        before = _queue(waiting, held)
+        before = queue_state(waiting, held)
         for event in events:
             match event:
                 case e.MessageQueued():
@@ -132,7 +132,7 @@ class Replica:
                     held = True
                 case e.QueueResumed():
                     held = False
-        after = _queue(waiting, held)
+        after = queue_state(waiting, held)
         return {} if after == before else {"queue": after}
 
     def _shares_label(self, events: Iterable[e.Event]) -> dict[str, str]:
@@ -196,5 +196,6 @@ def text_of(message: JSON) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _queue(waiting: int, held: bool) -> str:
+def queue_state(waiting: int, held: bool) -> str:
+    """What the label `queue` says of so many messages."""
     return "" if not waiting else "held" if held else "waiting"

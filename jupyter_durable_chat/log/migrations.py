@@ -62,6 +62,21 @@ def snapshots_and_search(db: sqlite3.Connection) -> None:
 MIGRATIONS: Sequence[Migration] = (streams_and_records, snapshots_and_search)
 
 
+def check_current(db: sqlite3.Connection) -> None:
+    """Raises `LogUnavailable` unless the store is ours and has taken every step that this version knows."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (taken,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise LogUnavailable("it is no chat store.")
+    if taken > len(MIGRATIONS):
+        raise _newer(taken, len(MIGRATIONS))
+    if taken < len(MIGRATIONS):
+        raise LogUnavailable(
+            f"an older version of jupyter-durable-chat wrote it (schema {taken}; this one knows {len(MIGRATIONS)}). "
+            "Start Jupyter with this version once: that brings it up to date."
+        )
+
+
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """Take the steps that the store lacks. Raises `LogUnavailable` when it is not ours to touch."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
@@ -70,11 +85,15 @@ def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
     if application != APPLICATION_ID and (application or taken or tables):
         raise LogUnavailable("it belongs to another program. Choose another file.")
     if taken > len(migrations):
-        raise LogUnavailable(
-            f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {len(migrations)}). "
-            "Upgrade jupyter-durable-chat, or choose another file."
-        )
+        raise _newer(taken, len(migrations))
     for step in migrations[taken:]:
         step(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+def _newer(taken: int, known: int) -> LogUnavailable:
+    return LogUnavailable(
+        f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {known}). "
+        "Upgrade jupyter-durable-chat, or choose another file."
+    )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from jupyter_durable_chat.log import LogUnavailable
-from jupyter_durable_chat.log.migrations import migrate
+from jupyter_durable_chat.log.migrations import check_current, migrate
 
 BUSY_SECONDS = 10
 """How long another process may hold the store before we give up."""
@@ -85,6 +85,54 @@ def open_reader(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise unavailable(path, error) from error
     return db
+
+
+def open_existing(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, to a store that may be in use, or on a disk that only reads.
+
+    Nothing is created or migrated. Raises `LogUnavailable`.
+    """
+    try:
+        if not path.is_file():
+            raise LogUnavailable("there is no such file.")
+        db = _read_only(path)
+        try:
+            check_current(db)
+        except BaseException:
+            db.close()
+            raise
+    except (sqlite3.Error, OSError, LogUnavailable) as error:
+        raise unavailable(path, error) from error
+    return db
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    def connect(more: str = "") -> sqlite3.Connection:
+        db = sqlite3.connect(f"{path.as_uri()}?mode=ro{more}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        db.execute("PRAGMA query_only = ON")
+        db.execute("PRAGMA trusted_schema = OFF")
+        return db
+
+    db = connect()
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        # Where nothing can be written, memory cannot be shared either; without a log, the file is all there is.
+        if code(error) != sqlite3.SQLITE_CANTOPEN or os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
+            raise
+        return connect("&immutable=1")
+    return db
+
+
+def damage(path: Path) -> list[str]:
+    """What SQLite itself finds wrong with a store's file, all of it; reads every page. Raises `LogUnavailable`."""
+    with contextlib.closing(open_existing(path)) as db:
+        try:
+            found = [row[0] for row in db.execute("PRAGMA integrity_check")]
+        except sqlite3.Error as error:
+            return [str(error)]
+    return [] if found == ["ok"] else [line for text in found for line in text.splitlines()]
 
 
 def _create(path: Path) -> None:

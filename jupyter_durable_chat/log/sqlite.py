@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
-from jupyter_durable_chat.log.opening import code, located, open_reader, open_store, unavailable
+from jupyter_durable_chat.log.opening import code, located, open_existing, open_reader, open_store, unavailable
 from jupyter_durable_chat.log.stamps import Stamps
 from jupyter_durable_chat.log.tail import Tail
 from jupyter_durable_chat.log.waiters import GONE, Waiters
@@ -38,7 +38,10 @@ T = TypeVar("T")
 
 
 class SqliteLog(Log):
-    """`path` is the store's file; `mounts` is where Linux tells which file systems are remote."""
+    """`path` is the store's file; `mounts` is where Linux tells which file systems are remote.
+
+    `read_only`: the store must be there, is left as it is, and whatever would write raises `LogUnavailable`.
+    """
 
     def __init__(
         self,
@@ -46,13 +49,15 @@ class SqliteLog(Log):
         *,
         clock: Callable[[], float] = time.time,
         mounts: Path = Path("/proc/self/mountinfo"),
+        read_only: bool = False,
     ) -> None:
         self._path = Path(path)
+        self._read_only = read_only
         self._clock = clock
         self._mounts = mounts
         self._name = f"The chat store {path}"
         self._writer = Worker(self._name, self._open, self._commit)
-        self._reader = Worker(self._name, lambda: open_reader(self._path), self._answer)
+        self._reader = Worker(self._name, self._open_reader, self._answer)
         self._tail = Tail()
         self._reads: dict[tuple[str, int, int, int], Job[list[Record]]] = {}
         self._waiters = Waiters()
@@ -62,7 +67,8 @@ class SqliteLog(Log):
 
     async def __aenter__(self) -> Self:
         try:
-            await self._writer.start()
+            if not self._read_only:
+                await self._writer.start()
             await self._reader.start()
         except BaseException:
             await self.__aexit__()
@@ -218,6 +224,12 @@ class SqliteLog(Log):
                 await asyncio.sleep(PACE_SECONDS)
 
     # In the reader's thread
+
+    def _open_reader(self) -> sqlite3.Connection:
+        if not self._read_only:
+            return open_reader(self._path)
+        self._path = located(self._path)
+        return open_existing(self._path)
 
     def _answer(self, db: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
         return [self._attempt(db, job) for job in jobs]

@@ -280,7 +280,7 @@ class DurableChat(ExtensionApp):
 
     @default("attachments_folder")
     def _default_attachments_folder(self) -> str:
-        if self._in_postgres:
+        if self.in_postgres:
             return str(Path(jupyter_data_dir()) / "durable-chat" / "attachments")
         return f"{self.store}.attachments"
 
@@ -303,7 +303,7 @@ class DurableChat(ExtensionApp):
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
-            self._open_log,
+            self.open_log,
             self._agents(),
             lease_seconds=self.lease_seconds,
             limits=Limits(
@@ -383,12 +383,13 @@ class DurableChat(ExtensionApp):
         await asyncio.shield(self._opening)
 
     @property
-    def _in_postgres(self) -> bool:
+    def in_postgres(self) -> bool:
         return self.store.startswith(("postgresql://", "postgres://"))
 
-    def _open_log(self) -> Log:
-        if not self._in_postgres:
-            return SqliteLog(self.store)
+    def open_log(self, *, read_only: bool = False) -> Log:
+        """The log that the settings name, to be entered; `read_only` makes nothing where there is none."""
+        if not self.in_postgres:
+            return SqliteLog(self.store, read_only=read_only)
         try:
             from jupyter_durable_chat.log.postgres import PostgresLog
         except ImportError as error:
@@ -399,7 +400,7 @@ class DurableChat(ExtensionApp):
         return PostgresLog(self.store, owner=os.environ.get("JUPYTERHUB_USER"), patience=self.store_seconds)
 
     async def _open(self) -> Registry:
-        if self._in_postgres:
+        if self.in_postgres:
             # The driver takes its time, and Jupyter's event loop has none.
             with contextlib.suppress(ImportError):
                 await asyncio.to_thread(importlib.import_module, "asyncpg")
