@@ -20,6 +20,8 @@ from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.log import LogUnavailable
 from jupyter_durable_chat.log.opening import damage, located
 from jupyter_durable_chat.server.extension import DurableChat
+from jupyter_durable_chat.store.archive import Manifest, Refused
+from jupyter_durable_chat.store.backup import back_up, restore
 from jupyter_durable_chat.store.check import Check, Finding
 
 SHOWN = 1000
@@ -55,10 +57,24 @@ class StoreCommand(JupyterApp):
         super().start()
         try:
             ended = asyncio.run(self.run(DurableChat(config=self.config)))
-        except (Failed, LogUnavailable) as error:
-            print(error, file=sys.stderr)
+        except (Failed, Refused, LogUnavailable) as error:
+            print(printable(str(error)), file=sys.stderr)
+            ended = 1
+        except OSError as error:
+            print(f"{printable(str(error.filename or self.name))}: {error.strerror}", file=sys.stderr)
             ended = 1
         self.exit(ended)
+
+    def file(self, command: str, chat: DurableChat) -> Path:
+        """The one file that the command takes."""
+        if chat.in_postgres:
+            raise Failed(
+                f"{command} is for stores in a file. This one is in PostgreSQL: use pg_dump and pg_restore "
+                f"(docs/postgresql.md), and copy the folder of the attachments, {chat.attachments_folder}."
+            )
+        if len(self.extra_args) != 1:
+            raise Failed(f"Name one file: jupyter durable-chat {command} FILE")
+        return located(Path(self.extra_args[0]))
 
     def run(self, chat: DurableChat) -> Coroutine[Any, Any, int]:
         """Do it; the exit status."""
@@ -100,12 +116,49 @@ class CheckCommand(StoreCommand):
         return 1 if wrong else 0
 
 
+class BackupCommand(StoreCommand):
+    name = "jupyter-durable-chat-backup"
+    description = """Save a store, with its files, as the new file FILE, which only its owner may read.
+
+    Servers may use the store meanwhile; what is saved is the store at one moment.
+    """
+    examples = "jupyter durable-chat backup /backup/chat-monday.zip"
+
+    async def run(self, chat: DurableChat) -> int:
+        target = self.file("backup", chat)
+        left_out: list[str] = []
+        made = await back_up(
+            located(Path(chat.store)), Path(chat.attachments_folder).expanduser().absolute(), target, left_out.append
+        )
+        for text in left_out:
+            print(printable(text), file=sys.stderr)
+        print(f"{target} has {contents(made)}.")
+        return 1 if left_out else 0
+
+
+class RestoreCommand(StoreCommand):
+    name = "jupyter-durable-chat-restore"
+    description = """Make a store from FILE, which `jupyter durable-chat backup` has made.
+
+    Nothing is overwritten: where there is a store already, move it away first, or name another place with --store.
+    """
+    examples = "jupyter durable-chat restore /backup/chat-monday.zip"
+
+    async def run(self, chat: DurableChat) -> int:
+        source, store = self.file("restore", chat), located(Path(chat.store))
+        made = await restore(source, store, Path(chat.attachments_folder).expanduser().absolute())
+        print(f"{store} has {contents(made)}, as of {made.made_at}.")
+        return 0
+
+
 class DurableChatCommand(JupyterApp):
     name = "jupyter-durable-chat"
     version = __version__
     description = "What one does to the store of conversations from a shell."
     subcommands = {  # noqa: RUF012
         "check": (CheckCommand, "prove the store, and say what is wrong with it"),
+        "backup": (BackupCommand, "save the store, with its files, as one file"),
+        "restore": (RestoreCommand, "make a store from such a file"),
     }
     aliases = {}  # noqa: RUF012
     flags = {}  # noqa: RUF012
@@ -116,8 +169,19 @@ class DurableChatCommand(JupyterApp):
         self.exit(2)
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, several: str = "") -> str:
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
+
+
+def contents(manifest: Manifest) -> str:
+    counts = manifest.counts
+    return ", ".join(
+        (
+            counted(counts["streams"], "conversation or inbox", "conversations and inboxes"),
+            counted(counts["records"], "event"),
+            counted(len(manifest.files), "file"),
+        )
+    )
 
 
 def printable(text: str) -> str:

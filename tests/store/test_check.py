@@ -29,7 +29,7 @@ async def findings(store: Store) -> list[str]:
         return [str(finding) async for finding in check.findings()]
 
 
-def command(*arguments: str, store: Path, status: int) -> str:
+def command(*arguments: str, store: Path | str, status: int) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "jupyter_core", "durable-chat", *arguments, f"--store={store}"],
         stdout=subprocess.PIPE,
