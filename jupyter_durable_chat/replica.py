@@ -14,7 +14,7 @@ import msgspec
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import UnknownMessage
-from jupyter_durable_chat.log import Compacted, Conflict, Log, Record
+from jupyter_durable_chat.log import Compacted, Conflict, Log, LogUnavailable, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
 
 PREVIEW_CHARACTERS = 120
@@ -44,14 +44,23 @@ class Replica:
     # Reading
 
     async def refresh(self) -> Transcript:
-        """Fold what the log has by now, on top of its snapshot if that is further; returns the transcript."""
+        """Fold what the log has by now, on top of its snapshot if that is further; returns the transcript.
+
+        Raises `LogUnavailable`, also for a session whose records are missing.
+        """
         if self.transcript.lsn == 0:
             await self._restore()
         while True:
             try:
                 records = await self._log.read(self.id, self.transcript.lsn)
             except Compacted:
+                before = self.transcript.lsn
                 await self._restore()
+                if self.transcript.lsn == before:
+                    raise LogUnavailable(
+                        f"Session {self.id} is damaged: what follows LSN {before} is missing, and no snapshot has it. "
+                        "See what else is: jupyter durable-chat check"
+                    ) from None
                 continue
             if not records:
                 return self.transcript

@@ -5,6 +5,7 @@ loop. No file of a store is ever opened but by SQLite: closing it would drop the
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -12,12 +13,18 @@ from pathlib import Path
 
 from jupyter_durable_chat.log import LogUnavailable
 from jupyter_durable_chat.log.migrations import check_current, migrate
+from jupyter_durable_chat.log.mounts import network
+
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10
 """How long another process may hold the store before we give up."""
 
-NETWORK = frozenset({"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb2", "smb3"})
-"""File systems, and all of FUSE, that cannot share the memory which a write-ahead log needs."""
+ON_NETWORK = (
+    "The chat store %s is on a network file system (%s): it uses a rollback journal, which is slower, and is as safe "
+    "as that file system's locks. Keep it on a disk of this machine (c.DurableChat.store = '/on/a/disk/log.sqlite3'), "
+    "or, for servers on several machines, in PostgreSQL (docs/postgresql.md)."
+)
 
 MOVE_AWAY = "Move it away together with its -wal, -shm and -journal files, or restore a backup."
 
@@ -65,15 +72,18 @@ def open_store(path: Path, mounts: Path) -> sqlite3.Connection:
     """A connection that may write, to a store that is created and migrated if need be. Raises `LogUnavailable`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kind = network(path, mounts)
         _create(path)
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            _prepare(db, shared_memory=not on_network(path, mounts))
+            _prepare(db, shared_memory=kind is None)
         except BaseException:
             db.close()
             raise
     except (sqlite3.Error, OSError, LogUnavailable) as error:
         raise unavailable(path, error) from error
+    if kind is not None:
+        logger.warning(ON_NETWORK, path, kind)
     return db
 
 
@@ -185,18 +195,3 @@ def _check(db: sqlite3.Connection) -> None:
         (found,) = db.execute(f"PRAGMA quick_check({table})").fetchone()
         if found != "ok":
             raise LogUnavailable(f"it is damaged ({found.splitlines()[-1]}). {MOVE_AWAY}")
-
-
-def on_network(path: Path, mounts: Path) -> bool:
-    """Whether the file system of `path` is a network's, by the table that Linux keeps in `/proc/self/mountinfo`."""
-    try:
-        table = mounts.read_text()
-    except OSError:
-        return False
-    found, kind = Path("/"), ""
-    for line in table.splitlines():
-        fields, _, rest = line.partition(" - ")
-        mounted = Path(fields.split()[4].replace("\\040", " "))
-        if path.is_relative_to(mounted) and mounted.is_relative_to(found):
-            found, kind = mounted, rest.split()[0]
-    return kind in NETWORK or kind.startswith("fuse.")

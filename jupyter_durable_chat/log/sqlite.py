@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
+from jupyter_durable_chat.log.mounts import MOUNTS
 from jupyter_durable_chat.log.opening import code, located, open_existing, open_reader, open_store, unavailable
 from jupyter_durable_chat.log.stamps import Stamps
 from jupyter_durable_chat.log.tail import Tail
@@ -48,7 +49,7 @@ class SqliteLog(Log):
         path: str | os.PathLike[str],
         *,
         clock: Callable[[], float] = time.time,
-        mounts: Path = Path("/proc/self/mountinfo"),
+        mounts: Path = MOUNTS,
         read_only: bool = False,
     ) -> None:
         self._path = Path(path)

@@ -9,13 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from jupyter_durable_chat.log import LogUnavailable
 from jupyter_durable_chat.log.migrations import APPLICATION_ID, MIGRATIONS, migrate
-from jupyter_durable_chat.log.opening import on_network
+from jupyter_durable_chat.log.mounts import kind_at, macos, network
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from tests.log.contract import SharedLogContract, read_all
 
@@ -427,22 +427,57 @@ def test_steps_are_taken_together_or_not_at_all(db):
 @pytest.mark.parametrize(
     ("mounts", "expected"),
     [
-        ({"/": "ext4"}, False),
-        ({"/": "nfs"}, True),
-        ({"/": "ext4", "/home": "nfs4"}, True),
-        ({"/": "ext4", "/home/jo": "cifs", "/home": "xfs"}, True),
-        ({"/": "nfs", "/home": "tmpfs"}, False),
-        ({"/": "ext4", "/home": "fuse.sshfs"}, True),
-        ({"/": "ext4", "/home": "fuseblk"}, False),
-        ({"/": "ext4", "/home": "nfs", "/home/jo/a\\040b": "ext4"}, False),
-        ({"/": "ext4", "/home/j": "nfs"}, False),
-        ({"/": "overlay", "/home/jo/": "9p"}, True),
+        ({"/": "ext4"}, None),
+        ({"/": "nfs"}, "nfs"),
+        ({"/": "ext4", "/home": "nfs4"}, "nfs4"),
+        ({"/": "ext4", "/home/jo": "cifs", "/home": "xfs"}, "cifs"),
+        ({"/": "nfs", "/home": "tmpfs"}, None),
+        ({"/": "ext4", "/home": "fuse.sshfs"}, "fuse.sshfs"),
+        ({"/": "ext4", "/home": "fuseblk"}, None),
+        ({"/": "ext4", "/home": "nfs", "/home/jo/a\\040b": "ext4"}, None),
+        ({"/": "ext4", "/home/jo/a\\040b": "lustre"}, "lustre"),
+        ({"/": "ext4", "/home/j": "nfs"}, None),
+        ({"/": "overlay", "/home/jo/": "9p"}, "9p"),
+        *(({"/": "ext4", "/home": kind}, kind) for kind in ("smb3", "gpfs", "beegfs", "afs", "ceph", "virtiofs")),
     ],
 )
 def test_network_file_systems_are_told_from_local_ones(tmp_path, mounts, expected):
     (tmp_path / "mountinfo").write_text(mount_table(mounts))
-    assert on_network(Path("/home/jo/a b/log.sqlite3"), tmp_path / "mountinfo") is expected
+    assert network(Path("/home/jo/a b/log.sqlite3"), tmp_path / "mountinfo") == expected
 
 
 def test_without_a_table_of_mounts_all_is_local(tmp_path):
-    assert not on_network(tmp_path, tmp_path / "absent")
+    assert network(tmp_path, tmp_path / "absent") is None
+
+
+def test_what_mount_says_on_a_mac():
+    table = macos(
+        "/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)\n"
+        "//jo@host/My%20Share on /Volumes/My Share (1) (smbfs, nodev, nosuid, mounted by jo)\n"
+        "host:/export on /Users/jo/nfs (nfs)\n"
+        "map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)\n"
+    )
+    found = [
+        kind_at(PurePosixPath(path), table)
+        for path in ("/Users/jo/log", "/Volumes/My Share (1)/log", "/Users/jo/nfs/log", "/System/Volumes/Data/home/log")
+    ]
+    assert found == [None, "smbfs", "nfs", None]
+
+
+async def test_a_store_on_a_network_is_warned_of_once(path, tmp_path, caplog):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(mount_table({"/": "ext4", str(tmp_path): "nfs4"}))
+    async with SqliteLog(path, mounts=mounts) as log:
+        await log.create("s", [b"1"])
+        assert (await ask(log, "PRAGMA journal_mode"), await ask(log, "PRAGMA synchronous")) == (
+            [("truncate",)],
+            [(2,)],
+        )
+    (warned,) = [record.getMessage() for record in caplog.records]
+    assert f"{path} is on a network file system (nfs4)" in warned
+    assert "c.DurableChat.store = " in warned and "docs/postgresql.md" in warned
+    caplog.clear()
+    mounts.write_text(mount_table({"/": "ext4"}))
+    async with SqliteLog(path, mounts=mounts) as log:
+        assert await ask(log, "PRAGMA journal_mode") == [("wal",)]
+    assert not caplog.records
