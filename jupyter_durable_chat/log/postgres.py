@@ -33,7 +33,7 @@ from jupyter_durable_chat.log import postgres_queries as queries
 from jupyter_durable_chat.log.batches import Batches, Job
 from jupyter_durable_chat.log.postgres_link import Connection, Link, Refused, place
 from jupyter_durable_chat.log.postgres_queries import Question
-from jupyter_durable_chat.log.postgres_schema import migrate
+from jupyter_durable_chat.log.postgres_schema import check_current, migrate
 from jupyter_durable_chat.log.postgres_values import LONGEST_WORD, bigint, plain, plain_pairs
 from jupyter_durable_chat.log.postgres_writes import FLUSH, UNKNOWN_WRITER, Write, handed, number
 from jupyter_durable_chat.log.tail import Tail
@@ -81,6 +81,7 @@ class PostgresLog(Log):
     """`owner` is whose streams these are; without one, the role of the DSN. No other owner's are ever seen.
 
     A role that is not a member of the schema's own is always the owner itself: the database keeps such roles apart.
+    `read_only`: the schema must be there, is left as it is, and whatever would write raises `LogUnavailable`.
     `patience` is for how many seconds everything is tried. With a `clock`, leases run by it, and not by the database's.
     """
 
@@ -92,6 +93,7 @@ class PostgresLog(Log):
         patience: float = PATIENCE_SECONDS,
         schema: str = "durable_chat",
         clock: Callable[[], float] | None = None,
+        read_only: bool = False,
     ) -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", schema):
             raise ValueError(f"not the name of a schema: {schema!r}")
@@ -102,6 +104,7 @@ class PostgresLog(Log):
         self._channel = ""
         self.patience = patience
         self._clock = clock
+        self._read_only = read_only
         self._id = uuid.uuid4()
         self._flushed = 0
         link = partial(Link, dsn, store=self._name, schema=schema)
@@ -122,9 +125,10 @@ class PostgresLog(Log):
     async def __aenter__(self) -> Self:
         until = self._until(min(OPEN_SECONDS, self.patience))
         try:
-            await self._writing.ask(_nothing, until)
+            if not self._read_only:
+                await self._writing.ask(_nothing, until)
+                self._writer.start()
             await self._reading.ask(_nothing, until)
-            self._writer.start()
             self._reader.start()
         except BaseException:
             await self.__aexit__()
@@ -279,15 +283,7 @@ class PostgresLog(Log):
     # Opening
 
     async def _begin_writing(self, db: Connection) -> None:
-        try:
-            await migrate(db, self._schema)
-            member, role, encoding = await db.fetchrow(OWNERSHIP, self._schema) or (False, "", "")
-            if encoding != "UTF8":
-                raise LogUnavailable(f"its encoding is {encoding}. Choose a database with the encoding UTF8.")
-        except LogUnavailable as error:
-            raise LogUnavailable(f"{self._name} cannot be used: {error}") from None
-        self._owner = plain(self._wanted_owner or role) if member else role
-        self._channel = f"{self._schema}_{hashlib.sha256(self._owner.encode()).hexdigest()[:20]}"
+        await self._begin(db, migrate)
         await db.execute("DELETE FROM writers WHERE at < now() - interval '30 days'")
         await db.execute(
             "INSERT INTO writers (id, owner, flushed) VALUES ($1, $2, 0) ON CONFLICT (id) DO NOTHING",
@@ -295,7 +291,22 @@ class PostgresLog(Log):
             self._owner,
         )
 
+    async def _begin(self, db: Connection, prepare: Callable[[Connection, str], Awaitable[None]]) -> None:
+        """See to the schema, and find out whose streams these are."""
+        try:
+            await prepare(db, self._schema)
+            member, role, encoding = await db.fetchrow(OWNERSHIP, self._schema) or (False, "", "")
+            if encoding != "UTF8":
+                raise LogUnavailable(f"its encoding is {encoding}. Choose a database with the encoding UTF8.")
+        except LogUnavailable as error:
+            raise LogUnavailable(f"{self._name} cannot be used: {error}") from None
+        self._owner = plain(self._wanted_owner or role) if member else role
+        self._channel = f"{self._schema}_{hashlib.sha256(self._owner.encode()).hexdigest()[:20]}"
+
     async def _begin_reading(self, db: Connection) -> None:
+        if self._read_only:
+            await db.execute("SET default_transaction_read_only = on")
+            await self._begin(db, check_current)
         # What was told while nobody listened is not known.
         self._ends.clear()
         await db.add_listener(self._channel, self._notified)

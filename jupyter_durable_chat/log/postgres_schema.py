@@ -294,10 +294,7 @@ async def migrate(db: "asyncpg.Connection", schema: str, steps: Sequence[str] = 
         await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || $1, 0))", schema)
         taken = await _taken(db, schema)
         if taken > len(steps):
-            raise LogUnavailable(
-                f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {len(steps)}). "
-                "Upgrade jupyter-durable-chat, or choose another database."
-            )
+            raise _newer(taken, len(steps))
         quoted = await db.fetchval("SELECT quote_ident($1)", schema)
         if not taken:
             await db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
@@ -306,6 +303,27 @@ async def migrate(db: "asyncpg.Connection", schema: str, steps: Sequence[str] = 
         for step in steps[taken:]:
             await db.execute(step)
         await db.execute(f"UPDATE {quoted}.taken SET steps = $1", len(steps))
+
+
+async def check_current(db: "asyncpg.Connection", schema: str) -> None:
+    """Raises `LogUnavailable` unless the store has taken every step that this version knows."""
+    taken = await _taken(db, schema)
+    if taken > len(STEPS):
+        raise _newer(taken, len(STEPS))
+    if not taken:
+        raise LogUnavailable(f"it has no schema {schema!r} yet: no server has used it.")
+    if taken < len(STEPS):
+        raise LogUnavailable(
+            f"an older version of jupyter-durable-chat wrote it (schema {taken}; this one knows {len(STEPS)}). "
+            "Start Jupyter with this version once: that brings it up to date."
+        )
+
+
+def _newer(taken: int, known: int) -> LogUnavailable:
+    return LogUnavailable(
+        f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {known}). "
+        "Upgrade jupyter-durable-chat, or choose another database."
+    )
 
 
 async def _taken(db: "asyncpg.Connection", schema: str) -> int:

@@ -397,7 +397,8 @@ class DurableChat(ExtensionApp):
                 f"A store in PostgreSQL needs a package that is not here ({error.name}). Install it: "
                 "pip install 'jupyter-durable-chat[postgres]'"
             ) from None
-        return PostgresLog(self.store, owner=os.environ.get("JUPYTERHUB_USER"), patience=self.store_seconds)
+        owner = os.environ.get("JUPYTERHUB_USER")
+        return PostgresLog(self.store, owner=owner, patience=self.store_seconds, read_only=read_only)
 
     async def _open(self) -> Registry:
         if self.in_postgres:

@@ -15,6 +15,7 @@ from jupyter_durable_chat.commands import Message
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry
 from tests.browser.jupyter import Jupyter, running
+from tests.store.test_check import command
 from tests.test_registry import World, created, outcome, send
 from tests.waiting import eventually
 
@@ -169,6 +170,31 @@ def test_two_servers_on_one_store(tmp_path: Path) -> None:
         ask(one, session, "c3", "100000 words at 100 per second")
         one.kill()
         assert over(two, session)["messages"][-1]["metadata"]["outcome"] == "interrupted"
+
+
+@pytest.mark.timeout(240)
+def test_a_backup_of_a_server_that_answers_is_a_store_of_its_own(tmp_path: Path) -> None:
+    store, saved, restored = tmp_path / "log.sqlite3", tmp_path / "saved.zip", tmp_path / "restored" / "log.sqlite3"
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    with running("server", folders[0], store=str(store)) as one:
+        session = one.post("durable-chat/api/sessions", agent="paced")["id"]
+        sent = ask(one, session, "c", "100000 words at 200 per second").json()
+        one.wait_for_lsn(session, sent["lsn"] + 20)
+        assert "nothing is wrong" in command("check", store=store, status=0)
+        command("backup", str(saved), store=store, status=0)
+        command("restore", str(saved), store=restored, status=0)
+        assert "nothing is wrong" in command("check", store=restored, status=0)
+        with running("server", folders[1], store=str(restored)) as two:
+            there = over(two, session)["messages"][1]
+            assert there["metadata"]["outcome"] == "interrupted"
+            kept = there["parts"][-1]["text"]
+            assert ask(two, session, "c2", "3 words at 100 per second").status_code == 202
+            assert over(two, session)["messages"][3]["metadata"]["outcome"] == "completed"
+        here = one.transcript(session)
+        assert here["turn"], "and the server whose store was saved goes on"
+        assert here["messages"][1]["parts"][-1]["text"].startswith(kept) and kept
 
 
 @pytest.mark.parametrize("hours", [5, -5])

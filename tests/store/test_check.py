@@ -29,9 +29,10 @@ async def findings(store: Store) -> list[str]:
         return [str(finding) async for finding in check.findings()]
 
 
-def command(*arguments: str, store: Path | str, status: int) -> str:
+def command(*arguments: str, store: Path | str | None = None, status: int) -> str:
+    where = [] if store is None else [f"--store={store}"]
     done = subprocess.run(
-        [sys.executable, "-m", "jupyter_core", "durable-chat", *arguments, f"--store={store}"],
+        [sys.executable, "-m", "jupyter_core", "durable-chat", *arguments, *where],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -220,6 +221,17 @@ def test_the_command_proves_a_store(store: Store) -> None:
     assert f"{store.answered}, LSN 4: records are missing" in said and said.endswith(" 1 finding.\n")
 
 
+def test_the_command_reads_the_configuration_of_the_server(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jupyter_server_config.py").write_text(f"c.DurableChat.store = {str(store.path)!r}")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    assert "Looked at 3 sessions" in command("check", status=0)
+    (tmp_path / "jupyter_server_config.py").unlink()
+    (tmp_path / "jupyter_durable_chat_config.json").write_text(json.dumps({"DurableChat": {"store": str(store.path)}}))
+    assert "Looked at 3 sessions" in command("check", status=0)
+
+
 def test_the_command_says_what_it_cannot_read(tmp_path: Path) -> None:
     absent = tmp_path / "nothing.sqlite3"
     said = command("check", store=absent, status=1)
@@ -230,10 +242,25 @@ def test_the_command_says_what_it_cannot_read(tmp_path: Path) -> None:
 async def test_a_store_in_postgresql_is_checked_as_well(postgres: Postgres, tmp_path: Path) -> None:
     log = PostgresLog(postgres.dsn(), schema="checked")
     answered, *_ = await fill(log, tmp_path / "attachments")
-    async with PostgresLog(postgres.dsn(), schema="checked") as log:
-        check = Check(log, Attachments(tmp_path / "attachments", max_bytes=0))
+    async with (
+        PostgresLog(postgres.dsn(), schema="checked") as log,
+        PostgresLog(postgres.dsn(), schema="checked", read_only=True) as reading,
+    ):
+        check = Check(reading, Attachments(tmp_path / "attachments", max_bytes=0))
         assert [str(finding) async for finding in check.findings()] == []
         assert check.counts["sessions"] == 3 and check.counts["inboxes"] == 2
+        with pytest.raises(LogUnavailable):
+            await reading.append(answered, [b"{}"])
+        with pytest.raises(LogUnavailable, match="read-only"):
+            await reading._query(lambda db: db.execute("DELETE FROM records"))
         await log.append(answered, [b"{}"])
         (found,) = [str(finding) async for finding in check.findings()]
         assert found.startswith(f"{answered}, LSN ") and "the record is no event" in found
+
+
+async def test_checking_an_empty_database_makes_nothing_in_it(postgres: Postgres) -> None:
+    with pytest.raises(LogUnavailable, match="no schema 'absent' yet"):
+        await PostgresLog(postgres.dsn(), schema="absent", read_only=True, patience=1).__aenter__()
+    async with PostgresLog(postgres.dsn(), schema="checked") as log:
+        found = await log._query(lambda db: db.fetch("SELECT nspname FROM pg_namespace"))
+        assert "absent" not in {row[0] for row in found}
