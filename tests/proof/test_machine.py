@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError
+from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.commands import (
     AgentUnavailable,
     AlreadyAnswered,
@@ -39,6 +40,7 @@ from jupyter_durable_chat.commands import (
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, StreamDeleted
 from jupyter_durable_chat.server.stream import CaughtUp, Item, Lost, Records, Snapshot, read
 from jupyter_durable_chat.session import Session
+from jupyter_durable_chat.store.check import Check
 from jupyter_durable_chat.transcript import TOOL_ENDS, Transcript, fold
 from tests.proof.referee import JSON, Referee
 from tests.proof.simulation import (
@@ -211,6 +213,13 @@ ENDS: dict[str, Callable[[], list[e.Chunk | Exception | None]]] = {
     "failed": lambda: [AgentError("provider", "It broke.")],
     "raised": lambda: [RuntimeError("a secret")],
 }
+
+
+class NoFiles(Attachments):
+    """A folder of attachments that is empty, without a thread that looks."""
+
+    async def of(self, session: str) -> list[str]:
+        return []
 
 
 class Machine(RuleBasedStateMachine):
@@ -774,6 +783,9 @@ class Machine(RuleBasedStateMachine):
                     # Whether it was heard of or not: it is one message, and has one reply.
                     if client_id in chat.replies:
                         assert await session.send(message, None) == chat.replies[client_id]
+
+        check = Check(self._observer, NoFiles(Path(self._folder.name), max_bytes=0))
+        assert [str(finding) async for finding in check.findings()] == [], "what is sound is not called damaged"
 
     async def _is_stored(self, chat: Chat) -> None:
         """What is stored now is what was stored at any time before."""

@@ -272,6 +272,7 @@ async def test_nothing_is_overwritten(store: Store, saved: Path, place: Path) ->
     assert store.path.read_bytes() == before and not place.exists()
 
 
+@pytest.mark.slow
 def test_the_commands(store: Store, tmp_path: Path, place: Path) -> None:
     target = tmp_path / "chat.zip"
     said = command("backup", str(target), store=store.path, status=0)

@@ -221,6 +221,7 @@ def test_the_command_proves_a_store(store: Store) -> None:
     assert f"{store.answered}, LSN 4: records are missing" in said and said.endswith(" 1 finding.\n")
 
 
+@pytest.mark.slow
 def test_the_command_reads_the_configuration_of_the_server(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
