@@ -29,6 +29,7 @@ from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.commands import new_id
+from jupyter_durable_chat.facts import Tell, silent
 from jupyter_durable_chat.log import (
     AheadOfLog,
     Conflict,
@@ -116,6 +117,7 @@ class Registry:
         attachments: Attachments | None = None,
         notices: Notices | None = None,
         on_tick: Callable[[], None] = lambda: None,
+        tell: Tell = silent,
     ) -> None:
         self.agents = agents
         self._open_log = open_log
@@ -137,6 +139,7 @@ class Registry:
             runners=runners or Runners(),
             attachments=attachments,
             notices=notices or Notices(Watching(), clock=clock),
+            tell=tell,
         )
         self._log: Log | None = None
         self._why = "The store is being opened; try again in a moment."

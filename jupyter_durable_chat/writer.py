@@ -25,6 +25,7 @@ from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.attachments import URL, Attachments, TooLarge, UnknownAttachment, media_type
 from jupyter_durable_chat.commands import Busy
+from jupyter_durable_chat.facts import FirstToken, Tell, TurnBegun, TurnEnded, TurnLeft
 from jupyter_durable_chat.log import (
     Conflict,
     Fenced,
@@ -92,6 +93,7 @@ class Terms(Struct, frozen=True):
     runners: Runners
     attachments: Attachments | None
     notices: Notices
+    tell: Tell
 
 
 class Writer(Replica, ABC):
@@ -104,6 +106,7 @@ class Writer(Replica, ABC):
         self._limits = terms.limits
         self._admission = terms.admission
         self._terms = terms
+        self._tell = terms.tell
         self._commands = asyncio.Lock()
         self._turn: Turn | None = None
         self._answering: Agent | None = None
@@ -203,6 +206,7 @@ class Writer(Replica, ABC):
         """Store that a turn begins, and run it."""
         # While this waits, who reads moves the transcript on, beyond what was decided on.
         seen = self.transcript.lsn
+        since = asyncio.get_running_loop().time()
         if self._closing:
             raise Busy("The server is shutting down.", retry_after=RESTART_SECONDS)
         if self._running:
@@ -210,7 +214,7 @@ class Writer(Replica, ABC):
             await asyncio.wait({self._running})
         place = self._admission.turn(start.user)
         try:
-            self._run(start, await self._begin(start, seen), place)
+            self._run(start, await self._begin(start, seen), place, since)
         except BaseException:
             place.give_back()
             raise
@@ -268,26 +272,33 @@ class Writer(Replica, ABC):
             async for chunk in chunks:
                 yield chunk
 
-    def _run(self, start: Start, epoch: int, place: Place) -> None:
+    def _run(self, start: Start, epoch: int, place: Place, since: float | None = None) -> None:
+        """Run the turn that was begun here `since`, or elsewhere (`None`)."""
         room = self._limits.session_bytes - self._size
+        is_silent = since is not None
 
         async def append(events: Sequence[e.Event]) -> None:
-            nonlocal room
+            nonlocal room, is_silent
             records = [self.encode(event, start.turn_id) for event in events]
             for record in records:
                 # What nobody could read is never stored, whatever an agent or a tool says.
                 e.decode(record)
             await self._log.append(self.id, records, epoch=epoch)
+            if is_silent and any(isinstance(event, e.TextDelta | e.ReasoningDelta) for event in events):
+                is_silent = False
+                self._tell(FirstToken(start.turn_id, asyncio.get_running_loop().time() - (since or 0.0)))
             room -= sum(map(len, records))
             if room < 0:
                 turn.fail(e.Error("too-long", full(self._limits)))
 
         turn = self._turn = Turn(self._answer(start), append, limits=self._limits)
         self._answering = start.whom.agent
-        self._running = asyncio.create_task(self._attend(turn, start, epoch, place), name=f"turn {start.turn_id}")
+        attending = self._attend(turn, start, epoch, place, taken_over=since is None)
+        self._running = asyncio.create_task(attending, name=f"turn {start.turn_id}")
 
-    async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place) -> None:
+    async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place, *, taken_over: bool) -> None:
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
+        self._tell(TurnBegun(self.id, start.turn_id, start.whom.agent.name, start.whom.model, taken_over))
         looking = asyncio.create_task(self._look(turn, start.turn_id, epoch))
         try:
             ending = await self._ended(turn)
@@ -315,6 +326,7 @@ class Writer(Replica, ABC):
             place.give_back()
             self._turn = self._answering = self._running = self._asking = None
             self._asking_known = True
+            self._tell(TurnLeft(start.turn_id))
         self.drain()
 
     def _can_go_on(self, agent: Agent) -> bool:
@@ -437,12 +449,14 @@ class Writer(Replica, ABC):
         stopped = ending[-1]
         assert isinstance(stopped, e.TurnStopped)
         title, begun, due = None, 0, False
+        ended: TurnEnded | None = None
 
         def decide() -> list[Numbered]:
-            nonlocal title, begun
+            nonlocal title, begun, ended
             turn = self.transcript.turn
             used = msgspec.convert(turn["usage"], e.Usage) if turn and turn.get("usage") else stopped.usage
             end = msgspec.structs.replace(stopped, usage=used)
+            ended = self._ended_as(turn, end) if turn else None
             answer = self._message(turn["message_id"]) if turn else None
             begun = answer["metadata"]["lsn"] if answer else 0
             named = self.transcript.title is not None or stopped.outcome != "completed"
@@ -477,6 +491,8 @@ class Writer(Replica, ABC):
             )
 
         await self.decide(decide, commit)
+        if ended:
+            self._tell(ended)
         await self.refresh()
         try:
             await self.keep(since=begun)
@@ -492,6 +508,12 @@ class Writer(Replica, ABC):
             # What is due is stored, too: a registry's next round tells it.
             logger.warning("Session %s: nobody is told of turn %s as yet: %s", self.id, turn_id, error)
         return title
+
+    def _ended_as(self, turn: JSON, end: e.TurnStopped) -> TurnEnded:
+        used = end.usage or e.Usage()
+        seconds = max(0.0, self._clock() - datetime.fromisoformat(turn["started_at"]).timestamp())
+        category = end.error.category if end.error else None
+        return TurnEnded(self.id, turn["id"], end.outcome, seconds, category, used.input_tokens, used.output_tokens)
 
     async def _title(self, agent: Agent, model: str | None, made: str) -> None:
         """Let the agent find a better title than the one that was made from the text. A person's own stays."""

@@ -22,6 +22,7 @@ from jupyter_durable_chat.log import (
     StreamDeleted,
     UnknownStream,
 )
+from jupyter_durable_chat.log.facts import Flushed, Tell, appending, silent
 from jupyter_durable_chat.log.waiters import GONE, Waiters
 from jupyter_durable_chat.log.words import words_of
 
@@ -83,8 +84,9 @@ class _Deleted:
 
 
 class MemoryLog(Log):
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time, tell: Tell = silent) -> None:
         self._clock = clock
+        self._tell = tell
         self._streams: dict[str, _Stream | _Deleted] = {}
         self._keys: dict[str, str] = {}
         self._waiters = Waiters()
@@ -141,11 +143,12 @@ class MemoryLog(Log):
     ) -> int:
         if release and epoch is None:
             raise ValueError("to release a lease, name its epoch")
-        living = self._living(stream)
-        if epoch is not None and epoch != living.epoch:
-            raise Fenced(stream, epoch, living.epoch)
-        if after is not None and after != living.lsn:
-            raise Conflict(stream, after, living.lsn)
+        with appending("memory", self._tell):
+            living = self._living(stream)
+            if epoch is not None and epoch != living.epoch:
+                raise Fenced(stream, epoch, living.epoch)
+            if after is not None and after != living.lsn:
+                raise Conflict(stream, after, living.lsn)
         living.add(records)
         living.words += words_of(words)
         if labels:
@@ -157,6 +160,7 @@ class MemoryLog(Log):
             self._give_key(living, key)
         if release:
             living.lease = None
+        self._tell(Flushed("memory", 1))
         self._waiters.tell(stream, living.lsn)
         return living.lsn
 

@@ -31,6 +31,7 @@ import msgspec
 from jupyter_durable_chat.log import Head, Lease, Log, LogError, LogUnavailable, Record, StreamDeleted
 from jupyter_durable_chat.log import postgres_queries as queries
 from jupyter_durable_chat.log.batches import Batches, Job
+from jupyter_durable_chat.log.facts import Flushed, Tell, appending, silent
 from jupyter_durable_chat.log.postgres_link import Connection, Link, Refused, place
 from jupyter_durable_chat.log.postgres_queries import Question
 from jupyter_durable_chat.log.postgres_schema import check_current, migrate
@@ -94,6 +95,7 @@ class PostgresLog(Log):
         schema: str = "durable_chat",
         clock: Callable[[], float] | None = None,
         read_only: bool = False,
+        tell: Tell = silent,
     ) -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", schema):
             raise ValueError(f"not the name of a schema: {schema!r}")
@@ -105,6 +107,7 @@ class PostgresLog(Log):
         self.patience = patience
         self._clock = clock
         self._read_only = read_only
+        self._tell = tell
         self._id = uuid.uuid4()
         self._flushed = 0
         link = partial(Link, dsn, store=self._name, schema=schema)
@@ -212,7 +215,8 @@ class PostgresLog(Log):
             key=None if key is None else plain(key),
             release=release or None,
         )
-        return number(await self._write(write), stream, epoch=epoch, after=after)
+        with appending("postgres", self._tell):
+            return number(await self._write(write), stream, epoch=epoch, after=after)
 
     async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
         if after < 0:
@@ -336,6 +340,7 @@ class PostgresLog(Log):
                 except LogUnavailable as refused:
                     job.reject(refused)
             return
+        self._tell(Flushed("postgres", len(jobs)))
         for job, outcome in zip(jobs, msgspec.json.decode(answer or ""), strict=True):
             if job.asked.stored is not None:
                 job.asked.stored(outcome)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
+from jupyter_durable_chat.log.facts import Flushed, Tell, appending, silent
 from jupyter_durable_chat.log.mounts import MOUNTS
 from jupyter_durable_chat.log.opening import code, located, open_existing, open_reader, open_store, unavailable
 from jupyter_durable_chat.log.stamps import Stamps
@@ -51,11 +52,13 @@ class SqliteLog(Log):
         clock: Callable[[], float] = time.time,
         mounts: Path = MOUNTS,
         read_only: bool = False,
+        tell: Tell = silent,
     ) -> None:
         self._path = Path(path)
         self._read_only = read_only
         self._clock = clock
         self._mounts = mounts
+        self._tell = tell
         self._name = f"The chat store {path}"
         self._writer = Worker(self._name, self._open, self._commit)
         self._reader = Worker(self._name, self._open_reader, self._answer)
@@ -122,10 +125,11 @@ class SqliteLog(Log):
         # A caller that is cancelled may use its list again before the writer has come to this.
         kept = tuple(records)
         handed = kept, epoch, after, dict(labels or {}), summary, touch, words, key, release
-        return await self._write(
-            lambda db: statements.append(db, self._clock(), stream, *handed),
-            lambda lsn: self._grown(stream, lsn, kept),
-        )
+        with appending("sqlite", self._tell):
+            return await self._write(
+                lambda db: statements.append(db, self._clock(), stream, *handed),
+                lambda lsn: self._grown(stream, lsn, kept),
+            )
 
     async def read(self, stream: str, after: int, *, limit: int = 1000, max_bytes: int = 1 << 18) -> list[Record]:
         if after < 0:
@@ -267,6 +271,7 @@ class SqliteLog(Log):
                 return [unavailable(self._path, error)] * len(jobs)
             # One of them does not fit on the disk, say; the others may.
             return [outcome for job in jobs for outcome in self._commit(db, [job])]
+        self._tell(Flushed("sqlite", len(jobs)))
         return outcomes
 
 

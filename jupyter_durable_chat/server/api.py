@@ -17,7 +17,8 @@ from tornado import web
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import Edit, Message, new_id
-from jupyter_durable_chat.log import Compacted, LogError, LogUnavailable
+from jupyter_durable_chat.facts import ResumeBroke
+from jupyter_durable_chat.log import AheadOfLog, Compacted, LogError, LogUnavailable
 from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.notices import PREFIX, inbox_id
 from jupyter_durable_chat.registry import must_be_session, notebook_key
@@ -313,12 +314,16 @@ class SessionEvents(EventStream):
         after = lsn(self.get_query_argument("after", "0", strip=False), "after")
         if seen := self.request.headers.get("Last-Event-ID"):
             after = lsn(seen, "Last-Event-ID")
-        if self.paged:
-            await self._page(session_id, after)
-            return
-        # A position that cannot be read is an error of this request, not an event of its stream.
-        with contextlib.suppress(Compacted):
-            await self.registry.log.read(session_id, after, limit=1)
+        try:
+            if self.paged:
+                await self._page(session_id, after)
+                return
+            # A position that cannot be read is an error of this request, not an event of its stream.
+            with contextlib.suppress(Compacted):
+                await self.registry.log.read(session_id, after, limit=1)
+        except AheadOfLog:
+            self.chat.tell(ResumeBroke("ahead"))
+            raise
         with self.chat.watching.view(self.person, [session_id]) as view:
             await self.stream({session_id: after}, view, shared=False)
 
@@ -331,6 +336,8 @@ class SessionEvents(EventStream):
         except Compacted:
             kept = await log.snapshot(session_id)
             assert kept is not None
+            if after:
+                self.chat.tell(ResumeBroke("compacted"))
             after, snapshot = kept
             records = await log.read(session_id, after, limit=limit)
         if not records and (wait := seconds(self)):

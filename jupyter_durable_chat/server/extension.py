@@ -12,6 +12,7 @@ import importlib
 import math
 import os
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -30,8 +31,10 @@ from jupyter_durable_chat.agents.catalog import Agents, installed, personas
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
+from jupyter_durable_chat.facts import Tell, silent
 from jupyter_durable_chat.log import Log, LogUnavailable
 from jupyter_durable_chat.log.sqlite import SqliteLog
+from jupyter_durable_chat.metrics import shared
 from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
@@ -293,6 +296,7 @@ class DurableChat(ExtensionApp):
         # A hub names its users; elsewhere whoever may come in is the one whose account the server runs under.
         self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
         self.kernel_user = User(username=self.owner)
+        self.tell = shared()
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
         self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
@@ -303,7 +307,7 @@ class DurableChat(ExtensionApp):
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
-            self.open_log,
+            partial(self.open_log, tell=self.tell),
             self._agents(),
             lease_seconds=self.lease_seconds,
             limits=Limits(
@@ -337,6 +341,7 @@ class DurableChat(ExtensionApp):
             attachments=self.attachments,
             notices=Notices(self.watching, self.person),
             on_tick=self._note_activity,
+            tell=self.tell,
         )
         self.listing = Listing(self.registry.heads)
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
@@ -386,10 +391,10 @@ class DurableChat(ExtensionApp):
     def in_postgres(self) -> bool:
         return self.store.startswith(("postgresql://", "postgres://"))
 
-    def open_log(self, *, read_only: bool = False) -> Log:
+    def open_log(self, *, read_only: bool = False, tell: Tell = silent) -> Log:
         """The log that the settings name, to be entered; `read_only` makes nothing where there is none."""
         if not self.in_postgres:
-            return SqliteLog(self.store, read_only=read_only)
+            return SqliteLog(self.store, read_only=read_only, tell=tell)
         try:
             from jupyter_durable_chat.log.postgres import PostgresLog
         except ImportError as error:
@@ -398,7 +403,7 @@ class DurableChat(ExtensionApp):
                 "pip install 'jupyter-durable-chat[postgres]'"
             ) from None
         owner = os.environ.get("JUPYTERHUB_USER")
-        return PostgresLog(self.store, owner=owner, patience=self.store_seconds, read_only=read_only)
+        return PostgresLog(self.store, owner=owner, patience=self.store_seconds, read_only=read_only, tell=tell)
 
     async def _open(self) -> Registry:
         if self.in_postgres:

@@ -27,6 +27,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.facts import ReaderCame, ReaderLeft, ResumeBroke, Resumed, Tell, Transport, silent
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.notices import PREFIX
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
@@ -102,7 +103,12 @@ class Snapshots:
 
 
 async def read(
-    log: Log, positions: dict[str, int], keep_alive: float, snapshots: Snapshots, lost: Sequence[Lost] = ()
+    log: Log,
+    positions: dict[str, int],
+    keep_alive: float,
+    snapshots: Snapshots,
+    lost: Sequence[Lost] = (),
+    tell: Tell = silent,
 ) -> AsyncGenerator[list[Item]]:
     """Everything after these positions, for ever, moving them on; an empty list every `keep_alive` seconds of silence.
 
@@ -122,12 +128,16 @@ async def read(
             try:
                 more = await _next(log, session, positions[session], CHUNK_BYTES - size, snapshots)
             except (UnknownStream, StreamDeleted, AheadOfLog) as error:
+                if isinstance(error, AheadOfLog):
+                    tell(ResumeBroke("ahead"))
                 del positions[session]
                 answer = translated(error)
                 assert answer is not None
                 found.append(Lost(session, answer))
                 continue
             if isinstance(more, Snapshot):
+                if positions[session]:
+                    tell(ResumeBroke("compacted"))
                 positions[session] = more.lsn
                 size += len(more.data)
                 found.append(more)
@@ -223,7 +233,7 @@ class EventStream(ChatHandler):
         self, positions: dict[str, int], keep_alive: float, lost: Sequence[Lost] = ()
     ) -> AsyncGenerator[list[Item]]:
         """What this reader is given: as `read` has it."""
-        return read(self.registry.log, positions, keep_alive, self.chat.snapshots, lost)
+        return read(self.registry.log, positions, keep_alive, self.chat.snapshots, lost, self.chat.tell)
 
     async def stream(
         self,
@@ -248,14 +258,17 @@ class EventStream(ChatHandler):
 
     async def attend(self, reading: Coroutine[Any, Any, Read]) -> Read | None:
         """What this reader reads; nothing when it is let go of."""
+        transport: Transport = "pages" if self.paged else "stream"
         self._following = following = asyncio.create_task(reading)
         self.chat.streams.add(self)
+        self.chat.tell(ReaderCame(transport))
         try:
             await asyncio.wait({following})
             return None if following.cancelled() else following.result()
         finally:
             following.cancel()
             self.chat.streams.discard(self)
+            self.chat.tell(ReaderLeft(transport))
 
     async def page(
         self, positions: dict[str, int], wait: float, lost: Sequence[Lost] = (), view: View | None = None
@@ -281,6 +294,7 @@ class EventStream(ChatHandler):
         self, positions: dict[str, int], view: View | None, shared: bool, lost: Sequence[Lost], lists: bool
     ) -> None:
         about = {"version": __version__, "sessions": sorted(positions), "keep_alive": self.chat.keep_alive_seconds}
+        came = {session: lsn for session, lsn in positions.items() if lsn}
         hello = e.to_json(about | ({"stream": view.id} if view else {}))
         asides: list[Coroutine[Any, Any, None]] = []
         beside: set[asyncio.Task[None]] = set()
@@ -294,6 +308,9 @@ class EventStream(ChatHandler):
                 asides.append(self._introduce(_places(positions)))
             beside = {asyncio.create_task(aside) for aside in asides}
             async for found in self.reading(positions, self.chat.keep_alive_seconds, lost):
+                for item in found:
+                    if isinstance(item, CaughtUp) and item.session in came:
+                        self.chat.tell(Resumed(item.lsn - came[item.session]))
                 await self._say(_frames(found, positions, shared) if found else [b": keep-alive\n\n"])
         except StreamClosedError:
             return

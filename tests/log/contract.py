@@ -22,6 +22,7 @@ from jupyter_durable_chat.log import (
     StreamDeleted,
     UnknownStream,
 )
+from jupyter_durable_chat.log.facts import Appended, FencedOff, Flushed, Unstored
 
 OpenLog = Callable[..., Log]
 
@@ -76,6 +77,34 @@ ON_A_LOG: dict[str, Callable[[Log], object]] = {
 
 
 class LogContract:
+    async def test_it_tells_of_what_it_stores_and_of_what_it_refuses(self, open_log):
+        told = []
+        async with open_log(tell=told.append) as log:
+            await log.create("s", [b"secret"])
+            old = await log.lease("s", "me", 10)
+            new = await log.lease("s", "me", 10)
+            told.clear()
+            await log.append("s", [b"secret"], epoch=new)
+            with pytest.raises(Fenced):
+                await log.append("s", [b"secret"], epoch=old)
+            with pytest.raises(Conflict):
+                await log.append("s", [b"secret"], after=0)
+        [appended] = [fact for fact in told if isinstance(fact, Appended)]
+        [fenced] = [fact for fact in told if isinstance(fact, FencedOff)]
+        flushes = [fact.operations for fact in told if isinstance(fact, Flushed)]
+        assert appended.seconds >= 0 and appended.store == fenced.store
+        assert flushes and all(operations >= 1 for operations in flushes)
+        assert not any("secret" in str(fact) or "'s'" in str(fact) for fact in told)
+
+    async def test_a_log_that_cannot_store_tells_so(self, open_log):
+        told = []
+        async with open_log(tell=told.append) as log:
+            await log.create("s", [])
+        told.clear()
+        with pytest.raises(LogUnavailable):
+            await log.append("s", [b"x"])
+        assert [type(fact) for fact in told] == [Unstored]
+
     @pytest.fixture
     def open_log(self) -> OpenLog:
         raise NotImplementedError

@@ -1,0 +1,85 @@
+"""What the house tells of its work, as it happens, to whoever counts or notes it: facts in the past tense.
+
+A fact never holds what anybody said, named or typed: no text, title, argument, result, token or key. Ids are for notes
+and traces; whoever counts leaves them out. Whoever is told raises nothing and takes no time: a fact is told where it
+happens, on the event loop, and nobody waits for what becomes of it. The log has facts of its own (`log/facts.py`).
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from jupyter_durable_chat import events as e
+from jupyter_durable_chat.log.facts import LogFact, silent
+
+__all__ = ["Fact", "Tell", "silent"]
+
+Transport = Literal["stream", "pages"]
+
+Break = Literal["compacted", "ahead"]
+"""Why a reader was not given the events after its position: a snapshot took their place; or the log ends before it."""
+
+
+class TurnBegun(Struct, frozen=True):
+    """This process runs a turn from now on. Told inside of the turn's own task."""
+
+    session: str
+    turn: str
+    agent: str
+    model: str | None
+    taken_over: bool
+    """Whether another process has begun it."""
+
+
+class FirstToken(Struct, frozen=True):
+    """The first text or reasoning of a turn is stored, so many seconds after the turn was begun."""
+
+    turn: str
+    seconds: float
+
+
+class TurnEnded(Struct, frozen=True):
+    """The outcome of a turn is stored; it was begun so many seconds ago, by whomever."""
+
+    session: str
+    turn: str
+    outcome: e.Outcome
+    seconds: float
+    category: str | None
+    """Of its error."""
+    input_tokens: int
+    output_tokens: int
+
+
+class TurnLeft(Struct, frozen=True):
+    """This process runs a turn no more, whether or not it has an outcome. Told inside of the turn's own task."""
+
+    turn: str
+
+
+class ReaderCame(Struct, frozen=True):
+    transport: Transport
+
+
+class ReaderLeft(Struct, frozen=True):
+    transport: Transport
+
+
+class Resumed(Struct, frozen=True):
+    """A reader that came back with a position has caught up: so many events were after it."""
+
+    events: int
+
+
+class ResumeBroke(Struct, frozen=True):
+    """A reader with a position was not given all events after it."""
+
+    reason: Break
+
+
+ChatFact = TurnBegun | FirstToken | TurnEnded | TurnLeft | ReaderCame | ReaderLeft | Resumed | ResumeBroke
+
+Fact = LogFact | ChatFact
+
+Tell = Callable[[Fact], None]
