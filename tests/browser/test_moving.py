@@ -5,18 +5,26 @@ Every claim is about positions, none about time.
 """
 
 import asyncio
+import io
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect, sync_playwright
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.log.sqlite import SqliteLog
-from tests.browser.conftest import Open
+from tests.browser.conftest import FLAGS, Open, chromium
 from tests.browser.jupyter import Jupyter
 from tests.browser.page import NotebookPage
 
 TURNS = 500
+PICTURED = 280
+"""A turn whose answer has a picture, a formula and code: what makes them what they are may come late."""
+
+PICTURE = f"attachment:{'5' * 64}"
 CELL = "from jupyter_durable_chat import Chat\nChat(session='s_long', agent='paced')"
 AT = e.timestamp(1_790_000_000)
 
@@ -30,6 +38,10 @@ def answer(n: int) -> str:
         parts.append("```python\n" + "\n".join(f"x{k} = f({n})  # a line of code" for k in range(5 + n % 20)) + "\n```")
     if n % 5 == 0:
         parts.append("| a | b |\n|---|---|\n" + "\n".join(f"| {k} | {n} |" for k in range(n % 7)))
+    if n == PICTURED:
+        parts.append(
+            "$$\\frac{\\frac{a}{b}}{\\frac{\\frac{c}{d}}{e}} = 1$$\n\n```python\nx = f(1)  # a line of code\n```"
+        )
     return "\n\n".join(parts)
 
 
@@ -44,6 +56,7 @@ async def write(path: Path) -> None:
                 e.TextStart(id="x"),
                 e.TextDelta(id="x", delta=answer(n)),
                 e.TextEnd(id="x"),
+                *([e.File(url=PICTURE, media_type="image/png")] if n == PICTURED else []),
                 e.Finish(finish_reason="stop"),
                 e.TurnStopped(outcome="completed"),
             ]
@@ -170,6 +183,212 @@ def test_five_hundred_turns(open_notebook: Open, jupyter: Jupyter) -> None:
     notebook.chat.wait_for_outcome()
     at_end(page)
     assert page.evaluate("faults") == []
+
+
+FRAMES = """() => {
+  // Each frame after it was laid out, and before it is painted: empty places in the window, and where what is read is.
+  Object.assign(window, { frames: 0, blanks: [], offs: [], means: null, read: null });
+  const box = document.querySelector('.jdc-scroll');
+  const check = () => {
+    frames += 1;
+    const edge = box.getBoundingClientRect();
+    for (const slot of box.querySelectorAll('.jdc-away')) {
+      const { top, bottom } = slot.getBoundingClientRect();
+      if (bottom > edge.top + 1 && top < edge.bottom - 1) blanks.push([means, box.scrollTop, top - edge.top]);
+    }
+    const off = read ? read.element.getBoundingClientRect().top - edge.top - read.at : 0;
+    if (Math.abs(off) > 1) offs.push([means, off]);
+  };
+  const look = () => {
+    const observer = new ResizeObserver(() => {
+      observer.disconnect();
+      check();
+    });
+    observer.observe(box); // a new one is told in this frame, after all that were there before
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
+
+READ = """id => {
+  const element = document.querySelector(`[data-message-id=${id}]`);
+  const { top } = document.querySelector('.jdc-scroll').getBoundingClientRect();
+  window.read = { element, at: element.getBoundingClientRect().top - top };
+}"""
+
+REST = """() => new Promise((resolve) => {
+  // Nothing has moved for some frames.
+  const box = document.querySelector('.jdc-scroll');
+  let still = 0, last = null;
+  const look = () => {
+    const now = `${box.scrollTop} ${box.scrollHeight} ${box.clientWidth}`;
+    still = now === last ? still + 1 : 0;
+    last = now;
+    if (still > 12) resolve();
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """With scrollbars, to be dragged."""
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=chromium(playwright), args=FLAGS, ignore_default_args=["--hide-scrollbars"]
+        )
+
+
+def scrolled_by_bar(page: Page, box: Locator) -> None:
+    """From the middle up to the beginning, and down to a fifth."""
+    box.evaluate("box => { box.scrollTop = (box.scrollHeight - box.clientHeight) / 2 }")
+    page.evaluate(REST)
+    x, y, height = box.evaluate(
+        "box => (({ left, top }) => [left + (box.clientWidth + box.offsetWidth) / 2, top, box.clientHeight])"
+        "(box.getBoundingClientRect())"
+    )
+    page.mouse.move(x, y + height / 2)
+    page.mouse.down()
+    for share in (0.45, 0.4, 0.1, 0, 0.2):
+        page.mouse.move(x, y + share * height)
+        page.evaluate(REST)
+    page.mouse.up()
+    assert box.evaluate("box => box.scrollTop / box.scrollHeight") < 0.4
+
+
+def scrolled_by_finger(page: Page, x: float, y: float) -> None:
+    finger = page.context.new_cdp_session(page)
+    for _ in range(3):
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y - 150}]})
+        for step in range(1, 16):
+            at = [{"x": x, "y": y - 150 + 20 * step}]
+            finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": at})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_no_frame_has_an_empty_place_in_it(open_notebook: Open, jupyter: Jupyter) -> None:
+    """However a person scrolls through a long session, whose last answer is still being written."""
+    notebook = opened(open_notebook, jupyter)
+    page, root = notebook.page, notebook.chat.root
+    box = root.locator(".jdc-scroll")
+    at_end(page)
+    root.locator("textarea.jdc-input").fill("400 words at 20 per second, the last 20 on demand")
+    page.keyboard.press("Enter")
+    notebook.chat.wait_for_word(5)
+    place = box.bounding_box()
+    assert place
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.evaluate(FRAMES)
+
+    def by(means: str) -> None:
+        page.evaluate(REST)
+        page.evaluate("means => { window.means = means }", means)
+
+    by("wheel")
+    page.mouse.move(x, y)
+    for delta in [-120] * 20 + [-600] * 10 + [300] * 10:
+        page.mouse.wheel(0, delta)
+    by("finger")
+    scrolled_by_finger(page, x, y)
+    by("keys")
+    box.focus()
+    for key in ["PageUp"] * 3 + ["PageDown", "Home", "PageDown", "End"]:
+        page.keyboard.press(key)
+        page.evaluate(REST)
+    by("keys that are held")
+    for key in ["PageUp"] * 15 + ["PageDown"] * 5:
+        page.keyboard.press(key)
+    by("a jump")
+    for share in (0.1, 0.9, 0.5, 0.51):
+        box.evaluate("(box, share) => { box.scrollTop = share * box.scrollHeight }", share)
+        page.evaluate(REST)
+    by("scrollbar")
+    scrolled_by_bar(page, box)
+    by("a turn that is gone to")
+    for n in (77, 401):
+        root.locator("button.jdc-outline-button").click()
+        root.locator(".jdc-outline-filter").fill(f"question {n}")
+        page.keyboard.press("Enter")
+        in_place(page, f"q_{n}")
+        page.keyboard.press("Alt+ArrowUp")
+        in_place(page, f"q_{n - 1}")
+    by("the end")
+    root.locator(".jdc-below").click()
+    at_end(page)
+    by("nothing")
+    assert page.evaluate("blanks") == []
+    assert page.evaluate("frames") > 300
+    assert drawn(page) < 80
+    jupyter.demand()
+    notebook.chat.wait_for_outcome()
+
+
+def picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (120, 300), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+def test_what_is_read_stays_where_it_is(open_notebook: Open, jupyter: Jupyter, context: BrowserContext) -> None:
+    """In every frame, to a pixel, while what is above it comes late, is folded, or is wrapped anew."""
+    late: list[Route] | None = []
+
+    def give(route: Route) -> None:
+        if "/attachments/" in route.request.url:
+            route.fulfill(body=picture(), content_type="image/png")
+        else:
+            route.continue_()
+
+    for what in ("static/durable_chat/languages-*", "static/durable_chat/formulas-*", "api/sessions/*/attachments/*"):
+        context.route(f"**/{what}", lambda route: give(route) if late is None else late.append(route))
+    notebook = opened(open_notebook, jupyter)
+    page, root = notebook.page, notebook.chat.root
+    root.locator("button.jdc-outline-button").click()
+    root.locator(".jdc-outline-filter").fill(f"question {PICTURED + 1}")
+    page.keyboard.press("Enter")
+    in_place(page, f"q_{PICTURED + 1}")
+    above = root.locator(f"[data-message-id=a_{PICTURED}]")
+    expect(above.locator(".jdc-picture-coming")).to_be_attached()
+    page.evaluate(REST)
+    page.evaluate(FRAMES)
+    page.evaluate(READ, f"q_{PICTURED + 1}")
+    tall = above.evaluate("message => message.offsetHeight")
+
+    def while_(what: str) -> None:
+        page.evaluate(REST)
+        page.evaluate("what => { window.means = what }", what)
+
+    while_("pictures, formulas and colours come")
+    held, late = late, None
+    for route in held:
+        give(route)
+    expect(above.locator("img")).to_be_attached()
+    expect(above.locator(".jdc-set math")).to_be_attached()
+    expect(above.locator(".jdc-hl-comment")).to_be_attached()
+    while_("a turn above is folded, and unfolded")
+    assert above.evaluate("message => message.offsetHeight") > tall + 200
+    fold = root.locator(f"[data-message-id=q_{PICTURED}] .jdc-fold")
+    fold.evaluate("button => button.click()")
+    expect(root.locator(f".jdc-folded-answer[data-message-id=a_{PICTURED}]")).to_be_attached()
+    page.evaluate(REST)
+    fold.evaluate("button => button.click()")
+    expect(above.locator("img")).to_be_attached()
+    while_("the composer grows")
+    root.locator("textarea.jdc-input").fill("\n".join(f"line {n}" for n in range(8)))
+    while_("the page becomes narrower, and wider")
+    for width in (900, 500, 1500):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        page.evaluate(REST)
+    while_("the chat becomes taller")
+    grip = root.locator(".jdc-grip")
+    grip.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp"):
+        page.keyboard.press(key)
+    while_("nothing happens")
+    assert page.evaluate("[offs, blanks]") == [[], []]
+    assert page.evaluate("read.element.isConnected")
 
 
 PLACES = """() => {
