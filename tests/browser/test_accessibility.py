@@ -187,16 +187,16 @@ def test_the_keyboard_reaches_everything_and_leaves_again(context: BrowserContex
             assert chat.root.evaluate("root => root.scrollWidth <= root.clientWidth"), (direction, width)
 
 
-def axe(page: Page, rules: dict[str, Any] | None = None) -> tuple[list[str], int]:
+def axe(page: Page, rules: dict[str, Any] | None = None, within: str = ".jdc") -> tuple[list[str], int]:
     """What axe has to say against the chats of a page, and of how many texts it saw the contrast."""
     answer = page.evaluate(
-        """async ([tags, rules]) => {
+        """async ([tags, rules, within]) => {
           const how = { runOnly: { type: 'tag', values: tags }, rules };
-          const { violations, passes } = await axe.run({ include: [['.jdc']] }, how);
+          const { violations, passes } = await axe.run({ include: [[within]] }, how);
           const name = ({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target} ${any[0]?.message ?? ''}`);
           const seen = passes.find(({ id }) => id === 'color-contrast')?.nodes.length ?? 0;
           return [violations.flatMap(name), seen];
         }""",
-        [TAGS, rules or {}],
+        [TAGS, rules or {}, within],
     )
     return answer[0], answer[1]
