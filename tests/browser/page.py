@@ -95,6 +95,15 @@ class NotebookPage:
         save = "await jupyterapp.commands.execute('docmanager:save')"
         self.page.wait_for_function(f"async () => {{ {save}; return !{PANEL}.context.model.dirty }}")
 
+    def rename(self, name: str) -> None:
+        """As a person does it, in the dialog of the application."""
+        self.page.evaluate("void jupyterapp.commands.execute('docmanager:rename')")
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.locator("input").fill(name)
+        dialog.locator("button.jp-mod-accept").click()
+        self.page.wait_for_function(f"name => {PANEL}.context.path === name", arg=name)
+        self.notebook = name
+
     def restart_kernel(self) -> None:
         before = self.page.evaluate(f"{PANEL}.sessionContext.session.kernel.id")
         self.page.evaluate("void jupyterapp.commands.execute('notebook:restart-kernel')")

@@ -29,6 +29,31 @@ new MutationObserver((records) => records.forEach(look)).observe(document, { chi
 """
 """Notes every notification of JupyterLab that is shown, for however long."""
 
+OUTSIDE = """
+window.outside = [];
+window.Notification = class extends Notification {
+  constructor(title, options) {
+    super(title, options);
+    outside.push({ title, body: options.body, tag: options.tag, open: true, shown: this });
+  }
+  close() {
+    outside.find(({ shown }) => shown === this).open = false;
+    super.close();
+  }
+};
+window.tones = [];
+window.OscillatorNode = class extends OscillatorNode {
+  start(at) {
+    super.start(at);
+    if (tones.at(-1)?.audio === this.context) tones.at(-1).pitches.push(this.frequency.value);
+    else tones.push({ audio: this.context, pitches: [this.frequency.value], states: [] });
+    const { states } = tones.at(-1);
+    this.context.onstatechange = () => states.push(this.context.state);
+  }
+};
+"""
+"""Notes every notification of the browser's own, and every tone that is begun: its pitches, and what became of it."""
+
 HIDE = """hidden => {
   Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
   document.dispatchEvent(new Event('visibilitychange'));
@@ -79,7 +104,8 @@ class Person:
 def test_one_page_in_the_world_tells_what_nobody_watches(
     open_notebook: Open, jupyter: Jupyter, context: BrowserContext, browser: Browser
 ) -> None:
-    context.add_init_script(OBSERVER)
+    for observer in (OBSERVER, OUTSIDE):
+        context.add_init_script(observer)
     chatting = open_notebook(CELL)
     chatting.run_to_end()
     chatting.save()
@@ -136,6 +162,9 @@ def test_one_page_in_the_world_tells_what_nobody_watches(
         ]
         assert len(person.told) == 3
 
+        # Who has not allowed it, and has not asked for it, gets nothing from the browser, and hears nothing.
+        assert [chatting.page.evaluate(noted) for noted in ("outside.length", "tones.length")] == [0, 0]
+
         # From the notification to the chat; what is in sight is read, everywhere.
         telling = next(page for page in person.pages if page.locator(".Toastify__toast--error").count())
         show = telling.locator(".Toastify__toast--error").get_by_role("button", name="Show")
@@ -150,6 +179,66 @@ def test_one_page_in_the_world_tells_what_nobody_watches(
         person.until(lambda: jupyter.api("durable-chat/api/inbox")["unread"] == 0)
         expect(telling.locator(".Toastify__toast--error")).to_have_count(0)
         expect(chatting.page).to_have_title(title(0))
+
+
+@pytest.mark.parametrize("jupyter", ["lab"], indirect=True)
+def test_the_browser_tells_where_it_is_allowed_and_a_bell_rings(
+    open_notebook: Open, jupyter: Jupyter, context: BrowserContext, browser: Browser
+) -> None:
+    context.grant_permissions(["notifications"])
+    context.add_init_script(OUTSIDE)
+    notebook = open_notebook(CELL)
+    notebook.run_to_end()
+    notebook.save()
+    page, root = notebook.page, notebook.chat.root
+    expect(root).to_have_attribute("data-state", "live")
+    root.locator("textarea.jdc-input").click()
+    telling = root.locator(".jdc-telling")
+    telling.locator("select").select_option("sound")
+    expect(telling).to_have_attribute("data-telling", "sound")
+    person = Person(jupyter, notebook.chat.session, [page])
+
+    # Another notebook is in front, and the tab is behind others.
+    jupyter.write_notebook("b.ipynb", "1")
+    notebook.command("docmanager:open", {"path": "b.ipynb"})
+    page.evaluate(HIDE, True)
+    person.until(lambda: jupyter.api("durable-chat/api/health")["watched"] == 0)
+    asked = [(WORDS, "paced"), (FAIL, "parts"), (PLOT, "demo")]
+    for count, (text, agent) in enumerate(asked, 1):
+        person.ask(text, agent)
+        person.until(lambda count=count: page.evaluate("outside.length") == count)
+        expect(page).to_have_title(title(count))
+    told = page.evaluate("outside.map(({ title }) => title)")
+    assert len(set(told)) == 3, "each kind says what it is"
+    assert page.evaluate("outside.map(({ tag }) => tag)") == [f"jupyter-durable-chat:{person.session}"] * 3
+    assert "w1 w2" in page.evaluate("outside[0].body")
+    # A tone each, which differ, which began to sound, and are over.
+    person.until(lambda: page.evaluate("tones.every(({ states }) => states.at(-1) === 'closed')"))
+    pitches = page.evaluate("tones.map(({ pitches }) => pitches.join())")
+    assert len(pitches) == 3 and len(set(pitches)) == 3
+    assert page.evaluate("tones.map(({ states }) => states[0])") == ["running"] * 3
+
+    # A click on one leads to the chat, and what is in sight is told no longer.
+    page.evaluate(HIDE, False)
+    page.evaluate("outside[0].shown.onclick()")
+    expect(root).to_be_in_viewport()
+    person.until(lambda: jupyter.api("durable-chat/api/inbox")["unread"] == 0)
+    person.until(lambda: page.evaluate("outside.every(({ open }) => !open)"))
+    expect(page).to_have_title(title(0))
+
+    # Muted, it stays so, here and elsewhere, and rings no bell.
+    jupyter.post(f"durable-chat/api/sessions/{person.session}/stop")
+    telling.locator("select").select_option("muted")
+    notebook.reload()
+    expect(telling).to_have_attribute("data-telling", "muted")
+    with browser.new_context() as elsewhere:
+        second = NotebookPage(elsewhere.new_page(), jupyter, "a.ipynb").open()
+        expect(second.chat.root.locator(".jdc-telling")).to_have_attribute("data-telling", "muted")
+    page.evaluate(HIDE, True)
+    person.until(lambda: jupyter.api("durable-chat/api/health")["watched"] == 0)
+    person.ask(WORDS, "paced")
+    person.until(lambda: any(notice["quiet"] for notice in person.notices))
+    assert [page.evaluate(noted) for noted in ("outside.length", "tones.length")] == [0, 0]
 
 
 def title(count: int) -> re.Pattern[str]:

@@ -82,11 +82,24 @@ def test_d_server_killed_and_started_again(open_notebook: Open, jupyter: Jupyter
     assert_interrupted(notebook, shown)
 
 
-def test_e_tab_closed_and_opened_again(open_notebook: Open) -> None:
+def test_e_notebook_renamed_and_its_tab_closed_and_opened_again(open_notebook: Open, jupyter: Jupyter) -> None:
     notebook = ask(open_notebook(CHAT_CELL))
     notebook.save()
+    session = notebook.chat.session
+    notebook.rename("what it is about.ipynb")
+    notebook.chat.wait_for_word(60)
+    assert notebook.chat.session == session
+    listed = {s["id"]: s["notebook"] for s in jupyter.api("durable-chat/api/sessions")["sessions"]}
+    assert listed == {session: "what it is about.ipynb"}
+    notebook.save()
+    notebook.assert_never_wrong()
     notebook.page.close()
-    assert_goes_on(open_notebook())
+    again = open_notebook(name="what it is about.ipynb")
+    assert again.chat.session == session
+    assert_goes_on(again)
+    # The cell, run once more, finds this conversation under the new name, and makes none.
+    again.run_to_end()
+    expect(again.chat.root).to_have_attribute("data-session", session)
 
 
 def test_f_kernel_shut_down_and_notebook_opened_again(open_notebook: Open) -> None:
