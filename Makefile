@@ -13,6 +13,7 @@ export UV_SYSTEM_CERTS ?= 1
 export NODE_USE_SYSTEM_CA ?= 1
 
 SYNCED := .venv/.synced
+COLLABORATION := .venv/collaboration/.installed
 PACKAGES := js/node_modules/.package-lock.json
 HUB_PROXY := tests/hub/node_modules/.package-lock.json
 FRONT_END := jupyter_durable_chat/static/manifest.json
@@ -56,7 +57,7 @@ types: $(SYNCED) $(PACKAGES)
 unit: setup
 	(cd js && npm test) & properties=$$!; $(BIN)/pytest -m "not browser and not slow" && wait $$properties
 
-browser: $(SYNCED)
+browser: $(SYNCED) $(COLLABORATION)
 	scripts/install-chromium
 
 proxies: $(HUB_PROXY)
@@ -93,6 +94,14 @@ clean: ## remove everything that was fetched or built here
 
 $(SYNCED): uv.lock pyproject.toml hatch_build.py $(wildcard jupyter-config/*/*.json) | .venv/.uv-$(UV_VERSION)
 	$(BIN)/uv sync --frozen --all-extras --group dev --python $(BIN)/python
+	touch $@
+
+# Only what the environment does not have, in a folder of its own: no server sees it but the one of its tests.
+$(COLLABORATION): uv.lock | $(SYNCED)
+	rm -rf $(@D)
+	$(BIN)/uv export --frozen --only-group collaboration --quiet --output-file $(@D).txt \
+		$(addprefix --prune ,anyio jsonschema jupyter-events jupyter-server jupyterlab typing-extensions)
+	$(BIN)/uv pip install --no-deps --target $(@D) --python $(BIN)/python --requirements $(@D).txt
 	touch $@
 
 $(PACKAGES): js/package.json js/package-lock.json | $(SYNCED)

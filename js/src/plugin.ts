@@ -2,14 +2,15 @@
  * The MIME renderer for JupyterLab and Notebook 7: a chat is drawn without any kernel, and in an untrusted notebook too,
  * because its data is treated as a stranger's.
  *
- * The final transcript goes into the cell's output, so that the next save of the notebook has it.
+ * The final transcript goes into the cell's output, so that the next save of the notebook has it. Of several people's pages on
+ * one document the first writes it; each of the others waits whether that comes, and writes it if it does not.
  */
 
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces'
 import { Widget } from '@lumino/widgets'
 
 import type { Mounted } from './core'
-import { type Core, findHost, importCore } from './host'
+import { type Core, findHost, findNotebook, importCore } from './host'
 
 const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
 
@@ -24,6 +25,7 @@ class Renderer extends Widget implements IRenderMime.IRenderer {
   readonly #unmount = new AbortController()
   #model: IRenderMime.IMimeModel | null = null
   #mounted: Mounted | null = null
+  #kept: Record<string, unknown> | null = null
 
   /** Called again when the output's data changes. */
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
@@ -46,14 +48,24 @@ class Renderer extends Widget implements IRenderMime.IRenderer {
       source: this.#model?.data[MIME_TYPE],
       host,
       signal: this.#unmount.signal,
-      onFinal: (bundle) => this.#keep(bundle),
+      onFinal: (bundle) => void this.#keep(bundle),
     })
   }
 
-  #keep(bundle: Record<string, unknown>): void {
+  async #keep(bundle: Record<string, unknown>): Promise<void> {
+    this.#kept = bundle
+    const wasOpen = await findNotebook()?.turnToWrite(this.node)
     const model = this.#model
-    model?.setData({ data: { ...model.data, ...bundle } as typeof model.data, metadata: model.metadata })
+    if (!model || this.isDisposed || this.#kept !== bundle) return
+    if (wasOpen && lsnOf(model.data) >= lsnOf(bundle)) return
+    model.setData({ data: { ...model.data, ...bundle } as typeof model.data, metadata: model.metadata })
   }
+}
+
+/** How far the session was that an output has. */
+function lsnOf(data: Record<string, unknown>): number {
+  const { lsn } = (data[MIME_TYPE] ?? {}) as { lsn?: unknown }
+  return typeof lsn === 'number' ? lsn : -1
 }
 
 /** The front end could not be loaded: what the saved output says in words. */

@@ -21,6 +21,8 @@ import psutil
 
 ROOT = Path(__file__).parent.parent.parent
 
+COLLABORATION = ROOT / ".venv" / "collaboration"
+
 App = Literal["lab", "notebook", "server"]
 
 AGENTS = ["tests.browser.agent:paced", "tests.browser.agent:echo", "tests.browser.hostile:hostile"]
@@ -33,13 +35,21 @@ class Jupyter:
     """One server, with or without pages: its folder, its address, and what its paced agent was asked."""
 
     def __init__(
-        self, app: App, folder: Path, *, base_url: str = "/", says: dict[str, str] | None = None, **settings: Any
+        self,
+        app: App,
+        folder: Path,
+        *,
+        base_url: str = "/",
+        says: dict[str, str] | None = None,
+        collaborates: bool = False,
+        **settings: Any,
     ) -> None:
         self.app: App = app
         self.folder = folder
         self.port = free_port()
         self.token = "a-token-of-the-tests"
         self.base_url = base_url
+        self._collaborates = collaborates
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
         self.files = folder / "files"
         self.files.mkdir()
@@ -167,13 +177,19 @@ class Jupyter:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY"))}
+        kept["PYTHONPATH"] = str(ROOT)
+        if self._collaborates:
+            # Installed where no other server looks (`make browser`).
+            assert COLLABORATION.exists(), "jupyter-collaboration is not there: make browser"
+            kept["PYTHONPATH"] += f":{COLLABORATION}"
+            kept["JUPYTER_PATH"] = str(COLLABORATION / "share" / "jupyter")
+            kept["JUPYTER_CONFIG_PATH"] = str(COLLABORATION / "etc" / "jupyter")
         return {
             **kept,
             "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
             "JUPYTER_DATA_DIR": str(self.folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
             "IPYTHONDIR": str(self.folder / "ipython"),
-            "PYTHONPATH": str(ROOT),
             "PACED_AGENT": str(self.folder),
         }
 
@@ -206,7 +222,7 @@ class Jupyter:
 def running(app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> Iterator[Jupyter]:
     """A started server that is gone afterwards, whatever happened to it in between.
 
-    `settings` are `DurableChat`'s; `says` are headers that every answer has.
+    `settings` are `DurableChat`'s; `says` are headers that every answer has; `collaborates`: notebooks are shared.
     """
     jupyter = Jupyter(app, folder, base_url=base_url, **settings)
     jupyter.start()

@@ -64,8 +64,12 @@ export interface NotebookWidget {
 
 export interface NotebookModel {
   readOnly?: boolean
+  /** Several people's pages may have the document open. */
+  collaborative?: boolean
   sharedModel: {
     undoManager?: UndoManager | null
+    /** The pages that have the document open. */
+    awareness?: { clientID: number; getStates(): ReadonlyMap<number, unknown> }
     insertCell(index: number, cell: { cell_type: 'code'; source: string; metadata: Record<string, unknown> }): unknown
     getMetadata(key: string): unknown
   }

@@ -13,6 +13,7 @@ import type { App } from './jupyter'
 import { mentioned, mentions } from './mentions'
 import { preferences, sessions } from './sessions'
 import { Preferred } from './settings'
+import { turnToWrite } from './turns'
 import { Unsaved } from './unsaved'
 
 const notebook = {
@@ -30,6 +31,7 @@ const notebook = {
       run: (snippet, from) => cells.run(snippet, from),
       target: (from) => cells.target(from),
       replace: (snippet, from) => cells.replace(snippet, from),
+      turnToWrite: (from) => turnToWrite(app, from),
       mentions: (query, from, signal) => mentions(app, query, from, signal),
       mentioned: (mention, from, signal) => mentioned(app, mention, from, signal),
       begun: (session, from) => void unsaved.begun(session, from),

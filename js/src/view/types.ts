@@ -186,6 +186,8 @@ export interface Notebook {
   target(from: Element): Target | null
   /** Puts code in place of that cell's, and the cursor there: undo brings the old code back. */
   replace(snippet: Snippet, from: Element): Promise<void>
+  /** Resolves when it is this page's turn to write into the cell: whether another page may have done so meanwhile. */
+  turnToWrite(from: Element): Promise<boolean>
   /** What can be named: variables of the kernel, cells, files beside the notebook. Those that fit `query` best come first. */
   mentions(query: string, from: Element, signal: AbortSignal): Promise<Mentions>
   /** What a message carries of it as it is now: a part, or a file to be stored beside the session. */

@@ -25,6 +25,7 @@ const notebook: Notebook = {
   run: doing('run'),
   target: () => target,
   replace: doing('replace'),
+  turnToWrite: async () => false,
   mentions: async () => ({ found: [], kernel: 'ready' }),
   mentioned: () => Promise.reject(new Error()),
   begun: () => undefined,
