@@ -97,7 +97,8 @@ class NotebookPage:
 
     def rename(self, name: str) -> None:
         """As a person does it, in the dialog of the application."""
-        self.page.evaluate("void jupyterapp.commands.execute('docmanager:rename')")
+        command = "application:rename" if self.jupyter.app == "notebook" else "docmanager:rename"
+        self.page.evaluate("command => void jupyterapp.commands.execute(command)", command)
         dialog = self.page.locator(".jp-Dialog")
         dialog.locator("input").fill(name)
         dialog.locator("button.jp-mod-accept").click()

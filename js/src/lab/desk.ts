@@ -27,8 +27,10 @@ export function desk(app: App): Desk {
  * A notebook that is opened in a browser tab of its own counts as shown: what is in there is not known here.
  */
 export async function showInNotebook(app: App, session: string, notebook: string): Promise<'shown' | 'gone' | 'missing'> {
-  if (!findPanel(app, notebook) && !(await isThere(app, notebook))) return 'gone'
-  await app.commands.execute('docmanager:open', { path: notebook })
+  if (!findPanel(app, notebook)) {
+    if (!(await isThere(app, notebook))) return 'gone'
+    await app.commands.execute('docmanager:open', { path: notebook }) // of what is open, Notebook 7 would open one more
+  }
   const panel = findPanel(app, notebook)
   if (!panel) return 'shown'
   await panel.context.ready
