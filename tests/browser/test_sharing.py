@@ -50,7 +50,8 @@ def test_a_link_is_followed_without_a_login_and_revoked(
     jupyter: Jupyter, open_notebook: Open, browser: Browser, reader: Page
 ) -> None:
     notebook = open_notebook(CHAT_CELL)
-    notebook.run()
+    notebook.run_to_end()
+    notebook.save()
     chat = notebook.chat
     expect(chat.root).to_have_attribute("data-state", "live")
     expect(chat.root.locator("button.jdc-share-button")).to_have_count(0)

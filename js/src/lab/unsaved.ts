@@ -10,7 +10,7 @@ import { forgetOld, keep, kept } from '../storage'
 import { labWords } from '../words/lab'
 import { type SavedCell, sessionsIn } from './desk'
 import { type App, placeOf, type Panel } from './jupyter'
-import { notify } from './notify'
+import { type Action, notify } from './notify'
 import type { Preferred } from './settings'
 
 const SAVE = 'jupyter-durable-chat:save-notebook'
@@ -19,6 +19,9 @@ const NEVER = 'jupyter-durable-chat:never-save-notebook'
 /** What is kept of a notebook that is not to be saved. */
 const DECLINED = 'unsaved:'
 const DAYS = 365
+
+/** Milliseconds for which it may cover what is below it, the end of a chat perhaps; it is among the other notifications after that. */
+const STAYS = 20_000
 
 export class Unsaved {
   readonly #app: App
@@ -47,10 +50,11 @@ export class Unsaved {
     if (!context.model.dirty) return
     const { notSaved, save, notThis } = labWords()
     const args = { panel: panel.id }
-    const takeBack = await notify(this.#app, notSaved(context.path.split('/').at(-1) ?? ''), 'warning', [
+    const actions: Action[] = [
       { label: save, commandId: SAVE, args, displayType: 'accent' },
       { label: notThis, commandId: NEVER, args },
-    ])
+    ]
+    const takeBack = await notify(this.#app, notSaved(context.path.split('/').at(-1) ?? ''), 'warning', actions, STAYS)
     this.#offers.set(panel.id, { panel, takeBack })
     const settle = () => {
       if (context.model.dirty) return
