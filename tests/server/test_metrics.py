@@ -1,6 +1,7 @@
 """What `/metrics` of a real Jupyter server says of conversations, and what it never says."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -166,3 +167,20 @@ def described() -> dict[str, str]:
 def test_every_metric_is_documented_and_no_other() -> None:
     rows = re.findall(rf"^\| `({PREFIX}\w+)`[^|]*\| (\w+)", (DOCS / "metrics.md").read_text(), re.M)
     assert dict(rows) == described()
+
+
+def test_the_dashboard_shows_every_metric_and_no_other() -> None:
+    """A histogram by its buckets, or by its sum and its count."""
+    dashboard = json.loads((DOCS / "grafana" / "jupyter-durable-chat.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked += [variable["query"] for variable in dashboard["templating"]["list"]]
+    named = set(re.findall(rf"{PREFIX}\w+", " ".join(asked)))
+    there = described()
+    series = {name: name for name, kind in there.items() if kind != "histogram"} | {
+        f"{name}{end}": name
+        for name, kind in there.items()
+        if kind == "histogram"
+        for end in ("_bucket", "_sum", "_count")
+    }
+    assert named <= set(series), sorted(named - set(series))
+    assert {series[name] for name in named} == set(there)
