@@ -13,6 +13,7 @@ import type { FromHub } from './connection/protocol'
 import { foldInbox, type Inbox, type Notice } from './inbox'
 import { preferences } from './preferences'
 import { words } from './words'
+import { number } from './words/numbers'
 
 /** What the page's application does for it. */
 export interface Desk {
@@ -23,7 +24,8 @@ export interface Desk {
 
 export interface Told {
   kind: Notice['kind']
-  session: string
+  /** `null`: of several sessions. */
+  session: string | null
   /** Two lines at most. */
   message: string
   /** Of the button. */
@@ -33,6 +35,12 @@ export interface Told {
 /** Milliseconds for a page that has the session in sight, and for one that somebody sees. */
 const IN_SIGHT = 1000
 const VISIBLE = 1500
+
+/** Of more than these at the same time, as after a night, one notification says how many there are. */
+const FEW = 3
+
+/** What is said of several things together: what is worst of them. */
+const GRAVEST = ['failed', 'waiting', 'done'] as const
 
 export class Attention {
   readonly #connection: Connection
@@ -103,10 +111,13 @@ export class Attention {
   /** Something is other than it was: in the inbox, or in sight. */
   #look(): void {
     const unread = (this.#inbox?.notices ?? []).filter(({ read }) => !read)
+    const tells = this.#desk !== null && preferences.notifications.value === 'on'
+    const untold: string[] = []
     for (const notice of unread) {
       if (this.#connection.isInSight(notice.session)) void this.#read(notice)
-      else if (this.#desk && !notice.quiet && notice.claimed === null && preferences.notifications.value === 'on') this.#tellSoon(notice)
+      else if (tells && !notice.quiet && notice.claimed === null && !this.#shown.has(keyOf(notice))) untold.push(keyOf(notice))
     }
+    if (untold.length > 0) this.#tellSoon(untold)
     const keys = new Set(unread.map(keyOf))
     for (const [key, takeBack] of this.#shown) {
       if (keys.has(key)) continue
@@ -123,43 +134,61 @@ export class Attention {
     await this.#post('read', { session, lsn }).finally(() => this.#reading.delete(key))
   }
 
-  #tellSoon(notice: Notice): void {
-    const key = keyOf(notice)
-    if (this.#shown.has(key)) return
-    this.#shown.set(key, null)
-    setTimeout(() => void this.#tell(key), IN_SIGHT + (document.hidden ? VISIBLE : 0))
+  #tellSoon(keys: string[]): void {
+    for (const key of keys) this.#shown.set(key, null)
+    setTimeout(() => void this.#tell(keys), IN_SIGHT + (document.hidden ? VISIBLE : 0))
   }
 
-  /** Show it, if it is still to be shown, and here. */
-  async #tell(key: string): Promise<void> {
-    const notice = this.#inbox?.notices.find((notice) => keyOf(notice) === key)
+  /** Show those that are still to be shown, and here. */
+  async #tell(keys: string[]): Promise<void> {
     const desk = this.#desk
-    if (!desk || !notice || notice.read || notice.claimed !== null || !this.#shown.has(key)) return
-    const { turn, kind, wait, session, notebook } = notice
-    const answer = await this.#post('claim', { turn, kind, wait, by: this.#page })
-    if (!answer?.claimed) return
-    const told = { kind, session, message: messageOf(notice), show: words.showChat }
-    if (preferences.sound.value === 'on') void import('./tone').then(({ play }) => play(kind))
-    const own = this.#tellOutside(notice, told)
-    const takeBack = await desk.tell(told, notebook)
-    const all = () => {
+    const due = (this.#inbox?.notices ?? []).filter((notice) => {
+      const key = keyOf(notice)
+      return keys.includes(key) && !notice.read && notice.claimed === null && this.#shown.has(key)
+    })
+    const claims = due.map(async (notice) => {
+      const { turn, kind, wait } = notice
+      return (await this.#post('claim', { turn, kind, wait, by: this.#page }))?.claimed ? [notice] : []
+    })
+    const mine = (await Promise.all(claims)).flat()
+    if (!desk || mine.length === 0) return
+    if (preferences.sound.value === 'on') void import('./tone').then(({ play }) => play(gravest(mine)))
+    for (const together of mine.length > FEW ? [mine] : mine.map((notice) => [notice])) await this.#show(together, desk)
+  }
+
+  async #show(together: Notice[], desk: Desk): Promise<void> {
+    const [first, ...others] = together
+    if (!first) return
+    const told: Told =
+      others.length === 0
+        ? { kind: first.kind, session: first.session, message: messageOf(first), show: words.showChat }
+        : { kind: gravest(together), session: null, message: words.noticeMany(number(together.length)), show: words.showChats }
+    const own = this.#tellOutside(first, told)
+    const takeBack = await desk.tell(told, first.notebook)
+    let left = together.length
+    const readOne = () => {
+      left -= 1
+      if (left > 0) return
       own?.close()
       takeBack()
     }
-    // It may have been read meanwhile.
-    if (this.#shown.has(key)) this.#shown.set(key, all)
-    else all()
+    for (const key of together.map(keyOf)) {
+      // It may have been read meanwhile.
+      if (this.#shown.has(key)) this.#shown.set(key, readOne)
+      else readOne()
+    }
   }
 
   /** The browser's own notification, where the person has allowed it and does not see the page. */
-  #tellOutside({ session, notebook, title }: Notice, { message }: Told): Notification | null {
+  #tellOutside({ notebook, title }: Notice, { session, message }: Told): Notification | null {
     if (!document.hidden || typeof Notification === 'undefined' || Notification.permission !== 'granted') return null
     const [first = '', ...rest] = message.split('\n')
     try {
-      const shown = new Notification(first, { body: rest.join('\n') || (title ?? ''), tag: `jupyter-durable-chat:${session}` })
+      const body = rest.join('\n') || (session === null ? '' : (title ?? ''))
+      const shown = new Notification(first, { body, tag: `jupyter-durable-chat:${session ?? ''}` })
       shown.onclick = () => {
         window.focus()
-        this.#desk?.open(session, notebook)
+        if (session !== null) this.#desk?.open(session, notebook)
       }
       return shown
     } catch {
@@ -187,6 +216,10 @@ export class Attention {
     const title = this.#marked ?? bare
     if (document.title !== title) document.title = title
   }
+}
+
+function gravest(notices: Notice[]): Notice['kind'] {
+  return GRAVEST.find((kind) => notices.some((notice) => notice.kind === kind)) ?? 'done'
 }
 
 function keyOf({ turn, kind, wait }: Notice): string {

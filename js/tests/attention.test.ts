@@ -156,6 +156,29 @@ test('what was unread before the page was opened is told by it, once', async () 
   expect(shown()).toHaveLength(1)
 })
 
+test('what came in a night is told together, once, and taken back when all of it is read', async () => {
+  for (let n = 1; n <= 5; n++) noticed(`t_${n}`, { session_id: `s_${n}`, kind: n === 2 ? 'failed' : 'done' })
+  for (let n = 0; n < 2; n++) open()
+  await settle()
+  expect(shown()).toEqual(['failed: 5 chats have something new for you'])
+  expect(pages.flatMap(({ told }) => told).map(({ session }) => session)).toEqual([null])
+  const read = (n: number) => say({ type: 'session-read', turn: null, session_id: `s_${n}`, session_lsn: 9 })
+  for (let n = 1; n <= 4; n++) read(n)
+  expect(shown()).toHaveLength(1)
+  noticed('t_6', { session_id: 's_6' })
+  await settle()
+  expect(shown()).toEqual(['failed: 5 chats have something new for you', 'done: Primes: the answer is there'])
+  read(5)
+  expect(shown()).toEqual(['done: Primes: the answer is there'])
+})
+
+test('three are told one by one', async () => {
+  for (let n = 1; n <= 3; n++) noticed(`t_${n}`, { session_id: `s_${n}` })
+  open()
+  await settle()
+  expect(shown()).toHaveLength(3)
+})
+
 test('a hidden page has the number in front of its title, and keeps what the application calls it', async () => {
   open()
   await settle()

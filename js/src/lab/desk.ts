@@ -16,7 +16,8 @@ export function desk(app: App): Desk {
   return {
     open: (session, notebook) => void app.commands.execute(ids.open, { session, notebook }),
     tell({ kind, session, message, show: label }, notebook) {
-      const action = { label, commandId: ids.open, args: { session, notebook }, displayType: 'accent' } as const
+      const place = session === null ? { commandId: ids.panel, args: {} } : { commandId: ids.open, args: { session, notebook } }
+      const action = { label, ...place, displayType: 'accent' } as const
       return notify(app, message, TYPES[kind], [action], kind === 'done' ? STAYS : false)
     },
   }

@@ -422,6 +422,8 @@ export const de: Words = {
   // What a person is told who does not watch
   showChat: 'Zeigen',
   aChat: 'Chat',
+  showChats: 'Zeigen',
+  noticeMany: (count: string) => `${count} Chats haben etwas Neues für dich`,
   noticeDone: (chat: string) => `${chat}: Die Antwort ist da`,
   noticeFailed: (chat: string) => `${chat}: Die Antwort ist fehlgeschlagen`,
   noticeAsks: (chat: string) => `${chat}: eine Frage an dich`,

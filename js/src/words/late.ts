@@ -285,6 +285,8 @@ export const late = {
   // What a person is told who does not watch
   showChat: 'Show',
   aChat: 'Chat',
+  showChats: 'Show Them',
+  noticeMany: (count: string) => `${count} chats have something new for you`,
   noticeDone: (chat: string) => `${chat}: the answer is there`,
   noticeFailed: (chat: string) => `${chat}: the answer failed`,
   noticeAsks: (chat: string) => `${chat}: a question for you`,
