@@ -178,13 +178,28 @@ def test_the_keyboard_reaches_everything_and_leaves_again(context: BrowserContex
     assert [name for name, fits in walk if not fits] == []
     assert len(walk) < 40  # it came out again
 
-    # At 320 pixels JupyterLab's own bars leave nothing for a notebook.
-    for direction in ("ltr", "rtl") if stage.app == "notebook" else ():
+    if stage.app == "lab":
+        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")  # at 320 pixels it leaves nothing
+    field = chat.root.locator(".jdc-input")
+    for direction, end in (("ltr", "right"), ("rtl", "left")):
         page.evaluate("direction => (document.documentElement.dir = direction)", direction)
-        for width in (320, 3840):
+        for width in (3840, 320):
             page.set_viewport_size({"width": width, "height": 1200})
             page.wait_for_function(f"() => innerWidth === {width}")
             assert chat.root.evaluate("root => root.scrollWidth <= root.clientWidth"), (direction, width)
+            # One writes in the direction of the text, in a composer that has the page's.
+            for text, written in (("שלום, עולם", "rtl"), ("Hello, world", "ltr"), ("مرحبا", "rtl")):
+                field.fill(text)
+                assert field.evaluate("field => getComputedStyle(field).direction") == written
+            assert chat.root.evaluate(SEND_SIDE) == end
+            field.fill("")
+
+
+SEND_SIDE = """root => {
+  const boxOf = (name) => root.querySelector(name).getBoundingClientRect();
+  const [composer, button] = [boxOf('.jdc-composer'), boxOf('.jdc-composer button.jdc-stop')];
+  return button.left + button.right > composer.left + composer.right ? 'right' : 'left';
+}"""
 
 
 def axe(page: Page, rules: dict[str, Any] | None = None, within: str = ".jdc") -> tuple[list[str], int]:
