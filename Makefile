@@ -38,10 +38,13 @@ demo: setup ## open JupyterLab on the tour, with an agent that needs no key (POR
 		$(if $(PORT),--ServerApp.port=$(PORT) --ServerApp.port_retries=0) \
 		$(if $(IS_ROOT),--allow-root) $(if $(HAS_DISPLAY),,--no-browser)
 
+# Two lanes of about the same length: most of what is tested in a browser, and beside it everything else, with the rest of that.
+LATER := $(addprefix tests/browser/test_,survival.py tools.py writing.py)
+
 test: setup browser proxies lint types ## run all tests, those in a real browser included
 	@mkdir -p test-results
-	$(BIN)/pytest -m browser >test-results/browser.log 2>&1 & browser=$$!; \
-	(cd js && npm test) && $(BIN)/pytest -m "not browser"; others=$$?; \
+	$(BIN)/pytest -m browser $(LATER:%=--ignore=%) >test-results/browser.log 2>&1 & browser=$$!; \
+	(cd js && npm test) && $(BIN)/pytest -m "not browser" && $(BIN)/pytest -m browser $(LATER); others=$$?; \
 	wait $$browser; browser=$$?; cat test-results/browser.log; exit $$((browser | others))
 
 check: setup lint types unit ## lint, types and the quick tests, in under three minutes
