@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 
 import { build } from 'esbuild'
 
-import { core as coreOptions, mermaid as mermaidOptions, options } from './build.options.mjs'
+import { core as coreOptions, inline as inlineOptions, mermaid as mermaidOptions, options } from './build.options.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '../jupyter_durable_chat/static')
@@ -31,7 +31,7 @@ const define = { WORKER: JSON.stringify(WORKER), MERMAID: JSON.stringify(MERMAID
 const core = await build({ ...common, ...coreOptions, ...hashed, define })
 const CORE = files(core, 'src/core.ts')
 // Where no server is reachable there is no Mermaid, and its diagrams are code.
-await build({ ...common, define: { ...define, MERMAID: '""' }, entryPoints: { 'core-inline': 'src/inline.ts' } })
+await build({ ...common, ...inlineOptions, define: { ...define, MERMAID: '""' } })
 const loads = { CORE: JSON.stringify(CORE) }
 await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
 const page = await build({ ...common, ...hashed, define: loads, entryPoints: ['src/page.ts'] })

@@ -27,6 +27,26 @@ export const options = {
  */
 export const core = { ...options, entryPoints: ['src/core.ts'], inject: ['src/core.ts'], splitting: true }
 
+/**
+ * The core in one file, for pages that reach no server: nothing there lists all sessions, or tells of those that nobody watches.
+ *
+ * @type {import('esbuild').BuildOptions}
+ */
+export const inline = {
+  ...options,
+  entryPoints: { 'core-inline': 'src/inline.ts' },
+  plugins: [
+    ...options.plugins,
+    {
+      name: 'without-a-server',
+      setup(build) {
+        build.onResolve({ filter: /^\.\/(?:sessions|attention)$/ }, ({ path }) => ({ path, namespace: 'absent' }))
+        build.onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'export {}' }))
+      },
+    },
+  ],
+}
+
 /** A style sheet is imported as its text, for the core to put where it is needed. */
 async function cssAsText({ path }) {
   const { code } = await transform(await readFile(path, 'utf8'), { loader: 'css', minify: true })
