@@ -64,6 +64,8 @@ declare module '@jupyterlab/settingregistry' {
   }
   export interface Settings {
     readonly composite: Record<string, unknown>
+    /** What somebody has set. */
+    readonly user: Readonly<Record<string, unknown>>
     readonly changed: { connect(slot: () => void): boolean }
     set(key: string, value: string | boolean): Promise<void>
   }

@@ -2,8 +2,8 @@
  * JupyterLab's settings of us. What they say holds; what a person chooses in a chat is written into them. So there is one
  * truth, and what the browser keeps is how it reaches pages without settings.
  *
- * A setting is taken over when it changes, and at first: what another page of the browser has chosen since is not undone by
- * what this one has read before.
+ * A setting is taken over when it changes, and at first if somebody has set it. What nobody has set yields to what was chosen in
+ * the browser: that may just have been done, here or in another tab, and is written into the settings.
  */
 
 import type { ISettingRegistry, Settings } from '@jupyterlab/settingregistry'
@@ -60,8 +60,12 @@ export class Preferred {
     this.offersToSave = said.offerToSave !== false
     for (const name of this.#preferences ? (Object.keys(SAME) as Name[]) : []) {
       if (this.#taken.get(name) === said[name]) continue
+      const isFirst = !this.#taken.has(name)
       this.#taken.set(name, said[name])
-      this.#preferences?.[SAME[name].preference].adopt(answerOf(name, said[name]))
+      const preference = this.#preferences?.[SAME[name].preference]
+      if (!preference) continue
+      if (isFirst && !(name in (this.#settings?.user ?? {}))) this.#write(name, preference.value)
+      else preference.adopt(answerOf(name, said[name]))
     }
   }
 

@@ -8,6 +8,7 @@ import { Preferred } from '../../src/lab/settings'
 import { preferences } from '../../src/preferences'
 
 let composite: Record<string, unknown>
+let user: Record<string, unknown>
 let written: Record<string, unknown>
 let changed: () => void
 
@@ -16,6 +17,7 @@ beforeEach(() => {
   preferences.sendKey.adopt('enter')
   preferences.sound.adopt('off')
   composite = { open: 'notebook', sendKey: 'enter', notifications: true, sound: false, offerToSave: true }
+  user = {}
   written = {}
 })
 
@@ -23,6 +25,9 @@ const registry: ISettingRegistry = {
   load: async () => ({
     get composite() {
       return composite
+    },
+    get user() {
+      return user
     },
     changed: { connect: (slot: () => void) => ((changed = slot), true) },
     set: async (key: string, value: unknown) => {
@@ -33,12 +38,13 @@ const registry: ISettingRegistry = {
 }
 
 function say(more: Record<string, unknown>): void {
+  user = { ...user, ...more }
   composite = { ...composite, ...more }
   changed()
 }
 
 test('what they say holds, at first and when it changes', async () => {
-  composite['sendKey'] = 'accel'
+  composite['sendKey'] = user['sendKey'] = 'accel'
   const preferred = new Preferred(registry)
   await preferred.join(preferences)
   expect(preferences.sendKey.value).toBe('accel')
@@ -61,6 +67,12 @@ test('what another page has chosen since is not undone by another setting', asyn
   preferences.sendKey.adopt('accel') // as it comes from there
   say({ open: 'main' })
   expect([preferences.sendKey.value, written]).toEqual(['accel', {}])
+})
+
+test('what was chosen before they were there is not undone by what nobody has set, and is written', async () => {
+  preferences.sendKey.choose('accel')
+  await new Preferred(registry).join(preferences)
+  expect([preferences.sendKey.value, written]).toEqual(['accel', { sendKey: 'accel' }])
 })
 
 test('where there are none, the browser’s hold', async () => {
