@@ -432,9 +432,8 @@ class PostgresLog(Log):
             try:
                 await self._look(self._waiters.streams)
             except LogUnavailable as error:
-                # Who reads is told; who waits goes on waiting.
+                # Who reads is told; who waits goes on waiting, for the next poll or a new connection.
                 logger.debug("Looking for what is new failed: %s", error)
-                self._asked.set()
             looked.set_result(None)
             await asyncio.sleep(PACE_SECONDS)
 

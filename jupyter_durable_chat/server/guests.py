@@ -29,7 +29,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat import guests
 from jupyter_durable_chat.log import AheadOfLog, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.server.attachments import give
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated, translating
 from jupyter_durable_chat.server.page import POLICY, page
 from jupyter_durable_chat.server.shares import hash_of
 from jupyter_durable_chat.server.stream import CaughtUp, EventStream, Item, Lost, Records, Snapshot
@@ -142,19 +142,15 @@ def guest_route(
     """A method that asks for no login: it must ask for a link. What an error says names nothing of this server."""
 
     @wraps(method)
-    async def translating(self: Handler, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def discreet(self: Handler, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await method(self, *args, **kwargs)
         except (UnknownStream, StreamDeleted) as error:
             raise nothing() from error
         except LogUnavailable as error:
             raise ApiError(503, "busy", "The server cannot read its conversations now.", retry_after=5) from error
-        except Exception as error:
-            if answer := translated(error):
-                raise answer from error
-            raise
 
-    return cast(Any, allow_unauthenticated(cast(Any, translating)))
+    return cast(Any, allow_unauthenticated(cast(Any, translating(discreet))))
 
 
 class Guest(ChatHandler):

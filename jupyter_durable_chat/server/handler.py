@@ -127,13 +127,13 @@ def translated(error: Exception) -> ApiError | None:
     return None
 
 
-def route(
+def translating(
     method: Callable[Concatenate[Handler, P], Awaitable[None]],
 ) -> Callable[Concatenate[Handler, P], Awaitable[None]]:
-    """A method of a handler that only an authenticated and authorized user reaches, with errors translated."""
+    """A method whose errors are answers, as far as they are known."""
 
     @wraps(method)
-    async def translating(self: Handler, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def answering(self: Handler, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await method(self, *args, **kwargs)
         except Exception as error:
@@ -141,7 +141,14 @@ def route(
                 raise answer from error
             raise
 
-    return cast(Any, web.authenticated(authorized(cast(Any, translating))))
+    return answering
+
+
+def route(
+    method: Callable[Concatenate[Handler, P], Awaitable[None]],
+) -> Callable[Concatenate[Handler, P], Awaitable[None]]:
+    """A method of a handler that only an authenticated and authorized user reaches, with errors translated."""
+    return cast(Any, web.authenticated(authorized(cast(Any, translating(method)))))
 
 
 class ChatHandler(APIHandler):

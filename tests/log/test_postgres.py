@@ -1,3 +1,5 @@
+"""A log in a real PostgreSQL: the contract of logs, and what only it has to keep: the fence, the wire, the absence."""
+
 import asyncio
 import itertools
 import logging
