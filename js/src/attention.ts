@@ -153,18 +153,22 @@ export class Attention {
     const mine = (await Promise.all(claims)).flat()
     if (!desk || mine.length === 0) return
     if (preferences.sound.value === 'on') void import('./tone').then(({ play }) => play(gravest(mine)))
-    for (const together of mine.length > FEW ? [mine] : mine.map((notice) => [notice])) await this.#show(together, desk)
+    for (const group of grouped(mine)) await this.#show(group, desk)
   }
 
+  /** All that is told by one notification. */
   async #show(together: Notice[], desk: Desk): Promise<void> {
-    const [first, ...others] = together
-    if (!first) return
+    const newest = together.at(-1)
+    if (!newest) return
+    const { session, notebook } = newest
+    const chats = countOf(together)
+    const kind = gravest(together)
     const told: Told =
-      others.length === 0
-        ? { kind: first.kind, session: first.session, message: messageOf(first), show: words.showChat }
-        : { kind: gravest(together), session: null, message: words.noticeMany(number(together.length)), show: words.showChats }
-    const own = this.#tellOutside(first, told)
-    const takeBack = await desk.tell(told, first.notebook)
+      chats === 1
+        ? { kind, session, message: messageOf(newest), show: words.showChat }
+        : { kind, session: null, message: words.noticeMany(number(chats)), show: words.showChats }
+    const own = this.#tellOutside(newest, told)
+    const takeBack = await desk.tell(told, notebook)
     let left = together.length
     const readOne = () => {
       left -= 1
@@ -216,6 +220,18 @@ export class Attention {
     const title = this.#marked ?? bare
     if (document.title !== title) document.title = title
   }
+}
+
+/** One by one if they are few, else by chat, and together if these are many, too. */
+function grouped(notices: Notice[]): Notice[][] {
+  if (notices.length <= FEW) return notices.map((notice) => [notice])
+  if (countOf(notices) > FEW) return [notices]
+  return [...new Set(notices.map(({ session }) => session))].map((id) => notices.filter(({ session }) => session === id))
+}
+
+/** How many chats they are of. */
+function countOf(notices: Notice[]): number {
+  return new Set(notices.map(({ session }) => session)).size
 }
 
 function gravest(notices: Notice[]): Notice['kind'] {

@@ -29,5 +29,5 @@ if (host && session) {
     signal: new AbortController().signal,
     onTitle: (title) => (document.title = title),
   })
-  await core.attend(host, null)
+  if (!shared) await core.attend(host, null) // who has a link only has no inbox
 }

@@ -172,6 +172,14 @@ test('what came in a night is told together, once, and taken back when all of it
   expect(shown()).toEqual(['done: Primes: the answer is there'])
 })
 
+test('many of one chat are told as the newest of it', async () => {
+  for (let n = 1; n <= 4; n++) noticed(`t_${n}`, { text: `answer ${n}` })
+  noticed('t_5', { session_id: 's_2', kind: 'failed' })
+  open()
+  await settle()
+  expect(shown()).toEqual(['done: Primes: the answer is there\nanswer 4', 'failed: Primes: the answer failed'])
+})
+
 test('three are told one by one', async () => {
   for (let n = 1; n <= 3; n++) noticed(`t_${n}`, { session_id: `s_${n}` })
   open()

@@ -1,6 +1,5 @@
 """The panel of all chats, what is done from there, the settings, and a notebook that is not saved with its chat."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -175,9 +174,11 @@ def test_a_chat_is_opened_from_the_panel_and_changed_there(open_notebook: Open, 
     if jupyter.app == "lab":
         created.locator(f"[data-session={newest}]").get_by_role("textbox").fill("Kept")
         # JupyterLab saves its layout a moment later, to the server; then a reload finds it.
-        layout = lambda: json.dumps(jupyter.api("lab/api/workspaces/default"))  # noqa: E731
-        while f"jupyter-durable-chat:{newest}" not in layout():
-            notebook.page.wait_for_timeout(100)
+        notebook.page.wait_for_function(
+            "([url, tab]) => fetch(url).then((answer) => answer.text()).then((layout) => layout.includes(tab))",
+            arg=[f"{jupyter.base_url}lab/api/workspaces/default", f"jupyter-durable-chat:{newest}"],
+            polling=100,
+        )
         notebook.page.goto(notebook.page.url.split("?")[0])
         expect(notebook.page.locator(f"[data-session={newest}]").get_by_role("textbox")).to_have_value("Kept")
         expect(panel.rows).to_have_count(5)

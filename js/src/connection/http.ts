@@ -73,7 +73,8 @@ export async function request(url: URL, { accept, xsrf, method = 'GET', body, si
   }
   // What the browser had kept has the time at which that was made.
   if (accept !== '*/*') clock.hear(response.headers.get('Date'), sent)
-  if (accept !== '*/*' && response.ok) you.hear(response.headers.get('Durable-Chat-User'))
+  // A kernel's requests are the server's owner's, whoever sees the page.
+  if (accept !== '*/*' && response.ok && fetch === globalThis.fetch) you.hear(response.headers.get('Durable-Chat-User'))
   if (!response.ok) throw await refusal(response)
   if (response.status === 204) return response
   const isAccepted = accept === '*/*' ? !response.redirected : response.headers.get('Content-Type')?.startsWith(accept)

@@ -160,6 +160,7 @@ export class Hub {
       return
     }
     if (told.type === 'presence') this.#present.set(told.session, told)
+    if (ENDS.has(told.type)) this.#present.delete(told.session)
     for (const page of this.#followers(told.session)) {
       if (ENDS.has(told.type)) page.follows.delete(told.session)
       send(page.port, told)

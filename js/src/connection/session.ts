@@ -12,7 +12,7 @@ import type { fold } from '../fold'
 import { Lazy } from '../lazy'
 import { withDefaults } from '../restore'
 import type { FilePart, Part, Transcript, UIMessage } from '../transcript'
-import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat, Fork, NewShare } from '../view/types'
+import type { Actions, Agents, Choice, ConnectionState, Draft, FileFormat, Fork, NewLink, NewShare } from '../view/types'
 import { words } from '../words'
 import { cutOff, json } from './ask'
 import { Backoff } from './backoff'
@@ -330,9 +330,7 @@ export class Session implements Actions {
 
   readonly fork = async (messageId: string): Promise<Fork> => {
     const { id } = await this.#ask<Transcript>({ method: 'POST', path: '/fork', body: { message_id: messageId } })
-    const { api, waits } = this.#line
-    const isCarried = waits || api.hostname.endsWith('.invalid')
-    return { session: id, page: isCarried ? null : new URL(`../s/${encodeURIComponent(id)}`, api).href }
+    return { session: id, page: this.#page('s', id) }
   }
 
   readonly exported = async (format: FileFormat, signal: AbortSignal): Promise<{ bytes: Blob; name: string }> => {
@@ -345,14 +343,14 @@ export class Session implements Actions {
     return { bytes, name: nameIn(response.headers.get('Content-Disposition')) ?? `chat.${format}` }
   }
 
-  readonly address = (): string | null => (this.#line.direct ? this.#page('s') : null)
+  readonly address = (): string | null => (this.#line.direct ? this.#page('s', this.id) : null)
 
   readonly mayShare = async (): Promise<boolean> => (await this.#ask<{ allowed: boolean }>({ method: 'GET', path: '/shares' })).allowed
 
-  readonly makeLink = async ({ name, seconds }: NewShare): Promise<string> => {
-    const { token } = await this.#ask<{ token: string }>({ method: 'POST', path: '/shares', body: { name, expires_seconds: seconds } })
+  readonly makeLink = async ({ name, seconds }: NewShare): Promise<NewLink> => {
+    const { share, token } = await this.#ask<{ share: { id: string }; token: string }>({ method: 'POST', path: '/shares', body: { name, expires_seconds: seconds } })
     this.#catchUp()
-    return `${this.#page('share')}#${token}`
+    return { id: share.id, link: `${this.#page('share', this.id)}#${token}` }
   }
 
   readonly revokeLink = async (shareId: string): Promise<void> => {
@@ -500,8 +498,8 @@ export class Session implements Actions {
     return new URL(`sessions/${encodeURIComponent(this.id)}${path}`, this.#line.api)
   }
 
-  #page(kind: 's' | 'share'): string {
-    return new URL(`../${kind}/${encodeURIComponent(this.id)}`, this.#line.api).href
+  #page(kind: 's' | 'share', id: string): string {
+    return new URL(`../${kind}/${encodeURIComponent(id)}`, this.#line.api).href
   }
 
   async #ask<T>({ method, path, body }: Command, signal?: AbortSignal): Promise<T> {

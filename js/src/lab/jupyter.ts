@@ -37,6 +37,7 @@ export interface Widget {
 
 /** A notebook's tab. */
 export interface Panel extends Widget {
+  disposed: Signal
   context: { path: string; ready: Promise<unknown>; model: { dirty: boolean }; save(): Promise<void>; saveState: Signal }
   content: NotebookWidget
   sessionContext: {

@@ -36,7 +36,6 @@ declare module '@jupyterlab/apputils' {
   export class WidgetTracker<W extends Widget> {
     constructor(options: { namespace: string })
     add(widget: W): Promise<void>
-    save(widget: W): Promise<void>
     find(wanted: (widget: W) => boolean): W | undefined
   }
 

@@ -74,7 +74,8 @@ export class Preferred {
     const value = answers ? answer === answers[0] : answer
     if (this.#taken.get(name) === value) return
     this.#taken.set(name, value)
-    void this.#settings?.set(name, value)
+    // What could not be written holds in this browser all the same, and is written when it is chosen again.
+    this.#settings?.set(name, value).catch(() => this.#taken.set(name, this.#settings?.composite[name]))
   }
 }
 

@@ -47,7 +47,7 @@ export class Unsaved {
     if (!context.model.dirty || kept(DECLINED + context.path) !== null) return
     this.#offered.add(context)
     if (await this.#isInFile(context.path, session)) return void this.#offered.delete(context)
-    if (!context.model.dirty) return
+    if (!context.model.dirty) return void this.#offered.delete(context)
     const { notSaved, save, notThis } = labWords()
     const args = { panel: panel.id }
     const actions: Action[] = [
@@ -62,6 +62,7 @@ export class Unsaved {
       this.#end(panel.id)
     }
     context.saveState.connect(settle)
+    panel.disposed.connect(() => this.#end(panel.id))
     settle()
   }
 

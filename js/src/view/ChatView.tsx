@@ -76,6 +76,7 @@ function Chat(props: ChatViewProps): VNode {
   const messageActions = useMemo<MessageActions | null>(() => {
     if (!whole || !actions) return null
     return {
+      forks: actions.address() !== null,
       retry(id, choice) {
         actions.retry(id, choice)
         jump()

@@ -29,19 +29,22 @@ export function Forked({ message, close }: Props) {
       open = false
     }
   }, [])
+  useLayoutEffect(() => element.current?.focus({ preventScroll: true }), [])
   useLayoutEffect(() => {
+    const place = element.current
     if (fork && cell.current) {
       cell.current.replaceChildren(dress(codeOf(fork)))
       finish(cell.current)
     }
-    const way = element.current?.querySelector<HTMLElement>('a, pre') ?? element.current
-    way?.focus({ preventScroll: true })
-    element.current?.scrollIntoView({ block: 'nearest' })
+    // Whoever has gone on meanwhile is left there.
+    if (!place?.contains(document.activeElement)) return
+    if (fork) place.querySelector('a')?.focus({ preventScroll: true })
+    place.scrollIntoView({ block: 'nearest' })
   }, [fork])
   return (
     <div ref={element} class="jdc-forked" role="group" aria-label={words.fork} tabIndex={-1} onKeyDown={closedByEscape(close)}>
       <p role="status">{fork ? words.forked : problem || words.forking}</p>
-      {fork?.page && (
+      {fork && (
         <p>
           <a href={fork.page} target="_blank" rel="noopener">
             {words.openFork} <Icon name="link" />

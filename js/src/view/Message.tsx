@@ -1,6 +1,6 @@
 /** One message, and what became of it. */
 
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { canContinue, isOver, type Part, type Turn, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
@@ -29,6 +29,8 @@ export interface MessageActions {
   show(id: string, step: Step): void
   /** The step by which this version came to be shown just now, if a person took one. */
   shownBy(id: string): Step | null
+  /** Whether a new chat can go on from here. */
+  forks: boolean
   /** A text that was being written and has lost its place. */
   left(text: string): void
   resend(clientId: string): void
@@ -142,6 +144,9 @@ function Answer(props: Props) {
   const [forking, setForking] = useState(false)
   const other = useRef<HTMLButtonElement>(null)
   const fork = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (running) setForking(false) // it would be made once more when the answer is over
+  }, [running])
   const close = () => {
     setChoosing(false)
     other.current?.focus()
@@ -203,14 +208,16 @@ function Answer(props: Props) {
                   onClick={choose}
                 />
               )}
-              <IconButton
-                icon="fork"
-                class="jdc-fork"
-                label={words.fork}
-                expanded={forking}
-                button={fork}
-                onClick={() => setForking(!forking)}
-              />
+              {actions.forks && (
+                <IconButton
+                  icon="fork"
+                  class="jdc-fork"
+                  label={words.fork}
+                  expanded={forking}
+                  button={fork}
+                  onClick={() => setForking(!forking)}
+                />
+              )}
               <Versions {...props} actions={actions} />
             </>
           )}

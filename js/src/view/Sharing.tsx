@@ -13,6 +13,7 @@ import { Now } from './Elapsed'
 import { closedByEscape } from './escape'
 import { Qr } from './late'
 import { readable } from './Readable'
+import type { NewLink } from './types'
 
 const DAY = 24 * 3600
 
@@ -47,11 +48,12 @@ export function Sharing({ address, shares, close }: Props) {
 function Links({ address, shares }: Omit<Props, 'close'>) {
   const actions = useContext(Desk)
   const [allowed, setAllowed] = useState(true)
-  const [made, setMade] = useState<string | null>(null)
+  const [made, setMade] = useState<NewLink | null>(null)
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState('')
   const [period, setPeriod] = useState<Period>('week')
   const [name, setName] = useState('')
+  const section = useRef<HTMLElement>(null)
   useEffect(() => {
     actions?.mayShare().then(setAllowed, (error: Error) => setProblem(error.message))
   }, [actions, address])
@@ -71,10 +73,11 @@ function Links({ address, shares }: Omit<Props, 'close'>) {
   const revoke = ({ id }: Share) =>
     ask(async () => {
       await actions?.revokeLink(id)
-      setMade(null) // it may be the one
+      setMade((made) => (made?.id === id ? null : made))
+      section.current?.focus() // the button goes with its link
     })
   return (
-    <section>
+    <section ref={section} tabIndex={-1} aria-label={words.readLinks}>
       <b>{words.readLinks}</b>
       <p>{allowed ? words.readLinksText : words.sharingOff}</p>
       {allowed && (
@@ -119,7 +122,7 @@ function Links({ address, shares }: Omit<Props, 'close'>) {
       {made !== null && (
         <>
           <p role="status">{words.linkOnce}</p>
-          <Link class="jdc-made-link" value={made} label={words.newLink} copy={words.copyLink} code={words.qrOfLink} shown />
+          <Link class="jdc-made-link" value={made.link} label={words.newLink} copy={words.copyLink} code={words.qrOfLink} shown />
         </>
       )}
       {shares.length > 0 && (

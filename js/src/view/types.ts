@@ -94,8 +94,8 @@ export interface AgentInfo {
 
 export interface Fork {
   session: string
-  /** Its page; `null`: the browser does not reach the server. */
-  page: string | null
+  /** The address of its page. */
+  page: string
 }
 
 /** What the server makes of a conversation to be saved. */
@@ -105,6 +105,12 @@ export type FileFormat = 'md' | 'html' | 'ipynb' | 'json'
 export interface NewShare {
   name: string
   seconds: number | null
+}
+
+/** A link that was made, which nobody is told again, and how it is revoked. */
+export interface NewLink {
+  id: string
+  link: string
 }
 
 /** What reading needs. */
@@ -159,7 +165,7 @@ export interface Actions extends Reads {
   /** Whether links may be made by which anybody reads. Rejects with what went wrong, in words. */
   mayShare(): Promise<boolean>
   /** Such a link, which nobody is told again. Rejects with what went wrong, in words. */
-  makeLink(made: NewShare): Promise<string>
+  makeLink(made: NewShare): Promise<NewLink>
   /** The link opens nothing any more. Rejects with what went wrong, in words. */
   revokeLink(shareId: string): Promise<void>
 }

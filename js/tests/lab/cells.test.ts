@@ -44,7 +44,7 @@ function makePanel(...widgets: Cell[]): typeof panel {
       },
     },
   }
-  return { id: 'panel', node, content, context: { path: 'a.ipynb', ready: Promise.resolve(), model: { dirty: false }, save: async () => undefined, saveState: signal }, sessionContext: { session: null } }
+  return { id: 'panel', node, disposed: { connect: () => true, disconnect: () => true }, content, context: { path: 'a.ipynb', ready: Promise.resolve(), model: { dirty: false }, save: async () => undefined, saveState: signal }, sessionContext: { session: null } }
 }
 
 beforeEach(() => {

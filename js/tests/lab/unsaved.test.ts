@@ -13,6 +13,7 @@ let cell: HTMLElement
 let file: unknown
 let saved: number
 let settle: () => void
+let close: () => void
 let preferred: Preferred
 let unsaved: Unsaved
 const commands = new Map<string, CommandOptions>()
@@ -39,7 +40,7 @@ beforeEach(() => {
     saveState: { connect: (slot: () => void) => ((settle = slot), true), disconnect: () => true },
   }
   const model = { sharedModel: { insertCell: () => undefined, getMetadata: () => undefined } }
-  panel = { id: 'p', node, context, content: { widgets: [{ node: cell }], model }, sessionContext: {} } as unknown as typeof panel
+  panel = { id: 'p', node, disposed: { connect: (slot: () => void) => ((close = slot), true) }, context, content: { widgets: [{ node: cell }], model }, sessionContext: {} } as unknown as typeof panel
   const app = {
     serviceManager: { contents: { get: async () => ({ name: 'a', content: file }) } },
     shell: { widgets: () => [panel] },
@@ -89,6 +90,12 @@ test('none that has the chat in its file, or has no changes, or is no notebook, 
   preferred.offersToSave = true
   await unsaved.begun('s_2', cell)
   expect(offers).toHaveLength(1)
+})
+
+test('of a notebook that is closed the offer goes', async () => {
+  await unsaved.begun('s_1', cell)
+  close()
+  expect(offers[0]?.shown).toBe(false)
 })
 
 test('who declines is not asked again for this notebook, on whatever page', async () => {

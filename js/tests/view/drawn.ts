@@ -89,7 +89,7 @@ export const actions: Actions = {
   mayShare: async () => taken.commands,
   makeLink: async ({ name, seconds }) => {
     did.push(`share ${name} ${seconds}`)
-    return `https://hub.example/user/ada/durable-chat/share/s_1#${'t'.repeat(32)}`
+    return { id: 'h_new', link: `https://hub.example/user/ada/durable-chat/share/s_1#${'t'.repeat(32)}` }
   },
   revokeLink: async (id) => void did.push(`revoke ${id}`),
   reconnect: () => did.push('reconnect'),

@@ -254,6 +254,18 @@ describe('a new chat from here', () => {
     expect(document.activeElement).toBe(find('[data-message-id="a_38"] .jdc-fork'))
   })
 
+  test('is not made once more when the answer goes on', async () => {
+    await click('[data-message-id="a_39"] .jdc-fork')
+    const [question, answer] = long.messages.slice(-2)
+    const again = { ...long, messages: [...long.messages.slice(0, -2), question, { ...answer, metadata: { ...answer?.metadata, outcome: null } }] } as typeof long
+    const turn = { id: answer?.metadata.turn, message_id: 'a_39', user_message_id: question?.id } as never
+    await draw({ transcript: { ...again, status: 'streaming', turn } })
+    expect(panel()).toBeNull()
+    await draw({ transcript: long })
+    expect(panel()).toBeNull()
+    expect(did.filter((what) => what.startsWith('fork'))).toEqual(['fork a_39'])
+  })
+
   test('is not there, and why', async () => {
     taken.commands = false
     await click('[data-message-id="a_39"] .jdc-fork')

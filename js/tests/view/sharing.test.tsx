@@ -62,9 +62,16 @@ describe('sharing', () => {
       expect.stringMatching(/^Class.*created/),
       expect.stringMatching(/^without a name.*has run out/),
     ])
+    await click('button.jdc-make-link')
+    await settle()
     await click('[data-share=h_2] .jdc-revoke')
     expect(did).toContain('revoke h_2')
+    expect(find('input.jdc-made-link')).not.toBeNull() // it is another one, and nobody is told it again
     expect(document.body.textContent).not.toContain(LINK.hash)
+    await draw({ transcript: transcript(MESSAGES, { shares: [LINK, { ...LINK, id: 'h_new' }] }) })
+    expect(find('.jdc-sharing')?.contains(document.activeElement)).toBe(true)
+    await click('[data-share=h_new] .jdc-revoke')
+    expect(find('input.jdc-made-link')).toBeNull()
   })
 })
 
