@@ -542,9 +542,12 @@ class Registry:
                     logger.info("Session %s is deleted, as the retention settings say", head.stream)
 
     async def _sweep(self) -> None:
-        """Files of sessions that were deleted while something went wrong; once an hour is enough."""
+        """Files of sessions that were deleted while something went wrong; once an hour is enough.
+
+        Only where all sessions are seen: the folder may have the files of others.
+        """
         files, now = self._terms.attachments, self._clock()
-        if files is None or now < self._swept + SWEEP_SECONDS:
+        if files is None or not self.log.sees_all or now < self._swept + SWEEP_SECONDS:
             return
         self._swept = now
         await files.sweep({head.stream async for head in self._all({})})

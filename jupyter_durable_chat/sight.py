@@ -6,12 +6,15 @@ waits as for any other reader.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from jupyter_durable_chat.log import Log, LogError
+from jupyter_durable_chat.log import Log, LogError, LogUnavailable
 from jupyter_durable_chat.notices import Inboxes
 from jupyter_durable_chat.watching import Watching
+
+logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 1.0
 """After which a store that could not be read is looked at again."""
@@ -23,6 +26,8 @@ class Sight:
     def __init__(self, watching: Watching, opened: Callable[[], tuple[Log, Inboxes]]) -> None:
         self._watching = watching
         self._opened = opened
+        self._damaged: set[str] = set()
+        """Whose inbox could not be read, which is said once."""
 
     async def look(self) -> None:
         """Read what comes, for ever."""
@@ -39,8 +44,23 @@ class Sight:
             await self._watching.changed.wait()
             return
         log, inboxes = self._opened()
-        heads = dict([await self._read(inboxes, person) for person in persons])
-        await _first(self._watching.changed.wait(), log.wait(heads))
+        heads = [head for person in persons if (head := await self._read_or_skip(inboxes, person))]
+        again = AGAIN_SECONDS if len(heads) < len(persons) else None
+        await _first(self._watching.changed.wait(), log.wait(dict(heads), again))
+
+    async def _read_or_skip(self, inboxes: Inboxes, person: str) -> tuple[str, int] | None:
+        """As `_read`; an inbox that cannot be read costs nobody else anything, and is tried again."""
+        try:
+            return await self._read(inboxes, person)
+        except LogUnavailable:
+            raise
+        except LogError:
+            return None
+        except Exception as error:  # what is stored in it may be anything
+            if person not in self._damaged:
+                self._damaged.add(person)
+                logger.warning("The inbox of %s cannot be read: %r", person, error)
+            return None
 
     async def _read(self, inboxes: Inboxes, person: str) -> tuple[str, int]:
         """Where their inbox ends."""

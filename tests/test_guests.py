@@ -87,3 +87,9 @@ def test_somebody_has_thought_of_every_event() -> None:
     every = set(e.Known.__args__) | {e.Data}
     assert set(guests._SHOWN) | set(guests._BEGINS) | hidden == every
     assert not hidden & (set(guests._SHOWN) | set(guests._BEGINS))
+
+
+def test_somebody_has_thought_of_all_that_a_transcript_has() -> None:
+    shown = {"id", "lsn", "title", "status", "turn", "messages", "approvals", "created_at", "updated_at"}
+    assert set(Transcript().to_json()) == shown | set(guests._NOBODYS)
+    assert not shown & set(guests._NOBODYS)

@@ -137,6 +137,9 @@ class Log(ABC):
     One instance serves one event loop; several instances, in any number of processes, may share one store.
     """
 
+    sees_all = True
+    """Whether `streams` are all there are in the store, and not one owner's."""
+
     @abstractmethod
     async def __aenter__(self) -> Self:
         """Open, and create or migrate what is stored. Raises `LogUnavailable` for a damaged or foreign store."""

@@ -42,7 +42,7 @@ def kind_at(path: PurePath, table: Iterable[tuple[str, str]]) -> str | None:
         place = PurePath(at)
         if path.is_relative_to(place) and place.is_relative_to(found):
             found, kind = place, mounted
-    return kind if kind in NETWORK or kind.startswith("fuse.") else None
+    return kind if kind in NETWORK or re.fullmatch(r"(?:mac|os)?fuse(?:\..*)?", kind) else None
 
 
 def linux(table: str) -> list[tuple[str, str]]:

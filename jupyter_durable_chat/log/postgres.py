@@ -86,6 +86,8 @@ class PostgresLog(Log):
     `patience` is for how many seconds everything is tried. With a `clock`, leases run by it, and not by the database's.
     """
 
+    sees_all = False
+
     def __init__(
         self,
         dsn: str,
@@ -425,7 +427,8 @@ class PostgresLog(Log):
         """Tell those who wait what is stored: once for each who comes, and by a poll behind the notifications."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS if self._waiters.streams else None):
+                # Also while nobody waits: who does soon may count on what was told until then.
+                async with asyncio.timeout(POLL_SECONDS):
                     await self._asked.wait()
             self._asked.clear()
             looked, self._looked = self._looked, asyncio.get_running_loop().create_future()

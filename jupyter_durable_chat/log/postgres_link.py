@@ -74,9 +74,12 @@ NEXT_STEPS: dict[str, str] = {
 """By SQLSTATE, or its first two characters."""
 
 
+HOST = r"(?:\[[\w:.]+\]|[\w.-]+)(?::\d+)?"
+
+
 def place(dsn: str) -> str:
     """What a person may see of a DSN: host and database, if it is written as one should be, else nothing."""
-    found = re.fullmatch(r"postgres(?:ql)?://(?:[^@/?#]*@)?([\w.,:\[\]-]*)/([\w-]*)(?:\?[^#]*)?", dsn)
+    found = re.fullmatch(rf"postgres(?:ql)?://(?:[^@/?#]*@)?({HOST}(?:,{HOST})*)/([\w-]*)(?:\?[^#@]*)?", dsn)
     return f" {found[2]} at {found[1]}" if found and found[1] and found[2] else ""
 
 
@@ -142,7 +145,10 @@ class Link:
         pause = FIRST_PAUSE
         while True:
             until = min(until, self.latest)
-            left = max(until - loop.time(), 0.0)
+            left = until - loop.time()
+            if left <= 0:
+                # Nothing is sent for whom nobody waits any more: it might be stored, or cost a connection.
+                raise unavailable(self._store, TimeoutError())
             try:
                 if not self.is_open:
                     await self._connect(min(CONNECT_SECONDS, left))

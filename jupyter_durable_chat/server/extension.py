@@ -299,7 +299,7 @@ class DurableChat(ExtensionApp):
         self.tell = shared()
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
-        self.attachments = Attachments(Path(self.attachments_folder), max_bytes=self.max_attachment_bytes)
+        self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
         self.watching = Watching()
         self.guests = Guests(readers=self.max_guests)
@@ -386,6 +386,11 @@ class DurableChat(ExtensionApp):
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
         await asyncio.shield(self._opening)
+
+    @property
+    def attachments_path(self) -> Path:
+        """The folder, which is the same one for the server and for a command in a shell."""
+        return Path(os.path.abspath(os.path.expanduser(self.attachments_folder)))
 
     @property
     def in_postgres(self) -> bool:

@@ -156,8 +156,11 @@ class Export(ChatHandler):
         yield b'],\n"attachments":['
         room, between = PORTABLE_BYTES, b"\n"
         for file_hash in names:
-            data = await self._bytes(session_id, file_hash)
-            why = "" if data is not None else "it is no longer kept"
+            try:
+                data = await self._bytes(session_id, file_hash)
+                why = "" if data is not None else "it is no longer kept"
+            except ApiError:  # the head is out: what is here must be whole
+                data, why = None, "it cannot be read"
             if data is not None and len(data) > room:
                 data, why = None, f"it is too large to be in the file ({sized(len(data))})"
             room -= len(data or b"")

@@ -122,7 +122,7 @@ class Guests:
         if known is None or known.lsn != lsn:
             known = Snapshot(session, lsn, make())
         self._shown[session] = known
-        while sum(len(shown.data) for shown in self._shown.values()) > KEPT_BYTES:
+        while len(self._shown) > 1 and sum(len(shown.data) for shown in self._shown.values()) > KEPT_BYTES:
             self._shown.popitem(last=False)
         return known
 
@@ -289,6 +289,8 @@ class SharedEvents(Guest, EventStream):
     async def _next(self, reading: AsyncGenerator[list[Item]]) -> list[Item] | None:
         """What is read next, as long as the link holds."""
         until = self._link.until
+        if until is not None and time.time() >= until:
+            raise nothing()  # a read that waits for nothing is not interrupted
         try:
             async with asyncio.timeout(None if until is None else max(0.0, until - time.time())):
                 return await anext(reading, None)

@@ -104,7 +104,7 @@ class CheckCommand(StoreCommand):
             for text in await asyncio.to_thread(damage, located(Path(chat.store))):
                 say(Finding("", None, f"SQLite finds damage: {text}"))
         async with chat.open_log(read_only=True) as log:
-            check = Check(log, Attachments(Path(chat.attachments_folder), max_bytes=0))
+            check = Check(log, Attachments(chat.attachments_path, max_bytes=0))
             async for finding in check.findings():
                 say(finding)
         if wrong > SHOWN:
@@ -127,9 +127,7 @@ class BackupCommand(StoreCommand):
     async def run(self, chat: DurableChat) -> int:
         target = self.file("backup", chat)
         left_out: list[str] = []
-        made = await back_up(
-            located(Path(chat.store)), Path(chat.attachments_folder).expanduser().absolute(), target, left_out.append
-        )
+        made = await back_up(located(Path(chat.store)), chat.attachments_path, target, left_out.append)
         for text in left_out:
             print(printable(text), file=sys.stderr)
         print(f"{target} has {contents(made)}.")
@@ -146,7 +144,7 @@ class RestoreCommand(StoreCommand):
 
     async def run(self, chat: DurableChat) -> int:
         source, store = self.file("restore", chat), located(Path(chat.store))
-        made = await restore(source, store, Path(chat.attachments_folder).expanduser().absolute())
+        made = await restore(source, store, chat.attachments_path)
         print(f"{store} has {contents(made)}, as of {made.made_at}.")
         return 0
 

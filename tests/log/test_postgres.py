@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.log import (
     Fenced,
     Log,
@@ -25,6 +28,7 @@ from jupyter_durable_chat.log import postgres as postgres_module
 from jupyter_durable_chat.log.postgres import POLL_SECONDS, PostgresLog
 from jupyter_durable_chat.log.postgres_link import place
 from jupyter_durable_chat.log.postgres_schema import migrate
+from jupyter_durable_chat.registry import Registry
 from tests.log.contract import SharedLogContract, names, read_all
 from tests.log.wire import Wire
 from tests.postgres import Postgres
@@ -294,12 +298,28 @@ async def test_the_loop_turns_while_the_server_does_not_answer(fragile, schema):
 async def test_a_lost_notification_delays_a_reader_by_a_poll(log, other):
     await log.create("s", [])
     waiting = asyncio.create_task(other.wait({"s": 0}))
-    await eventually(lambda: "s" in other._ends)
-    await other._query(lambda db: db.execute("UNLISTEN *"))
+    await log.append("s", [b"0"])
+    assert set(await waiting) == {"s"}
+    # Nobody waits while this is answered, and whoever does next relies on what was told.
+    await other._query(lambda db: db.execute("UNLISTEN *; SELECT pg_sleep(0.1)"))
+    waiting = asyncio.create_task(other.wait({"s": 1}))
+    await eventually(lambda: bool(other._waiters.streams))
     await log.append("s", [b"1"])
     began = asyncio.get_running_loop().time()
     assert set(await waiting) == {"s"}
     assert asyncio.get_running_loop().time() - began < 10 * POLL_SECONDS
+
+
+async def test_what_is_of_other_owners_is_not_swept(postgres, schema, tmp_path):
+    files = Attachments(tmp_path / "files", max_bytes=100)
+    name = await files.put("s_ann", b"Ann's")
+    for path in (tmp_path / "files").rglob("*"):
+        os.utime(path, (1, 1))
+    async with Registry(
+        lambda: PostgresLog(postgres.dsn(), schema=schema, owner="bob"), Agents([]), attachments=files
+    ) as bobs:
+        await bobs._sweep()
+    assert await files.get("s_ann", name) == b"Ann's"
 
 
 @pytest.fixture
@@ -512,7 +532,10 @@ async def test_what_keeps_one_out_is_said(fragile, postgres, schema):
         ("postgresql://chat:p@db.example:5432/chat", " chat at db.example:5432"),
         ("postgres://db/chat?sslmode=require", " chat at db"),
         ("postgresql://a:p@[::1]:5432/chat", " chat at [::1]:5432"),
+        ("postgresql://a@one:5432,two:5433/chat", " chat at one:5432,two:5433"),
         ("postgresql://a:p/w@db/chat", ""),
+        ("postgresql://chat:s3/cret", ""),
+        ("postgresql://user:secret/x?y@host/db", ""),
         ("postgresql:///chat?host=/run/x", ""),
         ("nonsense", ""),
     ],
