@@ -2,7 +2,7 @@
 
 A process knows who watches among its own readers, and nobody is told of what they watch in the process that writes it.
 Another one can only tell, and pages wait a second before they show it: in that time it is read here, for a cell that
-waits as for any other reader.
+waits as for any other reader. What somebody was given who has just gone, as a cell that waited does, they have read.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Sight:
         """Where their inbox ends."""
         inbox = await inboxes.open(person)
         unread = [notice for notice in inbox.notices if not notice["read"]]
-        seen = {n["session"]: n["lsn"] for n in unread if self._watching.sees(person, n["session"])}
+        seen = {n["session"]: n["lsn"] for n in unread if self._watching.has_seen(person, n["session"], n["lsn"])}
         if seen:
             inbox = await inboxes.read(person, seen)
         return inbox.id, inbox.lsn

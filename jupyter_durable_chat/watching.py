@@ -23,6 +23,9 @@ TYPING_SECONDS = 6.0
 PART_SECONDS = 2.0
 """For which somebody who has gone is still there: a page that follows something else as well has a new connection."""
 
+GIVEN_SECONDS = 5.0
+"""For which it is known what a view was given that has ended: a cell that waited for an answer goes on at once."""
+
 PACE_SECONDS = 0.1
 """In which changes come together."""
 
@@ -44,6 +47,8 @@ class View:
         self.watched = frozenset(watched)
         self.typing: dict[str, float] = {}
         """Where they are typing, and until when that is believed."""
+        self.given: dict[str, int] = {}
+        """Up to which LSN of each session its reader has been given the events."""
         self.lingers = 0.0
         """Seconds for which it counts when its connection is over: the next page of events is on its way."""
 
@@ -56,6 +61,8 @@ class Watching:
         self._views: dict[str, View] = {}
         self._parted: dict[tuple[str, str], tuple[Author, float]] = {}
         """Who has just gone from a session, and until when they are still there."""
+        self._given: dict[tuple[str, str], tuple[int, float]] = {}
+        """What persons were given of a session by views that have ended, and until when that is known."""
         self._onlookers: set[_Onlooker] = set()
         self.changed = asyncio.Event()
         """There is another view than before."""
@@ -99,10 +106,17 @@ class Watching:
         """Whether this person looks at the session now, as far as this process knows."""
         return any(view.person == person and session_id in view.watched for view in self._views.values())
 
+    def has_seen(self, person: str, session_id: str, lsn: int) -> bool:
+        """Whether this person looks at the session now, or has been given it up to there a moment ago."""
+        given, until = self._given.get((person, session_id), (0, 0.0))
+        return self.sees(person, session_id) or (given >= lsn and until > self._clock())
+
     @property
     def persons(self) -> set[str]:
-        """Who has a view here, whatever is in sight of it."""
-        return {view.person for view in self._views.values()}
+        """Who has a view here, whatever is in sight of it, or had one a moment ago."""
+        now = self._clock()
+        parted = {person for (person, _), (_, until) in self._given.items() if until > now}
+        return {view.person for view in self._views.values()} | parted
 
     @property
     def watched(self) -> dict[str, set[str]]:
@@ -145,7 +159,16 @@ class Watching:
 
     def _end(self, view: View) -> None:
         del self._views[view.id]
+        self._remember(view)
         self._part(view, view.watched)
+
+    def _remember(self, view: View) -> None:
+        now = self._clock()
+        self._given = {key: given for key, given in self._given.items() if given[1] > now}
+        for session_id in view.watched.intersection(view.given):
+            given, _ = self._given.get((view.person, session_id), (0, 0.0))
+            self._given[view.person, session_id] = max(given, view.given[session_id]), now + GIVEN_SECONDS
+        self.changed.set()
 
     def _part(self, view: View, sessions: Collection[str]) -> None:
         if view.who is None:

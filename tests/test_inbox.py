@@ -359,3 +359,27 @@ async def test_what_is_watched_at_another_server_is_read(world: World) -> None:
 
 async def all_read(registry: Registry) -> bool:
     return (await registry.inboxes.open(ME)).unread == 0
+
+
+async def test_who_was_given_an_answer_and_has_just_gone_has_read_it(world: World) -> None:
+    watching = Watching()
+    async with world.server(notices=Notices(watching, clock=world.clock)) as registry:
+        sessions = [await created(registry) for _ in range(3)]
+        for name in sessions:
+            await answered(registry, world, *TEXT, e.Finish(finish_reason="stop"), None, session=name)
+        whole, part, hidden = sessions
+        ends = {name: (await registry.log.head(name)).lsn for name in sessions}
+
+        async def is_read() -> dict[str, bool]:
+            return {n["session"]: n["read"] for n in (await registry.inboxes.open(ME)).notices}
+
+        before, watching.changed = watching.changed, asyncio.Event()  # nobody looks in between
+        with watching.view(ME, [whole, part]) as view:
+            view.given = {whole: ends[whole], part: ends[part] - 2, hidden: ends[hidden]}
+        watching.changed = before
+        watching.changed.set()
+
+        async def only_the_whole() -> bool:
+            return await is_read() == {whole: True, part: False, hidden: False}
+
+        await eventually(only_the_whole)

@@ -312,6 +312,8 @@ class EventStream(ChatHandler):
                     if isinstance(item, CaughtUp) and item.session in came:
                         self.chat.tell(Resumed(item.lsn - came[item.session]))
                 await self._say(_frames(found, positions, shared) if found else [b": keep-alive\n\n"])
+                if view:
+                    view.given.update(positions)
         except StreamClosedError:
             return
         except TimeoutError:
