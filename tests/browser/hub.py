@@ -1,6 +1,7 @@
 """A real JupyterHub as a process of its own: its proxy from npm, a simple spawner, and users who know one password.
 
-Its folder holds everything: the hub's database, and a home for each user. Nothing of the machine's own is touched.
+Its folder holds everything: the hub's database, a home for each user, and a log of every address that proxy and servers
+were asked for. Nothing of the machine's own is touched.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ c.JupyterHub.bind_url = {url!r}
 c.JupyterHub.hub_bind_url = {hub_url!r}
 c.ConfigurableHTTPProxy.api_url = {proxy_url!r}
 c.ConfigurableHTTPProxy.command = {proxy!r}
+c.ConfigurableHTTPProxy.debug = True
 c.JupyterHub.db_url = "sqlite:///hub.sqlite"
 c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = {password!r}
@@ -49,6 +51,7 @@ c.JupyterHub.load_roles = [
 SERVER = """
 c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.open_browser = False
+c.ServerApp.log_level = "DEBUG"
 c.LabApp.expose_app_in_browser = True
 c.DurableChat.agents = ["tests.browser.agent:paced"]
 c.DurableChat.keep_alive_seconds = {keep_alive!r}

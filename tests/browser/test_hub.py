@@ -1,6 +1,7 @@
-"""A real JupyterHub: its prefix, its logins and tokens, its proxy, two users, and its culler."""
+"""A real JupyterHub: its prefix, its logins and tokens, its proxy, two users, links for others, and its culler."""
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,12 @@ from pathlib import Path
 import httpx2
 import nbformat
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.hub import PASSWORD, Hub, UserClient, running_hub
 from tests.browser.page import CHAT_CELL, WATCHER, ChatView
+from tests.browser.test_page import REFUSED
+from tests.browser.test_sharing import OVER
 
 QUESTION = "300 words at 25 per second, the last 50 on demand"
 ALL_WORDS = [f"w{n}" for n in range(1, 301)]
@@ -32,8 +35,21 @@ def log_in(context: BrowserContext, hub: Hub, user: str, page_path: str) -> Chat
     return ChatView(page.locator("[data-session]"))
 
 
+def follow(context: BrowserContext, link: str, session: str) -> ChatView:
+    """Open a link in somebody's browser, who reads by it while an answer comes."""
+    page = context.new_page()
+    page.add_init_script(path=WATCHER)
+    page.add_init_script(REFUSED)
+    page.goto(link)
+    shown = ChatView(page.locator(f"[data-session={session}]"))
+    expect(shown.root).to_have_attribute("data-state", "live")
+    expect(shown.root).to_have_attribute("data-status", "streaming")
+    shown.wait_for_word(20)
+    return shown
+
+
 @pytest.mark.timeout(400)
-def test_a_chat_in_a_browser_and_two_users(context: BrowserContext, tmp_path: Path) -> None:
+def test_a_chat_in_a_browser_and_two_users(context: BrowserContext, browser: Browser, tmp_path: Path) -> None:
     with running_hub(tmp_path) as hub:
         ada, bob = hub.serve("ada", "bob")
         cell = nbformat.v4.new_code_cell(CHAT_CELL)
@@ -52,14 +68,40 @@ def test_a_chat_in_a_browser_and_two_users(context: BrowserContext, tmp_path: Pa
         page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         page.reload()
         expect(chat.root).to_have_attribute("data-status", "streaming", timeout=60_000)
-        hub.demand()
-        chat.wait_for_outcome()
-        assert chat.answer == ALL_WORDS
-        expect(chat.root).to_have_attribute("data-gaps", "0")
-        assert page.evaluate("watcher.faults") == []
+
+        # Who has a link needs no account of the hub, and no other right counts in its place: not of the same person.
+        session = chat.session
+        chat.root.get_by_role("button", name="Share…").click()
+        sharing = chat.root.get_by_role("dialog", name="Share…")
+        sharing.get_by_role("button", name="Create link").click()
+        made = sharing.locator("input.jdc-made-link")
+        expect(made).to_have_value(re.compile(rf"^{hub.url}user/ada/durable-chat/share/{session}#[\w-]{{32}}$"))
+        link = made.input_value()
+        with browser.new_context() as guest:
+            shown = [follow(guest, link, session), follow(context, link, session)]
+            hub.demand()
+            for view in [chat, *shown]:
+                view.wait_for_outcome()
+                assert view.answer == ALL_WORDS
+                expect(view.root).to_have_attribute("data-gaps", "0")
+                assert view.root.page.evaluate("[...(window.refused ?? []), ...watcher.faults]") == []
+            assert guest.cookies() == []
+            refused = guest.request.get(f"{hub.url}user/ada/durable-chat/api/sessions/{session}")
+            assert refused.status == 403 and session not in refused.text()
+            sharing.get_by_role("button", name="Revoke").click()
+            for view in shown:
+                expect(view.root).to_have_attribute("data-state", "gone")
+                expect(view.root.get_by_role("status").filter(has_text=OVER)).to_be_visible()
+                view.root.page.close()
+            page.bring_to_front()
+            sharing.press("Escape")
+        # The hub, its proxy and the server wrote down every address: what opens it is in none.
+        address, _, secret = link.partition("#")
+        assert hub.output.count(address.removeprefix(hub.url)) >= 4
+        hub.until(lambda: hub.output.count("GET /user/ada/durable-chat/shared/events?") == 2, "both streams are over")
+        assert secret not in hub.output
 
         # What a script asks with the cookie alone is refused, by GET too: it needs a token that only the page can read.
-        session = chat.session
         status = "([url, headers]) => fetch(url, {headers}).then(answer => answer.status)"
         xsrf = page.evaluate("/_xsrf=([^;]*)/.exec(document.cookie)[1]")
         for call in (f"sessions/{session}", f"sessions/{session}/events?after=0", f"events?after={session}:0"):
@@ -119,6 +161,9 @@ def test_failure_40_the_culler_stops_an_idle_server_with_a_chat_open_and_none_th
         with open_chat(ada, busy), open_chat(bob, idle) as heard:
             hub.cull(10)
             hub.until(lambda: not hub.serves("bob"), "the idle server was stopped")
+            # Who has a link to it comes to the hub, which wants a login for everything.
+            link = f"{hub.url}user/bob/durable-chat/share/{idle}"
+            assert httpx2.get(link, follow_redirects=True, trust_env=False).url.path == "/hub/login"
             assert len(heard) > 10, "its stream was open all the time"
             # Ada's server has had no request for as long; what keeps it is that it answers.
             assert hub.runs("ada")
