@@ -5,6 +5,7 @@ and traces; whoever counts leaves them out. Whoever is told raises nothing and t
 happens, on the event loop, and nobody waits for what becomes of it. The log has facts of its own (`log/facts.py`).
 """
 
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -15,7 +16,14 @@ from jupyter_durable_chat.log.facts import LogFact, silent
 
 __all__ = ["Fact", "Tell", "silent"]
 
+MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
+"""What a model is called."""
+
 Transport = Literal["stream", "pages"]
+
+Origin = Literal["new", "fork", "import"]
+
+Cause = Literal["person", "retention"]
 
 Break = Literal["compacted", "ahead"]
 """Why a reader was not given the events after its position: a snapshot took their place; or the log ends before it."""
@@ -58,6 +66,28 @@ class TurnLeft(Struct, frozen=True):
     turn: str
 
 
+class SessionMade(Struct, frozen=True):
+    """There is a session that was not there before."""
+
+    session: str
+    origin: Origin
+
+
+class SessionGone(Struct, frozen=True):
+    """A session was deleted, by a person or by what the settings keep."""
+
+    session: str
+    cause: Cause
+
+
+class StoreOpened(Struct, frozen=True):
+    """The log can be used from now on."""
+
+
+class StoreUnavailable(Struct, frozen=True):
+    """The log cannot be opened, for another reason than the last one, if there was one."""
+
+
 class ReaderCame(Struct, frozen=True):
     transport: Transport
 
@@ -78,8 +108,27 @@ class ResumeBroke(Struct, frozen=True):
     reason: Break
 
 
-ChatFact = TurnBegun | FirstToken | TurnEnded | TurnLeft | ReaderCame | ReaderLeft | Resumed | ResumeBroke
+TurnFact = TurnBegun | FirstToken | TurnEnded | TurnLeft
+HouseFact = SessionMade | SessionGone | StoreOpened | StoreUnavailable
+ReaderFact = ReaderCame | ReaderLeft | Resumed | ResumeBroke
+
+ChatFact = TurnFact | HouseFact | ReaderFact
 
 Fact = LogFact | ChatFact
 
 Tell = Callable[[Fact], None]
+
+
+def several(*listeners: Tell) -> Tell:
+    """Tell all of these, in this order."""
+
+    def tell(fact: Fact) -> None:
+        for listener in listeners:
+            listener(fact)
+
+    return tell
+
+
+def model_named(model: str | None) -> str | None:
+    """The model, unless somebody has typed what is no model's name."""
+    return model if model and MODEL.fullmatch(model) else None

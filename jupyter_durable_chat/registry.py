@@ -29,7 +29,7 @@ from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.commands import new_id
-from jupyter_durable_chat.facts import Tell, silent
+from jupyter_durable_chat.facts import SessionGone, SessionMade, StoreOpened, StoreUnavailable, Tell, silent
 from jupyter_durable_chat.log import (
     AheadOfLog,
     Conflict,
@@ -125,6 +125,7 @@ class Registry:
         self._clock = clock
         self._retention = retention
         self._on_tick = on_tick
+        self._tell = tell
         self._holder = f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._terms = Terms(
             holder=self._holder,
@@ -219,8 +220,11 @@ class Registry:
             labels={"status": "idle"} | KEPT | _notebook(key),
             summary=summary(transcript),
         )
+        is_new = head.stream == fact.session
+        if is_new:
+            self._tell(SessionMade(head.stream, "new"))
         async with self.acquire(head.stream) as session:
-            return session.transcript, head.stream == fact.session
+            return session.transcript, is_new
 
     @contextlib.asynccontextmanager
     async def acquire(self, session_id: str) -> AsyncIterator[Session]:
@@ -273,6 +277,7 @@ class Registry:
         status = {"status": "idle" if transcript.turn else transcript.status}
         labels = {**(await self.log.head(session_id)).labels, **status} | left
         await self.log.create(fact.session, records, labels=labels, summary=summary(transcript), base=base)
+        self._tell(SessionMade(fact.session, "fork"))
         await self._index(fact.session, transcript)
         if files := self._terms.attachments:
             with _disk_errors():
@@ -294,6 +299,7 @@ class Registry:
         except LogError:
             await self._forget_files(transcript.id)
             raise
+        self._tell(SessionMade(transcript.id, "import"))
         with self._by_itself(f"Preparing session {transcript.id}"):
             await self._index(transcript.id, transcript)
             await self.log.save_snapshot(transcript.id, Record(transcript.lsn, e.to_json(transcript.to_json())))
@@ -352,6 +358,7 @@ class Registry:
         """Stop what runs and remove the session and its files for good; every reader is told."""
         async with self.acquire(session_id) as session:
             await session.delete()
+        self._tell(SessionGone(session_id, "person"))
         await self._forget_about(session_id)
 
     async def _forget_about(self, session_id: str) -> None:
@@ -464,7 +471,10 @@ class Registry:
                 why = str(error)
             if why != self._why:
                 logger.error("The chat store cannot be opened: %s", _why(error))
+                self._tell(StoreUnavailable())
             self._why = why
+        else:
+            self._tell(StoreOpened())
 
     async def _round(self) -> None:
         leases: dict[str, Lease] = {}
@@ -538,6 +548,7 @@ class Registry:
                 # Not what somebody has used since this round began.
                 with self._by_itself(f"Deleting session {head.stream}"), contextlib.suppress(Conflict):
                     await self.log.delete(head.stream, after=head.lsn)
+                    self._tell(SessionGone(head.stream, "retention"))
                     await self._forget_about(head.stream)
                     logger.info("Session %s is deleted, as the retention settings say", head.stream)
 

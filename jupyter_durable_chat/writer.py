@@ -25,7 +25,7 @@ from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.attachments import URL, Attachments, TooLarge, UnknownAttachment, media_type
 from jupyter_durable_chat.commands import Busy
-from jupyter_durable_chat.facts import FirstToken, Tell, TurnBegun, TurnEnded, TurnLeft
+from jupyter_durable_chat.facts import FirstToken, Tell, TurnBegun, TurnEnded, TurnLeft, model_named
 from jupyter_durable_chat.log import (
     Conflict,
     Fenced,
@@ -298,7 +298,8 @@ class Writer(Replica, ABC):
 
     async def _attend(self, turn: Turn, start: Start, epoch: int, place: Place, *, taken_over: bool) -> None:
         """Run the turn and store its end; look meanwhile whether somebody asked for a stop."""
-        self._tell(TurnBegun(self.id, start.turn_id, start.whom.agent.name, start.whom.model, taken_over))
+        model = model_named(start.whom.model)
+        self._tell(TurnBegun(self.id, start.turn_id, start.whom.agent.name, model, taken_over))
         looking = asyncio.create_task(self._look(turn, start.turn_id, epoch))
         try:
             ending = await self._ended(turn)

@@ -18,6 +18,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from jupyter_core.paths import jupyter_data_dir
+from jupyter_events import EventLogger
 from jupyter_server._tz import utcnow
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.extension.application import ExtensionApp
@@ -31,7 +32,8 @@ from jupyter_durable_chat.agents.catalog import Agents, installed, personas
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
-from jupyter_durable_chat.facts import Tell, silent
+from jupyter_durable_chat.facts import Tell, several, silent
+from jupyter_durable_chat.lifecycle import Lifecycle
 from jupyter_durable_chat.log import Log, LogUnavailable
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.metrics import shared
@@ -296,7 +298,8 @@ class DurableChat(ExtensionApp):
         # A hub names its users; elsewhere whoever may come in is the one whose account the server runs under.
         self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
         self.kernel_user = User(username=self.owner)
-        self.tell = shared()
+        lifecycle = Lifecycle(cast(EventLogger, self.server.event_logger), self.server.io_loop.add_callback)
+        self.tell = several(shared(), lifecycle)
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
         self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)
