@@ -105,6 +105,26 @@ class NotebookPage:
         self.page.wait_for_function(f"name => {PANEL}.context.path === name", arg=name)
         self.notebook = name
 
+    def move(self, folder: str) -> None:
+        """Into a folder beside it, as a person does it: cut and pasted in the file browser of the application."""
+        files = self.page
+        if self.jupyter.app == "notebook":
+            files = self.page.context.new_page()
+            files.goto(f"http://127.0.0.1:{self._port}{self.jupyter.base_url}tree")
+        item = files.locator(".jp-DirListing-item")
+        item.filter(has_text=self.notebook).click(button="right")
+        files.get_by_role("menuitem", name="Cut").click()
+        item.filter(has_text=folder).dblclick()
+        expect(item).to_have_count(0)
+        files.locator(".jp-DirListing-content").click(button="right")
+        files.get_by_role("menuitem", name="Paste").click()
+        expect(item).to_have_count(1)
+        self.notebook = f"{folder}/{self.notebook}"
+        if files is not self.page:
+            files.close()
+        else:
+            self.page.wait_for_function(f"path => {PANEL}.context.path === path", arg=self.notebook)
+
     def restart_kernel(self) -> None:
         before = self.page.evaluate(f"{PANEL}.sessionContext.session.kernel.id")
         self.page.evaluate("void jupyterapp.commands.execute('notebook:restart-kernel')")

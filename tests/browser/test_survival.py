@@ -82,19 +82,30 @@ def test_d_server_killed_and_started_again(open_notebook: Open, jupyter: Jupyter
     assert_interrupted(notebook, shown)
 
 
-def test_e_notebook_renamed_and_its_tab_closed_and_opened_again(open_notebook: Open, jupyter: Jupyter) -> None:
+def test_e_notebook_renamed_and_moved_and_its_tab_closed_and_opened_again(
+    open_notebook: Open, jupyter: Jupyter
+) -> None:
+    (jupyter.files / "kept").mkdir()
     notebook = ask(open_notebook(CHAT_CELL))
     notebook.save()
     session = notebook.chat.session
+
+    def listed() -> dict[str, str]:
+        return {s["id"]: s["notebook"] for s in jupyter.api("durable-chat/api/sessions")["sessions"]}
+
     notebook.rename("what it is about.ipynb")
-    notebook.chat.wait_for_word(60)
+    notebook.chat.wait_for_word(40)
     assert notebook.chat.session == session
-    listed = {s["id"]: s["notebook"] for s in jupyter.api("durable-chat/api/sessions")["sessions"]}
-    assert listed == {session: "what it is about.ipynb"}
+    assert listed() == {session: "what it is about.ipynb"}
     notebook.save()
+    notebook.move("kept")
+    notebook.chat.wait_for_word(60)
+    expect(notebook.chat.root).to_have_attribute("data-status", "streaming")
+    assert notebook.chat.session == session
+    assert listed() == {session: "kept/what it is about.ipynb"}
     notebook.assert_never_wrong()
     notebook.page.close()
-    again = open_notebook(name="what it is about.ipynb")
+    again = open_notebook(name=notebook.notebook)
     assert again.chat.session == session
     assert_goes_on(again)
     # The cell, run once more, finds this conversation under the new name, and makes none.
