@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError
 from jupyter_durable_chat.commands import new_id
+from jupyter_durable_chat.facts import CallEnded, Runs
 from jupyter_durable_chat.log import LogError
 from jupyter_durable_chat.outputs import cut
 from jupyter_durable_chat.stage import Stage, StepLimits, ended, verdict_on
@@ -117,18 +118,21 @@ class Call:
         try:
             if "waitsFor" in part:
                 # Whoever was asked for it answers, whatever became of the tool meanwhile.
-                await self._by_others(part, self._tool or self._asker.known(name))
+                with self._told(None, part["waitsFor"]):
+                    await self._by_others(part, self._tool or self._asker.known(name))
                 return
             tool = self._tool or self._asker.usable(name)
             arguments = _arguments(part, tool)
             await self._allowed(part, tool)
             if tool.runs == "server":
-                output = await self._here(part, tool, arguments)
+                with self._told(tool.name, "server"):
+                    output = await self._here(part, tool, arguments)
                 self.running.say(e.ToolOutputAvailable(tool_call_id=self.id, output=output))
             else:
-                self.running.say(e.ToolWaiting(tool_call_id=self.id, waits_for=tool.runs))
-                part = await self._stage.until(lambda transcript: _if("waitsFor", transcript.call(self.id)))
-                await self._by_others(part, tool)
+                with self._told(None, tool.runs):
+                    self.running.say(e.ToolWaiting(tool_call_id=self.id, waits_for=tool.runs))
+                    part = await self._stage.until(lambda transcript: _if("waitsFor", transcript.call(self.id)))
+                    await self._by_others(part, tool)
         except _Denied:
             self.running.say(e.ToolOutputDenied(tool_call_id=self.id))
             if self._limits.denial == "stop":
@@ -143,6 +147,20 @@ class Call:
             kind = type(error).__name__
             logger.error("Tool %s raised %s\n%s", name, kind, "".join(traceback.format_tb(error.__traceback__)))
             self.running.say(e.ToolOutputError(tool_call_id=self.id, error_text=FAILED.format(kind)))
+
+    @contextlib.contextmanager
+    def _told(self, tool: str | None, runs: Runs) -> Iterator[None]:
+        """Whoever notes it is told how long what is in here took, and whether the call failed by it."""
+        loop = asyncio.get_running_loop()
+        since, has_failed = loop.time(), True
+        try:
+            yield
+            has_failed = self._part()["state"] == "output-error"
+        except Stopped:
+            has_failed = False
+            raise
+        finally:
+            self._stage.tell(CallEnded(self._stage.turn_id, tool, runs, loop.time() - since, has_failed))
 
     def _part(self) -> JSON:
         part = self._stage.transcript.call(self.id)

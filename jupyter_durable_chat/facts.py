@@ -21,6 +21,10 @@ MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 
 Transport = Literal["stream", "pages"]
 
+FINISH_REASONS = ("stop", "length", "content-filter", "tool-calls", "error", "other", "unknown")
+
+Runs = Literal["server", "kernel", "person"]
+
 Origin = Literal["new", "fork", "import"]
 
 Cause = Literal["person", "retention"]
@@ -66,6 +70,32 @@ class TurnLeft(Struct, frozen=True):
     turn: str
 
 
+class StepEnded(Struct, frozen=True):
+    """One request to a model of a turn is over, after so many seconds."""
+
+    turn: str
+    agent: str
+    model: str | None
+    seconds: float
+    reason: str | None
+    """Why the model ended, one of `FINISH_REASONS`; `None` when it did not say."""
+    error: str | None
+    """The category of an error that ended it, or `cancelled`."""
+    input_tokens: int
+    output_tokens: int
+
+
+class CallEnded(Struct, frozen=True):
+    """A call that was allowed has its result, or gets none any more, after so many seconds."""
+
+    turn: str
+    tool: str | None
+    """Its name, if it is a tool of the server: people name those of kernels."""
+    runs: Runs
+    seconds: float
+    has_failed: bool
+
+
 class SessionMade(Struct, frozen=True):
     """There is a session that was not there before."""
 
@@ -108,7 +138,7 @@ class ResumeBroke(Struct, frozen=True):
     reason: Break
 
 
-TurnFact = TurnBegun | FirstToken | TurnEnded | TurnLeft
+TurnFact = TurnBegun | FirstToken | StepEnded | CallEnded | TurnEnded | TurnLeft
 HouseFact = SessionMade | SessionGone | StoreOpened | StoreUnavailable
 ReaderFact = ReaderCame | ReaderLeft | Resumed | ResumeBroke
 

@@ -28,7 +28,8 @@ class Lifecycle:
         self._logger = logger
         self._soon = soon
         for kind in KINDS:
-            logger.register_event_schema(SCHEMAS / kind / "v1.yaml")
+            if schema_id(kind) not in logger.schemas:
+                logger.register_event_schema(SCHEMAS / kind / "v1.yaml")
         self._turns: dict[str, str] = {}
         """The sessions of the turns that run here and have no outcome yet."""
 

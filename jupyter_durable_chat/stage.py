@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, Host, Verdict
+from jupyter_durable_chat.facts import TurnFact
 from jupyter_durable_chat.tools import Approval, Tool
 from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript
 
@@ -44,10 +45,17 @@ class StepLimits(Struct, frozen=True):
 class Stage(Host):
     """Where an answer is given: the session, and what goes on in it beside the answer."""
 
+    turn_id: str
+    """Which turn is given here."""
+
     @property
     @abstractmethod
     def transcript(self) -> Transcript:
         """The session as far as it was read."""
+
+    @abstractmethod
+    def tell(self, fact: TurnFact) -> None:
+        """Tell whoever counts or notes it."""
 
     @abstractmethod
     async def until(self, look: Callable[[Transcript], Seen | None]) -> Seen:

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import copy
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -23,6 +23,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, AgentError, Request
 from jupyter_durable_chat.calls import Asker, Call, Running
 from jupyter_durable_chat.commands import new_id
+from jupyter_durable_chat.facts import FINISH_REASONS, StepEnded, model_named
 from jupyter_durable_chat.stage import Stage, StepLimits, Whom, ended
 from jupyter_durable_chat.tools import Tool, ToolError
 from jupyter_durable_chat.tools.builtin import ASK_USER, PROPOSE_PLAN
@@ -104,12 +105,17 @@ class Steps(Asker):
                 )
             self._steps += 1
             finish = None
-            async with aclosing(self._step(state)) as chunks:
-                async for chunk in chunks:
-                    if isinstance(chunk, e.Finish):
-                        finish = chunk
-                    else:
+            with self._told() as ends:
+                async with aclosing(self._step(state)) as chunks:
+                    async for chunk in chunks:
+                        if isinstance(chunk, e.Finish):
+                            finish = chunk
+                            continue
+                        if isinstance(chunk, e.FinishStep):
+                            ends.append(chunk)
                         yield chunk
+                if finish and not any(end.usage for end in ends):
+                    ends.append(_finished(e.FinishStep(), finish, self._reason(finish)))
             state = None
             if finish is None:
                 return
@@ -120,6 +126,32 @@ class Steps(Asker):
             async with aclosing(self._act()) as chunks:
                 async for chunk in chunks:
                     yield chunk
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[list[e.FinishStep]]:
+        """Whoever notes it is told of the step in here, by what is said of its end."""
+        loop = asyncio.get_running_loop()
+        since, ends, error = loop.time(), list[e.FinishStep](), "internal"
+        try:
+            yield ends
+            error = None
+        except AgentError as why:
+            error = why.category
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            error = "cancelled"
+            raise
+        finally:
+            used = sum((end.usage for end in ends if end.usage), e.Usage())
+            said = ends[-1].finish_reason if ends else None
+            reason = said if said in (None, *FINISH_REASONS) else "other"
+            name, model = self._whom.agent.name, model_named(self._whom.model)
+            seconds = loop.time() - since
+            self.stage.tell(
+                StepEnded(
+                    self.stage.turn_id, name, model, seconds, reason, error, used.input_tokens, used.output_tokens
+                )
+            )
 
     # What there is
 

@@ -25,7 +25,7 @@ from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.attachments import URL, Attachments, TooLarge, UnknownAttachment, media_type
 from jupyter_durable_chat.commands import Busy
-from jupyter_durable_chat.facts import FirstToken, Tell, TurnBegun, TurnEnded, TurnLeft, model_named
+from jupyter_durable_chat.facts import FirstToken, Tell, TurnBegun, TurnEnded, TurnFact, TurnLeft, model_named
 from jupyter_durable_chat.log import (
     Conflict,
     Fenced,
@@ -546,12 +546,15 @@ class _Stage(Stage):
 
     def __init__(self, writer: Writer, turn_id: str) -> None:
         self.session = writer.id
+        self.turn_id = turn_id
         self._writer = writer
-        self._turn_id = turn_id
 
     @property
     def transcript(self) -> Transcript:
         return self._writer.transcript
+
+    def tell(self, fact: TurnFact) -> None:
+        self._writer._tell(fact)
 
     async def until(self, look: Callable[[Transcript], Seen | None]) -> Seen:
         while True:
@@ -568,7 +571,7 @@ class _Stage(Stage):
         while True:
             try:
                 return await self._writer.decide(
-                    lambda: [(self._turn_id, event) for event in decide(self.transcript)], self._writer.add
+                    lambda: [(self.turn_id, event) for event in decide(self.transcript)], self._writer.add
                 )
             except LogUnavailable:
                 await asyncio.sleep(LOOK_INTERVAL)

@@ -50,6 +50,7 @@ from jupyter_durable_chat.server.stream import EventStream, Snapshots
 from jupyter_durable_chat.stage import Denial, StepLimits
 from jupyter_durable_chat.tools import Approval
 from jupyter_durable_chat.tools.catalog import Tools
+from jupyter_durable_chat.traces import Traces
 from jupyter_durable_chat.turn import Limits
 from jupyter_durable_chat.watching import Watching
 
@@ -299,7 +300,7 @@ class DurableChat(ExtensionApp):
         self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
         self.kernel_user = User(username=self.owner)
         lifecycle = Lifecycle(cast(EventLogger, self.server.event_logger), self.server.io_loop.add_callback)
-        self.tell = several(shared(), lifecycle)
+        self.tell = several(shared(), lifecycle, Traces())
         self.streams: set[EventStream] = set()
         self.snapshots = Snapshots()
         self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)

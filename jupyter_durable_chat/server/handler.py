@@ -11,8 +11,10 @@ here and nowhere else.
 import hmac
 import http.client
 import re
+import traceback
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
@@ -58,6 +60,9 @@ P = ParamSpec("P")
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 USER_HEADER = "Durable-Chat-User"
+
+TYPED = re.compile(r"\b(q|filename|notebook)=[^&]+")
+"""What people say in an address."""
 """Tells a page whom the server takes its requests for, where it tells people apart."""
 
 MAX_NAME = 200
@@ -179,6 +184,23 @@ class ChatHandler(APIHandler):
             if self.current_user and self.chat.tells_apart:
                 self.set_header(USER_HEADER, quote(self.author.username))
         await self.chat.ready()
+
+    def _log(self) -> None:
+        """Log the request as Jupyter does, without what was searched for, or what files are called."""
+        self.request.uri = TYPED.sub(r"\1=[typed]", self.request.uri or "")
+        super()._log()
+
+    def log_exception(
+        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Log what went wrong. Its text is for who asked, whom it may quote; that of a foreign exception for nobody."""
+        what = f"{self.request.method} {self.request.path}"
+        if isinstance(value, web.HTTPError):
+            why = value.body["code"] if isinstance(value, ApiError) else _CODES.get(value.status_code, "error")
+            self.log.warning("%d %s: %s", value.status_code, what, why)
+        else:
+            where = "".join(traceback.format_tb(tb))
+            self.log.error("%s failed with %s\n%s", what, typ.__name__ if typ else "an error", where)
 
     @property
     def is_kernel(self) -> bool:

@@ -1,7 +1,6 @@
 """What an operator is told by Jupyter's own events: from a real server to a handler of its configuration."""
 
 import json
-import logging
 from pathlib import Path
 from typing import get_args
 
@@ -21,28 +20,10 @@ from jupyter_durable_chat.log.memory import MemoryLog
 from jupyter_durable_chat.registry import Registry
 from tests.scripted import Scripted
 from tests.server.conftest import JSON, Api
+from tests.server.kept import Kept
 from tests.waiting import eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-
-
-class Kept(logging.Handler):
-    """Keeps what it is given, as the JSON that it comes as."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.events: list[JSON] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.events.append(json.loads(self.format(record)))
-
-    def of(self, kind: str) -> list[JSON]:
-        """The events of this kind, each as it is beside what Jupyter adds."""
-        mine = [event for event in self.events if event["__schema__"] == schema_id(kind)]
-        return [{name: value for name, value in event.items() if name not in ADDED} for event in mine]
-
-
-ADDED = ("__timestamp__", "__schema__", "__schema_version__", "__metadata_version__", "taskName")
 
 
 @pytest.fixture
