@@ -16,6 +16,7 @@ SYNCED := .venv/.synced
 COLLABORATION := .venv/collaboration/.installed
 PACKAGES := js/node_modules/.package-lock.json
 HUB_PROXY := tests/hub/node_modules/.package-lock.json
+CONFORMANCE := tests/durable_streams/node_modules/.package-lock.json
 FRONT_END := jupyter_durable_chat/static/manifest.json
 LINKED := .venv/share/jupyter/labextensions/jupyter-durable-chat
 JS_SOURCES := $(shell find js -path js/node_modules -prune -o -path js/dist -prune -o -type f -print)
@@ -25,7 +26,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser proxies build crash bench screenshots format lock clean
+.PHONY: help setup demo test check lint types unit browser proxies conformance build crash bench screenshots format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +42,7 @@ demo: setup ## open JupyterLab on the tour, with an agent that needs no key (POR
 # Two lanes of about the same length: most of what is tested in a browser, and beside it everything else, with the rest of that.
 LATER := $(addprefix tests/browser/test_,survival.py tools.py writing.py)
 
-test: setup browser proxies lint types ## run all tests, those in a real browser included
+test: setup browser proxies conformance lint types ## run all tests, those in a real browser included
 	@mkdir -p test-results
 	$(BIN)/pytest -m browser $(LATER:%=--ignore=%) >test-results/browser.log 2>&1 & browser=$$!; \
 	(cd js && npm test) && $(BIN)/pytest -m "not browser" && $(BIN)/pytest -m browser $(LATER); others=$$?; \
@@ -66,6 +67,8 @@ browser: $(SYNCED) $(COLLABORATION)
 proxies: $(HUB_PROXY)
 	scripts/install-nginx
 
+conformance: $(CONFORMANCE)
+
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
 
@@ -86,7 +89,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv js/node_modules tests/hub/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
+	rm -rf .venv js/node_modules tests/hub/node_modules tests/durable_streams/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):
@@ -113,6 +116,10 @@ $(PACKAGES): js/package.json js/package-lock.json | $(SYNCED)
 
 $(HUB_PROXY): tests/hub/package.json tests/hub/package-lock.json | $(SYNCED)
 	cd tests/hub && npm ci
+	touch $@
+
+$(CONFORMANCE): tests/durable_streams/package.json tests/durable_streams/package-lock.json | $(SYNCED)
+	cd tests/durable_streams && npm ci
 	touch $@
 
 $(FRONT_END): $(PACKAGES) $(JS_SOURCES)

@@ -50,6 +50,7 @@ from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.sight import Sight
 from jupyter_durable_chat.stage import StepLimits
+from jupyter_durable_chat.streams import PREFIX as STREAM_PREFIX
 from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits
@@ -626,7 +627,7 @@ def alive(holder: str) -> bool:
 
 def must_be_session(stream: str) -> None:
     """Raises `UnknownStream` for a log of another kind."""
-    if stream.startswith(PREFIX):
+    if stream.startswith((PREFIX, STREAM_PREFIX)):
         raise UnknownStream(stream)
 
 

@@ -224,6 +224,10 @@ class Log(ABC):
         """The stream as it is now."""
 
     @abstractmethod
+    async def find(self, key: str) -> Head | None:
+        """The living stream that has this key, as it is now."""
+
+    @abstractmethod
     async def streams(
         self,
         *,

@@ -199,6 +199,10 @@ class MemoryLog(Log):
     async def head(self, stream: str) -> Head:
         return self._living(stream).head
 
+    async def find(self, key: str) -> Head | None:
+        self._check_open()
+        return self._living(self._keys[key]).head if key in self._keys else None
+
     async def save_snapshot(self, stream: str, snapshot: Record) -> None:
         living = self._living(stream)
         if snapshot.lsn > living.lsn:

@@ -247,6 +247,9 @@ class PostgresLog(Log):
     async def head(self, stream: str) -> Head:
         return await self._query(lambda db: queries.head(db, self._owner, stream))
 
+    async def find(self, key: str) -> Head | None:
+        return await self._query(lambda db: queries.find(db, self._owner, key))
+
     async def save_snapshot(self, stream: str, snapshot: Record) -> None:
         write = Write("snapshot", stream, blobs={"data": snapshot.data}, lsn=bigint(snapshot.lsn))
         number(await self._write(write), stream, after=snapshot.lsn)

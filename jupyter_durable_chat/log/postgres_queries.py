@@ -33,6 +33,7 @@ LABELLED = " AND s.id IN (SELECT stream FROM labels WHERE owner = $1 AND name = 
 EXACTLY = " AND EXISTS (SELECT FROM labels WHERE stream = s.id AND name = ${} AND value = ${})"
 UNLABELLED = " AND NOT EXISTS (SELECT FROM labels WHERE stream = s.id AND name = ${})"
 FOUND = " AND s.id IN (SELECT stream FROM words WHERE owner = $1 AND word >= ${} AND word < ${})"
+KEYED = " AND s.key = $2 AND left(s.key, 200) = left($2, 200)"
 BEFORE = " AND (s.updated, s.id) < (SELECT updated, id FROM streams WHERE owner = $1 AND name = ${})"
 ENDS = """
     SELECT s.name, s.id, s.deleted, e.lsn FROM streams s JOIN ends e ON e.stream = s.id
@@ -82,6 +83,11 @@ async def head(db: Connection, owner: str, stream: str) -> Head:
     if row is None:
         raise UnknownStream(stream)
     return _head(row)
+
+
+async def find(db: Connection, owner: str, key: str) -> Head | None:
+    row = await db.fetchrow(HEAD + KEYED, owner, plain(key))
+    return _head(row) if row else None
 
 
 async def snapshot(db: Connection, owner: str, stream: str) -> Record | None:

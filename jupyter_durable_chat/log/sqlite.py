@@ -154,6 +154,9 @@ class SqliteLog(Log):
     async def head(self, stream: str) -> Head:
         return await self._read(lambda db: statements.head(db, stream))
 
+    async def find(self, key: str) -> Head | None:
+        return await self._read(lambda db: statements.find(db, key))
+
     async def save_snapshot(self, stream: str, snapshot: Record) -> None:
         await self._write(lambda db: statements.save_snapshot(db, stream, snapshot))
 

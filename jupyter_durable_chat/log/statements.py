@@ -50,8 +50,8 @@ def create(
     summary: bytes,
     base: Record | None,
 ) -> Head:
-    if key is not None and (row := db.execute(HEAD + "key = ?", (key,)).fetchone()):
-        return _head(row)
+    if key is not None and (known := find(db, key)):
+        return known
     if db.execute(STREAM, (stream,)).fetchone():
         raise ValueError(f"there is, or was, a stream {stream!r}")
     start = base.lsn if base else 0
@@ -207,6 +207,11 @@ def head(db: sqlite3.Connection, stream: str) -> Head:
     if row is None:
         raise UnknownStream(stream)
     return _head(row)
+
+
+def find(db: sqlite3.Connection, key: str) -> Head | None:
+    row = db.execute(HEAD + "key = ?", (key,)).fetchone()
+    return _head(row) if row else None
 
 
 def streams(

@@ -30,6 +30,7 @@ from jupyter_durable_chat.server.inbox import INBOX
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
 from jupyter_durable_chat.server.shares import SHARES
 from jupyter_durable_chat.server.stream import EventStream, Lost
+from jupyter_durable_chat.streams import PREFIX as STREAM_PREFIX
 
 MAX_PAGE = 1000
 """Events, or sessions, in one JSON page."""
@@ -398,11 +399,11 @@ class SharedEvents(EventStream):
         return self.author if wants and self.author.via is None else None
 
     async def _not_mine(self, positions: dict[str, int]) -> list[Lost]:
-        """Take the inboxes of others out: nobody learns whether there are any."""
+        """Take the inboxes of others out, and what has no events: nobody learns whether there are any."""
         mine = inbox_id(self.person)
         if mine in positions:
             await self.registry.inboxes.open(self.person)
-        others = [name for name in positions if name.startswith(PREFIX) and name != mine]
+        others = [name for name in positions if name.startswith((PREFIX, STREAM_PREFIX)) and name != mine]
         for name in others:
             del positions[name]
         return [Lost(name, ApiError(404, "unknown-session", f"There is no session {name!r} here.")) for name in others]

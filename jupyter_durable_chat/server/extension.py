@@ -41,13 +41,15 @@ from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
+from jupyter_durable_chat.server.dialects.durable_streams import DURABLE_STREAMS
 from jupyter_durable_chat.server.guests import GUESTS, Guests
 from jupyter_durable_chat.server.listing import Listing
 from jupyter_durable_chat.server.notebooks import Notebooks
 from jupyter_durable_chat.server.page import PAGES, STATIC
 from jupyter_durable_chat.server.prompts import prompts
-from jupyter_durable_chat.server.stream import EventStream, Snapshots
+from jupyter_durable_chat.server.stream import Reader, Snapshots
 from jupyter_durable_chat.stage import Denial, StepLimits
+from jupyter_durable_chat.streams import Streams
 from jupyter_durable_chat.tools import Approval
 from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.traces import Traces
@@ -301,8 +303,9 @@ class DurableChat(ExtensionApp):
         self.kernel_user = User(username=self.owner)
         lifecycle = Lifecycle(cast(EventLogger, self.server.event_logger), self.server.io_loop.add_callback)
         self.tell = several(shared(), lifecycle, Traces())
-        self.streams: set[EventStream] = set()
+        self.streams: set[Reader] = set()
         self.snapshots = Snapshots()
+        self._durable_streams: Streams | None = None
         self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
         self.watching = Watching()
@@ -351,7 +354,7 @@ class DurableChat(ExtensionApp):
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
     def initialize_handlers(self) -> None:
-        self.handlers.extend([*PAGES, *GUESTS, *ROUTES])
+        self.handlers.extend([*PAGES, *GUESTS, *DURABLE_STREAMS, *ROUTES])
 
     @property
     def server(self) -> ServerApp:
@@ -384,6 +387,13 @@ class DurableChat(ExtensionApp):
     def root(self) -> str:
         """The folder that notebook paths are relative to."""
         return self.server.root_dir
+
+    @property
+    def durable_streams(self) -> Streams:
+        """Raises `LogUnavailable`."""
+        if self._durable_streams is None:
+            self._durable_streams = Streams(self.registry.log, max_bytes=self.max_session_bytes or math.inf)
+        return self._durable_streams
 
     async def ready(self) -> None:
         """Return once the registry has been started; whoever comes first starts it."""

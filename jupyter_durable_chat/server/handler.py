@@ -22,7 +22,7 @@ import msgspec
 from jupyter_server import CallContext
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.identity import User
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from jupyter_durable_chat import events as e
@@ -55,7 +55,7 @@ from jupyter_durable_chat.transcript import Transcript
 if TYPE_CHECKING:
     from jupyter_durable_chat.server.extension import DurableChat
 
-Handler = TypeVar("Handler", bound="ChatHandler")
+Handler = TypeVar("Handler", bound="Chatting")
 P = ParamSpec("P")
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -156,8 +156,8 @@ def route(
     return cast(Any, web.authenticated(authorized(cast(Any, translating(method)))))
 
 
-class ChatHandler(APIHandler):
-    """A request under `durable-chat/`."""
+class Chatting(JupyterHandler):
+    """A request under `durable-chat/`, in whatever language."""
 
     auth_resource = "durable_chat"
 
@@ -222,6 +222,20 @@ class ChatHandler(APIHandler):
         """Whose inbox is asked for, and who watches."""
         return self.chat.person(self.author.username)
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None))[1]
+        if not isinstance(error, ApiError):
+            error = _plain(status_code, error)
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Content-Type", "application/json")
+        self.finish(e.to_json(error.body))
+
+
+class ChatHandler(Chatting, APIHandler):
+    """A request that is answered in JSON."""
+
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as this struct. Raises `ApiError` 400 that quotes what is wrong, or 413."""
         limit = self.chat.max_message_bytes
@@ -253,15 +267,6 @@ class ChatHandler(APIHandler):
         """Answer with a new session and where it is."""
         self.set_header("Location", f"{self.base_url}durable-chat/api/sessions/{transcript.id}")
         self.reply(transcript.to_json() | more, 201)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None))[1]
-        if not isinstance(error, ApiError):
-            error = _plain(status_code, error)
-        if error.retry_after is not None:
-            self.set_header("Retry-After", str(error.retry_after))
-        self.set_header("Cache-Control", "no-store")
-        self.finish(e.to_json(error.body))
 
 
 def _too_deep() -> ApiError:

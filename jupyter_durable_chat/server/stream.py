@@ -30,7 +30,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.facts import ReaderCame, ReaderLeft, ResumeBroke, Resumed, Tell, Transport, silent
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.notices import PREFIX
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler, Chatting, translated
 from jupyter_durable_chat.watching import View
 
 CHUNK_BYTES = 1 << 16
@@ -199,14 +199,14 @@ def frame(data: bytes, *, name: str = "", position: str = "") -> bytes:
     )
 
 
-class EventStream(ChatHandler):
-    """A handler that reads events. That is not activity: a chat left open keeps no server from its culler."""
+class Reader(Chatting):
+    """Somebody who reads what comes, until they hang up, or are let go of."""
 
-    _track_activity = False
     _following: asyncio.Task[Any] | None = None
     _hung_up = False
 
-    def initialize(self) -> None:
+    def initialize(self, **kwargs: Any) -> None:
+        super().initialize(**kwargs)
         self._writing = asyncio.Lock()
 
     @property
@@ -228,6 +228,40 @@ class EventStream(ChatHandler):
         """Let go of this reader. What it was reading runs on."""
         if self._following:
             self._following.cancel()
+
+    async def attend(self, reading: Coroutine[Any, Any, Read]) -> Read | None:
+        """What this reader reads; nothing when it is let go of."""
+        transport: Transport = "pages" if self.paged else "stream"
+        self._following = following = asyncio.create_task(reading)
+        self.chat.streams.add(self)
+        self.chat.tell(ReaderCame(transport))
+        try:
+            await asyncio.wait({following})
+            return None if following.cancelled() else following.result()
+        finally:
+            following.cancel()
+            self.chat.streams.discard(self)
+            self.chat.tell(ReaderLeft(transport))
+
+    def _hang_up(self) -> None:
+        """Close the connection with what it still holds. Whoever comes back has a position."""
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection) and connection.stream
+        connection.stream.close()
+
+    async def _say(self, frames: Iterable[bytes]) -> None:
+        """Write whole frames, whoever else writes. Raises `TimeoutError` when the reader takes nothing."""
+        async with self._writing:
+            for portion in _portions(frames):
+                self.write(portion)
+                async with asyncio.timeout(self.chat.stalled_seconds or None):
+                    await self.flush()
+
+
+class EventStream(Reader, ChatHandler):
+    """A handler that reads events. That is not activity: a chat left open keeps no server from its culler."""
+
+    _track_activity = False
 
     def reading(
         self, positions: dict[str, int], keep_alive: float, lost: Sequence[Lost] = ()
@@ -256,20 +290,6 @@ class EventStream(ChatHandler):
         self.set_header("Content-Encoding", "identity")
         await self.attend(self._follow(positions, view, shared, lost, lists))
 
-    async def attend(self, reading: Coroutine[Any, Any, Read]) -> Read | None:
-        """What this reader reads; nothing when it is let go of."""
-        transport: Transport = "pages" if self.paged else "stream"
-        self._following = following = asyncio.create_task(reading)
-        self.chat.streams.add(self)
-        self.chat.tell(ReaderCame(transport))
-        try:
-            await asyncio.wait({following})
-            return None if following.cancelled() else following.result()
-        finally:
-            following.cancel()
-            self.chat.streams.discard(self)
-            self.chat.tell(ReaderLeft(transport))
-
     async def page(
         self, positions: dict[str, int], wait: float, lost: Sequence[Lost] = (), view: View | None = None
     ) -> None:
@@ -283,12 +303,6 @@ class EventStream(ChatHandler):
         here = [self._presence(session) for session in sessions] if view and view.who else []
         presence = b',"presence":%b' % e.to_json(here) if here else b""
         self.reply(b'{"items":[%b]%b}' % (b",".join(_item(item) for item in given), presence))
-
-    def _hang_up(self) -> None:
-        """Close the connection with what it still holds. Whoever comes back has a position."""
-        connection = self.request.connection
-        assert isinstance(connection, HTTP1Connection) and connection.stream
-        connection.stream.close()
 
     async def _follow(
         self, positions: dict[str, int], view: View | None, shared: bool, lost: Sequence[Lost], lists: bool
@@ -327,14 +341,6 @@ class EventStream(ChatHandler):
                 task.cancel()
             if beside:
                 await asyncio.wait(beside)
-
-    async def _say(self, frames: Iterable[bytes]) -> None:
-        """Write whole frames, whoever else writes. Raises `TimeoutError` when the reader takes nothing."""
-        async with self._writing:
-            for portion in _portions(frames):
-                self.write(portion)
-                async with asyncio.timeout(self.chat.stalled_seconds or None):
-                    await self.flush()
 
     async def _list(self) -> None:
         """Say which sessions look different in a list, as long as the stream lasts."""

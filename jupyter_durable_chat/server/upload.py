@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 from tornado import web
 
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler, Chatting
 
 
 @web.stream_request_body
-class Upload(ChatHandler):
-    """A route that takes a file."""
+class Taking(Chatting):
+    """A route that takes bytes."""
 
     limit: ClassVar[str]
     """The setting that limits it, in bytes."""
@@ -27,9 +27,9 @@ class Upload(ChatHandler):
             self._pieces.clear()
 
     def taken(self) -> bytes:
-        """The file, once. Raises `ApiError` 413."""
+        """The body, once. Raises `ApiError` 413."""
         if self._size > self._allowed:
-            text = f"The file has {self._size} bytes; c.DurableChat.{self.limit} allows {self._allowed}."
+            text = f"The body has {self._size} bytes; c.DurableChat.{self.limit} allows {self._allowed}."
             raise ApiError(413, "too-large", text)
         data = b"".join(self._pieces)
         self._pieces.clear()
@@ -38,3 +38,7 @@ class Upload(ChatHandler):
     @property
     def _allowed(self) -> int:
         return getattr(self.chat, self.limit)
+
+
+class Upload(Taking, ChatHandler):
+    """A route that takes a file."""

@@ -20,6 +20,8 @@ from jupyter_durable_chat.inbox import Inbox
 from jupyter_durable_chat.log import Compacted, Head, Log, LogUnavailable, Record, StreamDeleted
 from jupyter_durable_chat.notices import KIND
 from jupyter_durable_chat.replica import SHARES, queue_state
+from jupyter_durable_chat.store.check_stream import wrong_with
+from jupyter_durable_chat.streams import KIND as STREAM
 from jupyter_durable_chat.transcript import JSON, Transcript
 
 ATTEMPTS = 5
@@ -66,6 +68,9 @@ class Check:
         for _ in range(ATTEMPTS):
             try:
                 head = await self._log.head(stream)
+                if head.labels.items() >= STREAM.items():
+                    self.counts["streams"] += 1
+                    return [Finding(stream, *wrong) for wrong in await wrong_with(self._log, head)]
                 look = _Look(self._log, head)
                 await look.take()
                 kind = "inboxes" if look.is_inbox else "sessions"

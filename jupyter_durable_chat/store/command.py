@@ -109,9 +109,8 @@ class CheckCommand(StoreCommand):
                 say(finding)
         if wrong > SHOWN:
             print(f"… and {wrong - SHOWN} more")
-        looked = ", ".join(
-            f"{check.counts[kind]} {kind}" for kind in ("sessions", "inboxes", "events", "snapshots", "files")
-        )
+        kinds = ("sessions", "inboxes", "streams", "events", "snapshots", "files")
+        looked = ", ".join(f"{check.counts[kind]} {kind}" for kind in kinds)
         print(f"Looked at {looked}: {counted(wrong, 'finding') if wrong else 'nothing is wrong'}.")
         return 1 if wrong else 0
 
@@ -175,7 +174,7 @@ def contents(manifest: Manifest) -> str:
     counts = manifest.counts
     return ", ".join(
         (
-            counted(counts["streams"], "conversation or inbox", "conversations and inboxes"),
+            counted(counts["streams"], "conversation, inbox or stream", "conversations, inboxes and streams"),
             counted(counts["records"], "event"),
             counted(len(manifest.files), "file"),
         )

@@ -67,6 +67,7 @@ ON_A_STREAM: dict[str, Callable[[Log, str], object]] = {
 ON_A_LOG: dict[str, Callable[[Log], object]] = {
     **{name: lambda log, call=call: call(log, "s") for name, call in ON_A_STREAM.items()},
     "create": lambda log: log.create("t", []),
+    "find": lambda log: log.find("k"),
     "streams": lambda log: log.streams(before="s"),
     "delete": lambda log: log.delete("s"),
     "renew": lambda log: log.renew("me", 10),
@@ -165,6 +166,17 @@ class LogContract:
         await log.create("s", [b"old"], key="k")
         await log.delete("s")
         assert (await log.create("t", [b"new"], key="k")).stream == "t"
+
+    async def test_a_stream_is_found_by_its_key_while_it_lives(self, log):
+        key = "/" + "a long path" * 40
+        assert await log.find(key) is None
+        await log.create("s", [b"one"], key=key, labels={"a": "1"}, summary=b"sum")
+        await log.create("t", [], key=key + "!")
+        await log.append("s", [b""])
+        assert await log.find(key) == await log.head("s")
+        await log.delete("s")
+        assert await log.find(key) is None
+        assert await log.find("") is None
 
     async def test_a_key_is_given_replaced_and_removed(self, log):
         await log.create("s", [], key="k")

@@ -276,7 +276,7 @@ async def test_nothing_is_overwritten(store: Store, saved: Path, place: Path) ->
 def test_the_commands(store: Store, tmp_path: Path, place: Path) -> None:
     target = tmp_path / "chat.zip"
     said = command("backup", str(target), store=store.path, status=0)
-    assert f"{target} has 5 conversations and inboxes, " in said and "1 file." in said
+    assert f"{target} has 5 conversations, inboxes and streams, " in said and "1 file." in said
     assert "is there already" in command("backup", str(target), store=store.path, status=1)
     assert "There is a store already" in command("restore", str(target), store=store.path, status=1)
     command("restore", str(target), store=place, status=0)

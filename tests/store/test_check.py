@@ -215,7 +215,9 @@ async def test_servers_go_on_while_a_store_is_checked(store: Store) -> None:
 
 def test_the_command_proves_a_store(store: Store) -> None:
     said = command("check", store=store.path, status=0)
-    assert re.search(r"Looked at 3 sessions, 2 inboxes, \d+ events, \d snapshots, 2 files: nothing is wrong\.", said)
+    assert re.search(
+        r"Looked at 3 sessions, 2 inboxes, 0 streams, \d+ events, \d snapshots, 2 files: nothing is wrong\.", said
+    )
     DAMAGE["a hole"][0](store)
     said = command("check", store=store.path, status=1)
     assert f"{store.answered}, LSN 4: records are missing" in said and said.endswith(" 1 finding.\n")
