@@ -6,8 +6,10 @@ were asked for. Nothing of the machine's own is touched.
 
 import contextlib
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,13 +60,63 @@ c.DurableChat.keep_alive_seconds = {keep_alive!r}
 """
 
 
+def proxy_command() -> list[str]:
+    """How the proxy is started: with a node of its own, which is beside this Python."""
+    node = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if not PROXY.exists() or node is None:
+        pytest.fail("No proxy for JupyterHub on this machine. Run `make proxies`, then try again.", pytrace=False)
+    return [node, str(PROXY)]
+
+
+class HubProxy:
+    """JupyterHub's proxy without a hub, in front of one server; `options` are those of its command."""
+
+    def __init__(self, folder: Path, target: int, *options: str) -> None:
+        self.port = free_port()
+        self._log = folder / f"proxy-{self.port}.log"
+        places = ["--ip=127.0.0.1", f"--port={self.port}", "--api-ip=127.0.0.1", f"--api-port={free_port()}"]
+        to = [f"--default-target=http://127.0.0.1:{target}", "--log-level=debug"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*proxy_command(), *places, *to, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._until_it_answers()
+
+    def close(self) -> None:
+        # What is started may be a Python that starts the node.
+        processes = [*psutil.Process(self._process.pid).children(recursive=True), self._process]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes[:-1], 20)
+        self._process.wait(20)
+
+    @property
+    def asked(self) -> int:
+        """How often events were asked for."""
+        return len(re.findall(r"PROXY WEB \S*/durable-chat/api/events ", self._log.read_text()))
+
+    @property
+    def timed_out(self) -> int:
+        """How often something had no answer in time."""
+        return self._log.read_text().count(" 503 GET ")
+
+    def _until_it_answers(self) -> None:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.05)
+        self.close()
+        raise AssertionError(f"the proxy does not answer:\n{self._log.read_text()}")
+
+
 class Hub:
     """One hub, without a culler until `cull` starts one."""
 
     def __init__(self, folder: Path, *, keep_alive: float = 15.0) -> None:
-        node = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        if not PROXY.exists() or node is None:
-            pytest.fail("No proxy for JupyterHub on this machine. Run `make proxies`, then try again.", pytrace=False)
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -74,7 +126,7 @@ class Hub:
             url=self.url,
             hub_url=f"http://127.0.0.1:{free_port()}",
             proxy_url=f"http://127.0.0.1:{free_port()}",
-            proxy=[node, str(PROXY)],
+            proxy=proxy_command(),
             password=PASSWORD,
             home=str(folder / "home" / "{username}"),
             config=str(folder / "server.py"),

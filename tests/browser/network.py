@@ -30,6 +30,12 @@ class Network:
     def on(self) -> None:
         self._up.set()
 
+    def lead_to(self, port: int) -> None:
+        """Every connection breaks, and new ones lead there."""
+        self.off()
+        self._server = ("127.0.0.1", port)
+        self.on()
+
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while True:

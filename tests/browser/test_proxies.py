@@ -1,13 +1,16 @@
-"""A real nginx in front of JupyterLab: whatever it does to streams, every word is shown once, while answers come."""
+"""A real nginx, or JupyterHub's proxy, in front of JupyterLab: whatever it does to streams, each word is shown once."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
+from tests.browser.hub import HubProxy
 from tests.browser.jupyter import Jupyter, running
+from tests.browser.network import Network
 from tests.browser.nginx import Nginx, nginx_to
 from tests.browser.page import CHAT_CELL, NotebookPage
 
@@ -50,9 +53,9 @@ requestAnimationFrame(look);
 
 
 @pytest.fixture
-def jupyter(tmp_path: Path) -> Iterator[Jupyter]:
-    """JupyterLab alone: what is between browser and server is the same for all hosts."""
-    with running("lab", tmp_path) as server:
+def jupyter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]:
+    """JupyterLab alone: what is between browser and server is the same for all hosts. Settings are the parameter."""
+    with running("lab", tmp_path, **getattr(request, "param", {})) as server:
         yield server
         print(server.output)
 
@@ -145,3 +148,38 @@ def test_streams_that_nginx_cuts_are_one_to_the_person(open_notebook: Open, jupy
         assert pages(nginx) == 0
         # How soon the next one is there is a matter of the machine; nobody reads that there is no connection.
         assert set(page.evaluate("states")) <= {"live", "connecting"}
+
+
+@pytest.mark.parametrize("jupyter", [{"keep_alive_seconds": 2.5}], indirect=True)
+def test_streams_that_the_proxy_of_jupyterhub_cuts_go_on(open_notebook: Open, jupyter: Jupyter, tmp_path: Path) -> None:
+    with (
+        closing(HubProxy(tmp_path, jupyter.port, "--timeout=2000")) as cuts,
+        closing(HubProxy(tmp_path, jupyter.port, "--proxy-timeout=2000")) as forgets,
+        Network.to(jupyter.port) as network,
+    ):
+        # Through none of them at first: some requests of JupyterLab's beginning take longer than they let them.
+        notebook = open_notebook(CHAT_CELL, port=network.port)
+        notebook.run()
+        page, root = notebook.page, notebook.chat.root
+        expect(root).to_have_attribute("data-state", "live")
+        notebook.kernel_ready()
+
+        def until(true: Callable[[], bool]) -> None:
+            while not true():
+                page.wait_for_timeout(50)
+
+        network.lead_to(cuts.port)
+        until(lambda: cuts.asked > 2)  # while nothing is said
+        expect(root).to_have_attribute("data-state", "live")
+        page.evaluate(STATES)
+        notebook.chat.ask(QUESTION.format(150))
+        notebook.chat.wait_for_word(50)
+        asked = cuts.asked
+        until(lambda: cuts.asked > asked + 1)  # in the middle of the answer, which thinks
+        assert set(page.evaluate("states")) <= {"live", "connecting"}
+        # This one lets go of the server, and goes on holding the browser's stream, in which nothing comes any more.
+        network.lead_to(forgets.port)
+        until(lambda: forgets.timed_out > 1)  # pages wait less long for the next words
+        expect(root).to_have_attribute("data-state", "live")
+        jupyter.demand()
+        assert_complete(notebook, 150)

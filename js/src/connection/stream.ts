@@ -71,8 +71,9 @@ const PATIENCE = 10_000
 /** Milliseconds without anything that are a pause in what a server has to say at once. */
 const PAUSE = 1000
 
-/** Milliseconds that a sign of life may be late. */
+/** Milliseconds that a sign of life may be late, at most; where they come often, so is one missed. */
 const GRACE = 25_000
+const MISSED = 3
 
 /** Milliseconds between the signs of life of a server that does not say. */
 const KEEP_ALIVE = 15_000
@@ -315,7 +316,7 @@ export class Stream {
       const isWhole = end === '\n\n'
       if (greeted && !carrier.owes && isWhole) this.#through(carrier)
       // Much that comes without a pause is no sign that it is held back; a piece now and then is.
-      if (carrier.through) carrier.expect(isWhole ? (this.#options.silence ?? this.#keepAlive + GRACE) : this.#patience)
+      if (carrier.through) carrier.expect(isWhole ? (this.#options.silence ?? this.#keepAlive + Math.min(GRACE, MISSED * this.#keepAlive)) : this.#patience)
       else if (Date.now() - heard < PAUSE) carrier.expect(this.#patience)
       heard = Date.now()
     }
