@@ -17,6 +17,7 @@ COLLABORATION := .venv/collaboration/.installed
 PACKAGES := js/node_modules/.package-lock.json
 HUB_PROXY := tests/hub/node_modules/.package-lock.json
 CONFORMANCE := tests/durable_streams/node_modules/.package-lock.json
+AI_SDK := tests/ai_sdk/node_modules/.package-lock.json
 FRONT_END := jupyter_durable_chat/static/manifest.json
 LINKED := .venv/share/jupyter/labextensions/jupyter-durable-chat
 JS_SOURCES := $(shell find js -path js/node_modules -prune -o -path js/dist -prune -o -type f -print)
@@ -67,7 +68,7 @@ browser: $(SYNCED) $(COLLABORATION)
 proxies: $(HUB_PROXY)
 	scripts/install-nginx
 
-conformance: $(CONFORMANCE)
+conformance: $(CONFORMANCE) $(AI_SDK)
 
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
@@ -89,7 +90,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv js/node_modules tests/hub/node_modules tests/durable_streams/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
+	rm -rf .venv js/node_modules tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):
@@ -120,6 +121,10 @@ $(HUB_PROXY): tests/hub/package.json tests/hub/package-lock.json | $(SYNCED)
 
 $(CONFORMANCE): tests/durable_streams/package.json tests/durable_streams/package-lock.json | $(SYNCED)
 	cd tests/durable_streams && npm ci
+	touch $@
+
+$(AI_SDK): tests/ai_sdk/package.json tests/ai_sdk/package-lock.json | $(SYNCED)
+	cd tests/ai_sdk && npm ci
 	touch $@
 
 $(FRONT_END): $(PACKAGES) $(JS_SOURCES)

@@ -222,7 +222,7 @@ def waiting_noticed(transcript: Transcript) -> Noticed | None:
     """What is told of a turn that waits for a person; `None`: it does not."""
     turn = transcript.turn
     answer = transcript.message(turn["message_id"]) if turn else None
-    call = next((part for part in nested(answer["parts"]) if _asks(part)), None) if answer else None
+    call = next((part for part in nested(answer["parts"]) if asks(part)), None) if answer else None
     if turn is None or call is None:
         return None
     notice = _notice(transcript, "waiting", transcript.lsn, _asked(call))
@@ -230,7 +230,7 @@ def waiting_noticed(transcript: Transcript) -> Noticed | None:
     return Noticed(asker(transcript, turn["user_message_id"]), turn["id"], notice)
 
 
-def _asks(part: JSON) -> bool:
+def asks(part: JSON) -> bool:
     """Whether this is a call that waits for a person."""
     if part["type"] != "dynamic-tool" or part["state"] in TOOL_ENDS:
         return False

@@ -41,6 +41,7 @@ from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
+from jupyter_durable_chat.server.dialects.ai_sdk import AI_SDK
 from jupyter_durable_chat.server.dialects.durable_streams import DURABLE_STREAMS
 from jupyter_durable_chat.server.guests import GUESTS, Guests
 from jupyter_durable_chat.server.listing import Listing
@@ -354,7 +355,7 @@ class DurableChat(ExtensionApp):
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
     def initialize_handlers(self) -> None:
-        self.handlers.extend([*PAGES, *GUESTS, *DURABLE_STREAMS, *ROUTES])
+        self.handlers.extend([*PAGES, *GUESTS, *AI_SDK, *DURABLE_STREAMS, *ROUTES])
 
     @property
     def server(self) -> ServerApp:
