@@ -4,6 +4,9 @@ Loading is a cache and nothing more: a session that nobody uses and that runs no
 turn runs on when the last user of its session leaves. Every lease of this process is renewed until the process ends;
 a lease whose holder is gone, or that belongs to no turn here, is taken over and its turn closed as `interrupted`.
 
+Who takes commands need not run turns: a `server` hands them over, and a `worker`, which takes no commands, runs them.
+What they know of each other is in the log alone, so there may be any number of either, or none for a while.
+
 A store that cannot be opened stops nothing else: `log` and every command raise `LogUnavailable` with the reason, and
 it is tried again from time to time. A session that cannot be read costs no other one anything.
 """
@@ -20,7 +23,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from msgspec import Struct
 
@@ -28,6 +31,8 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.attachments import Attachments
+from jupyter_durable_chat.board import OFFERED, TAKEN, Board
+from jupyter_durable_chat.board import PREFIX as BOARDS
 from jupyter_durable_chat.commands import new_id
 from jupyter_durable_chat.facts import SessionGone, SessionMade, StoreOpened, StoreUnavailable, Tell, silent
 from jupyter_durable_chat.log import (
@@ -43,14 +48,15 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.log.words import words_of
-from jupyter_durable_chat.notices import DUE, PREFIX, SESSIONS, TOLD, Inboxes, Notices
+from jupyter_durable_chat.notices import DUE, SESSIONS, TOLD, Inboxes, Notices
+from jupyter_durable_chat.notices import PREFIX as INBOXES
 from jupyter_durable_chat.portable import Portable
 from jupyter_durable_chat.replica import KEPT, SHARES, summary, text_of
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.sight import Sight
 from jupyter_durable_chat.stage import StepLimits
-from jupyter_durable_chat.streams import PREFIX as STREAM_PREFIX
+from jupyter_durable_chat.streams import PREFIX as STREAMS
 from jupyter_durable_chat.tools import Toolbox
 from jupyter_durable_chat.transcript import JSON, Transcript
 from jupyter_durable_chat.turn import Limits
@@ -85,6 +91,18 @@ INDEXED_AT_ONCE = 1 << 16
 
 DAY = 24 * 3600.0
 
+OTHERS = (INBOXES, BOARDS, STREAMS)
+"""How the ids begin of logs that are no sessions."""
+
+WORKER_SECONDS = 3.0
+"""For which a server leaves a turn whose writer is gone to workers, before it closes the turn itself."""
+
+TAKEN_AT_ONCE = 32
+"""Turns that a worker takes side by side."""
+
+Part = Literal["both", "server", "worker"]
+"""Who takes commands, and runs turns; who takes commands, and has turns run; who runs turns."""
+
 
 class Retention(Struct, frozen=True):
     """What is kept for how long; 0 is for ever, or any number. Nothing that runs or waits is touched."""
@@ -117,6 +135,8 @@ class Registry:
         runners: Runners | None = None,
         attachments: Attachments | None = None,
         notices: Notices | None = None,
+        part: Part = "both",
+        owner: str = "",
         on_tick: Callable[[], None] = lambda: None,
         tell: Tell = silent,
     ) -> None:
@@ -127,6 +147,9 @@ class Registry:
         self._retention = retention
         self._on_tick = on_tick
         self._tell = tell
+        self._part = part
+        self._owner = owner
+        self._runs = part != "server"
         self._holder = f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._terms = Terms(
             holder=self._holder,
@@ -142,8 +165,11 @@ class Registry:
             attachments=attachments,
             notices=notices or Notices(Watching(), clock=clock),
             tell=tell,
+            runs=lambda: self._runs,
+            offer=self._offer,
         )
         self._log: Log | None = None
+        self._board: Board | None = None
         self._why = "The store is being opened; try again in a moment."
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._users: dict[str, int] = {}
@@ -156,6 +182,9 @@ class Registry:
         self._swept = 0.0
         self._ticking: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[None] | None = None
+        self._alone = False
+        """Whether the server that this worker was started by is gone."""
 
     async def __aenter__(self) -> Self:
         """Open the store and close what earlier writers left open; then keep doing so. Never raises for a bad store."""
@@ -165,13 +194,15 @@ class Registry:
         sight = Sight(self._terms.notices.watching, lambda: (self.log, self.inboxes))
         self._ticking = asyncio.create_task(self._tick(), name="durable-chat registry")
         self._looking = asyncio.create_task(sight.look(), name="durable-chat sight")
+        if self._part == "worker":
+            self._taking = asyncio.create_task(self._take_turns(), name="durable-chat worker")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """End the turns of this process as `interrupted`, within five seconds, and close the store."""
         # From now on nobody gets a session: whoever had one must not begin a turn that nobody ends.
         log, self._log, self._why = self._log, None, "The server is shutting down."
-        for task in filter(None, (self._ticking, self._looking)):
+        for task in filter(None, (self._ticking, self._looking, self._taking)):
             task.cancel()
             await asyncio.wait({task})
         ending = [asyncio.create_task(session.shut_down()) for session in self._sessions.values()]
@@ -189,8 +220,8 @@ class Registry:
 
     @property
     def turns(self) -> int:
-        """How many turns run in this process."""
-        return sum(session.running for session in self._sessions.values())
+        """How many turns run in this process, or elsewhere for it."""
+        return sum(session.answering for session in self._sessions.values())
 
     @property
     def working(self) -> int:
@@ -273,7 +304,7 @@ class Registry:
         records = [e.encode(fact, at=now)]
         if transcript.turn:
             records.append(e.encode(e.TurnStopped(outcome="interrupted"), at=now, turn=transcript.turn["id"]))
-        left = dict.fromkeys(("queue", "asks", SHARES), "") | TOLD
+        left = dict.fromkeys(("queue", "asks", SHARES), "") | TOLD | TAKEN
         # As the events say it: a fork of what has failed has failed, too.
         status = {"status": "idle" if transcript.turn else transcript.status}
         labels = {**(await self.log.head(session_id)).labels, **status} | left
@@ -419,6 +450,64 @@ class Registry:
         """The sessions that were used last."""
         return await self.log.streams(labels=SESSIONS, limit=limit)
 
+    # Workers
+
+    async def leave_alone(self) -> None:
+        """The server of this worker is gone. Go on, until another worker comes and this one has nothing to do.
+
+        Returns when nothing is left that this process must do.
+        """
+        self._alone = True
+        while True:
+            runs = any(session.running and session.working for session in self._sessions.values())
+            if not runs and not (self._runs and await self._is_wanted()):
+                return
+            await asyncio.sleep(TICK)
+
+    async def _is_wanted(self) -> bool:
+        """Whether something waits to be run, which this worker would do."""
+        try:
+            return bool(await self._labelled(OFFERED) or await self._labelled({"queue": "waiting"}))
+        except LogError:
+            return False
+
+    async def _offer(self, session_id: str) -> None:
+        with self._by_itself("Telling the workers of a turn"):
+            await self._on_board().offer(session_id)
+
+    def _on_board(self) -> Board:
+        if self._board is None:
+            self._board = Board(self.log, self._owner)
+        return self._board
+
+    async def _take_turns(self) -> None:
+        """Take what is handed over, as soon as it is; what nobody has told of, a little later."""
+        has_come = False
+        while True:
+            with self._by_itself("Looking for turns to run"):
+                board = self._on_board()
+                if not has_come:
+                    await board.come(self._holder)
+                    has_come = True
+                if self._runs:
+                    await self._take_offered()
+                for said in await board.news(TICK):
+                    if said.what == "came" and said.who != self._holder and self._alone:
+                        # It has the settings of today. What this one begins from now on is begun there.
+                        self._runs = False
+                continue
+            await asyncio.sleep(TICK)
+
+    async def _take_offered(self) -> None:
+        room = asyncio.Semaphore(TAKEN_AT_ONCE)
+
+        async def take(session_id: str) -> None:
+            with self._by_itself(f"Taking the turn of session {session_id}"):
+                async with room, self.acquire(session_id) as session:
+                    await session.recover()
+
+        await asyncio.gather(*map(take, await self._labelled(OFFERED)))
+
     # Inside
 
     def _unload(self) -> None:
@@ -441,11 +530,14 @@ class Registry:
                 if self._log is None:
                     await self._open()
                 await self._round()
+                if self._part == "server":
+                    await self._follow()
                 if abs(self._clock() - self._tidied) >= TIDY_SECONDS:
                     self._tidied = self._clock()
                     self._failing.clear()
                     await self._drain()
-                    await self._tidy()
+                    if self._part != "worker":
+                        await self._tidy()
             self._unload()
             self._on_tick()
 
@@ -494,7 +586,7 @@ class Registry:
                         session.drain()
 
     async def _drain(self) -> None:
-        """Tell what is due, and start what waits in the queues of sessions: the last server went before it could."""
+        """Tell what is due, and start what waits, handed over or in a queue: the last server went before it could."""
         due: list[str] = []
         waiting: list[str] = []
         with self._by_itself("Looking for what is due, and for waiting messages"):
@@ -507,6 +599,15 @@ class Registry:
             with self._by_itself(f"Starting what waits in session {session_id}"):
                 async with self.acquire(session_id) as session:
                     session.drain()
+        if self._runs and self._log is not None:
+            await self._take_offered()
+
+    async def _follow(self) -> None:
+        """Follow every turn that runs elsewhere, whoever has begun it."""
+        for session_id in await self._labelled({"status": "streaming"}):
+            with self._by_itself(f"Following session {session_id}"):
+                async with self.acquire(session_id) as session:
+                    session.follow()
 
     async def _labelled(self, labels: dict[str, str]) -> list[str]:
         """All of them, before any is touched: what is started moves in the list."""
@@ -568,6 +669,11 @@ class Registry:
         before = self._clock() - days * DAY
         return await self.log.streams(labels=SESSIONS | labels, updated_before=before, limit=TIDY_SESSIONS)
 
+    @property
+    def _leaves_seconds(self) -> float:
+        """How long an abandoned turn is left to those who can go on with it."""
+        return 0.0 if self._runs else WORKER_SECONDS
+
     def _is_abandoned(self, lease: Lease) -> bool:
         """Whether nobody runs a turn under this lease any more.
 
@@ -577,13 +683,13 @@ class Registry:
         if lease.holder == self._holder:
             session = self._sessions.get(lease.stream)
             return session is None or not session.running
-        if not alive(lease.holder):
-            return True
         now = asyncio.get_running_loop().time()
         known, since = self._leases.get(lease.stream, (None, now))
         self._leases[lease.stream] = lease, since if known == lease else now
+        if not alive(lease.holder):
+            return now - since >= self._leaves_seconds
         patience = UNRENEWED_SECONDS if lease.until <= self._clock() else self._lease_seconds
-        return known == lease and now - since >= patience
+        return known == lease and now - since >= patience + self._leaves_seconds
 
 
 @contextlib.contextmanager
@@ -627,7 +733,7 @@ def alive(holder: str) -> bool:
 
 def must_be_session(stream: str) -> None:
     """Raises `UnknownStream` for a log of another kind."""
-    if stream.startswith((PREFIX, STREAM_PREFIX)):
+    if stream.startswith(OTHERS):
         raise UnknownStream(stream)
 
 

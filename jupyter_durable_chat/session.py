@@ -74,7 +74,7 @@ class Session(Writer):
     @property
     def busy(self) -> bool:
         """Whether something goes on here by itself, so that this object must stay."""
-        return any((self._running, self._draining, self._titling, self._unstored))
+        return any((self._running, self._following, self._draining, self._titling, self._unstored))
 
     def through(self, message_id: str) -> int:
         """The LSN at which this message's answer is over, or where the log ends now: where a fork there ends."""
@@ -409,6 +409,9 @@ class Session(Writer):
             asked = await self._request_stop(turn_id, by) or turn_id
         if asked is None:
             return False
+        if not self.running and await self._is_offered():
+            # Nobody has begun it, so nobody would heed.
+            await self.recover()
         if not await self.turn_ended(asked, STOP_TIMEOUT):
             raise Busy("The answer was asked to stop and has not ended yet. Try again in a moment.", retry_after=1)
         turns = (turn for m in chain(self.transcript.messages, self.transcript.others) for turn in requests(m))
@@ -460,11 +463,11 @@ class Session(Writer):
         self._end_here()
         async with self._commands:
             # What was being started has started; nobody else begins now.
-            for waiting in (self._draining, self._titling):
+            for waiting in (self._draining, self._titling, self._following):
                 if waiting:
                     waiting.cancel()
         self._end_here()
-        if going := {task for task in (self._running, self._draining, self._titling) if task}:
+        if going := {t for t in (self._running, self._draining, self._titling, self._following) if t}:
             await asyncio.wait(going)
 
     def _end_here(self) -> None:

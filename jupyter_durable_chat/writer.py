@@ -2,8 +2,9 @@
 
 While a turn runs, this process holds the session's lease; every event of the turn carries the lease's epoch, and the
 turn's end gives the lease back in the transaction that stores the outcome. Only the lease's holder runs a turn, whoever
-asks for one; anybody may ask for a stop, by an event that the holder heeds. A turn ends with an outcome whatever its
-agent, the store or the process do: what cannot be stored now is closed by the registry's next round.
+asks for one; anybody may ask for a stop, by an event that the holder heeds. A process that runs none stores that one
+begins, without a lease, and offers it (`board.py`). A turn ends with an outcome whatever its agent, the store or the
+process do: what cannot be stored now is closed by the registry's next round.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import contextlib
 import logging
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from jupyter_durable_chat.agents import Agent, AgentError, Verdict
 from jupyter_durable_chat.agents.catalog import UnknownAgent
 from jupyter_durable_chat.agents.title import title_of
 from jupyter_durable_chat.attachments import URL, Attachments, TooLarge, UnknownAttachment, media_type
+from jupyter_durable_chat.board import OFFERED, TAKEN
 from jupyter_durable_chat.commands import Busy
 from jupyter_durable_chat.facts import FirstToken, Tell, TurnBegun, TurnEnded, TurnFact, TurnLeft, model_named
 from jupyter_durable_chat.log import (
@@ -54,6 +56,16 @@ RESTART_SECONDS = 5
 
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at what others appended while a turn runs here."""
+
+OFFER_SECONDS = 30.0
+"""How long a turn may wait for somebody to run it; then it fails."""
+
+NO_WORKER = e.Error(
+    "internal",
+    "Nobody is there to answer: no worker has taken this question. Start one with 'jupyter durable-chat worker', then "
+    "try again.",
+    recoverable=True,
+)
 
 NO_FILES = "This server keeps no files."
 
@@ -94,6 +106,9 @@ class Terms(Struct, frozen=True):
     attachments: Attachments | None
     notices: Notices
     tell: Tell
+    runs: Callable[[], bool]
+    """Whether turns run in this process; else they are offered to others."""
+    offer: Callable[[str], Awaitable[None]]
 
 
 class Writer(Replica, ABC):
@@ -112,6 +127,8 @@ class Writer(Replica, ABC):
         self._answering: Agent | None = None
         self._running: asyncio.Task[None] | None = None
         self._titling: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        """What goes on here of a turn that runs elsewhere."""
         self._closing = False
         self._size = 0
         """Bytes that the log had when it was last looked at."""
@@ -128,10 +145,15 @@ class Writer(Replica, ABC):
         return self._running is not None
 
     @property
+    def answering(self) -> bool:
+        """Whether a turn of this session runs here, or elsewhere for this process."""
+        return self.running or self._following is not None
+
+    @property
     def working(self) -> bool:
         """Whether that turn does anything, and does not wait for a person or a kernel."""
         turn = self.transcript.turn
-        return self.running and (turn is None or turn.get("waits_since") is None)
+        return self.answering and (turn is None or turn.get("waits_since") is None)
 
     def lose(self) -> None:
         """Another process has the lease of the turn that runs here: let go of it."""
@@ -146,11 +168,11 @@ class Writer(Replica, ABC):
     def find_agent(self, name: str, model: str | None = None) -> tuple[Agent, str | None]:
         """The agent of that name, and its model. Raises `UnknownAgent`."""
 
-    async def recover(self, over: int) -> None:
-        """Take the turn of a writer that is gone over; nothing when the session is held again meanwhile.
+    async def recover(self, over: int | None = None) -> None:
+        """Take the turn that nobody runs: one that was offered, or that of a writer who is gone. Idempotent.
 
-        A turn whose agent waits for its calls goes on here, any other is closed. `over` is the epoch of the lease that
-        its holder left.
+        It goes on here as far as it can, else it is closed; nothing happens when the session is held meanwhile. `over`
+        is the epoch of the lease that its holder left.
         """
         async with self._commands:
             if self.running:
@@ -164,16 +186,20 @@ class Writer(Replica, ABC):
             turn = self.transcript.turn
             unstored, self._unstored = self._unstored, None
             if turn is None:
-                await self._log.append(self.id, [], epoch=mine, release=True)
+                await self._log.append(self.id, [], epoch=mine, labels=TAKEN, release=True)
                 return
             if unstored and unstored[0] == turn["id"]:
-                why = unstored[1]
-                ending = [e.ErrorText(error_text=why.text), e.TurnStopped(outcome="failed", error=why)]
-            elif not turn["stopping"] and self._take_over(turn, mine):
-                logger.info("Session %s: turn %s goes on here", self.id, turn["id"])
+                ending = _failed(unstored[1])
+            elif turn["stopping"]:
+                ending = [e.TurnStopped(outcome="stopped")]
+            elif not self._terms.runs() and (self._is_for_others(turn) or await self._is_offered()):
+                await self._log.append(self.id, [], epoch=mine, labels=OFFERED, release=True)
+                await self._terms.offer(self.id)
                 return
+            elif why := await self._take_over(turn, mine):
+                ending = why
             else:
-                ending = [e.TurnStopped(outcome="stopped" if turn["stopping"] else "interrupted")]
+                return
             logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
             try:
                 await self._close_turn(turn["id"], mine, ending)
@@ -181,26 +207,46 @@ class Writer(Replica, ABC):
                 self._unstored = unstored
                 raise
 
-    def _take_over(self, turn: JSON, epoch: int) -> bool:
-        """Go on with a turn that was left while its agent waited, if there is such an agent here."""
-        if self._closing:
+    def _is_for_others(self, turn: JSON) -> bool:
+        """Whether another process, which has the agent of this turn, can go on with it."""
+        try:
+            return self._can_go_on(self.find_agent(turn["agent"], turn["model"])[0])
+        except UnknownAgent:
             return False
+
+    async def _is_offered(self) -> bool:
+        return (await self._log.head(self.id)).labels.items() >= OFFERED.items()
+
+    async def _take_over(self, turn: JSON, epoch: int) -> list[e.Event] | None:
+        """Run a turn that others have begun, or left while its agent waited; else how it ends."""
+        interrupted: list[e.Event] = [e.TurnStopped(outcome="interrupted")]
+        if self._closing or not self._terms.runs():
+            return interrupted
+        is_offered = await self._is_offered()
         try:
             agent, model = self.find_agent(turn["agent"], turn["model"])
         except UnknownAgent as error:
             logger.warning("Session %s: turn %s cannot go on: %s", self.id, turn["id"], error)
-            return False
-        if not self._can_go_on(agent):
-            return False
+            return _failed(e.Error("internal", str(error), recoverable=True)) if is_offered else interrupted
+        goes_on = self._can_go_on(agent)
+        if not (goes_on or is_offered):
+            return interrupted
         asked = self.transcript.message(turn["user_message_id"])
         user = asked["metadata"].get("author", {}).get("username", "") if asked else ""
         whom = Whom(agent, model, turn.get("effort"), turn.get("mode"), turn.get("tools"))
         start = Start(
             turn["id"], turn["user_message_id"], turn["message_id"], whom, user, resume=self._resume_of(agent)
         )
-        self._asking_known = False
-        self._run(start, epoch, self._admission.adopt(user))
-        return True
+        if is_offered:
+            # Who dies after that has begun it: what kills its process is not begun again by the next one.
+            begins = [] if goes_on else [self.encode(e.Start(message_id=start.message_id), start.turn_id)]
+            await self._log.append(self.id, begins, epoch=epoch, labels=TAKEN)
+            await self.refresh()
+        self._asking_known = not goes_on
+        logger.info("Session %s: turn %s goes on here", self.id, turn["id"])
+        since = None if goes_on else asyncio.get_running_loop().time()
+        self._run(start, epoch, self._admission.adopt(user), since)
+        return None
 
     async def _start(self, start: Start) -> None:
         """Store that a turn begins, and run it."""
@@ -214,10 +260,54 @@ class Writer(Replica, ABC):
             await asyncio.wait({self._running})
         place = self._admission.turn(start.user)
         try:
-            self._run(start, await self._begin(start, seen), place, since)
+            if self._terms.runs():
+                self._run(start, await self._begin(start, seen), place, since)
+            else:
+                await self._store_beginning(start, seen, None)
+                self.follow(place)
+                await self._terms.offer(self.id)
         except BaseException:
             place.give_back()
             raise
+
+    def follow(self, place: Place | None = None) -> None:
+        """Hold the place of the turn that runs elsewhere, until it is over; see that somebody runs it. Idempotent."""
+        turn = self.transcript.turn
+        if turn is None or self._closing or self.answering:
+            if place:
+                place.give_back()
+            return
+        place = place or self._admission.adopt(asker(self.transcript, turn["user_message_id"]))
+        self._following = asyncio.create_task(self._follow(place), name=f"following {self.id}")
+
+    async def _follow(self, place: Place) -> None:
+        loop = asyncio.get_running_loop()
+        patience: float | None = loop.time() + OFFER_SECONDS
+        try:
+            while self.transcript.turn is not None:
+                try:
+                    if patience is not None and loop.time() >= patience:
+                        patience = None
+                        await self._give_up()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout_at(patience):
+                            await self.wait()
+                    await self.refresh()
+                except (StreamDeleted, UnknownStream):
+                    return
+                except LogError as error:
+                    logger.warning("Session %s: its log cannot be read now: %s", self.id, error)
+                await asyncio.sleep(LOOK_INTERVAL)
+        finally:
+            place.give_back()
+            self._following = None
+
+    async def _give_up(self) -> None:
+        """Close a turn that nobody has begun for too long. One that only waits has time."""
+        turn = self.transcript.turn
+        if turn and not turn.get("acting") and await self._is_offered():
+            self._unstored = turn["id"], NO_WORKER
+            await self.recover()
 
     async def _begin(self, start: Start, seen: int) -> int:
         """Store the beginning of a turn under a new lease, when nothing came after `seen`; returns its epoch.
@@ -229,6 +319,21 @@ class Writer(Replica, ABC):
         except LeaseHeld as held:
             text = "Another Jupyter server is just using this chat. Send the message again."
             raise Busy(text, retry_after=1) from held
+        try:
+            await self._store_beginning(start, seen, epoch)
+        except Conflict:
+            await self.refresh()
+            if self.transcript.turn is None:
+                await self._log.append(self.id, [], epoch=epoch, release=True)
+            # Else the lease of that turn had run out, and this is its successor: the registry closes the turn under it.
+            raise
+        return epoch
+
+    async def _store_beginning(self, start: Start, seen: int, epoch: int | None) -> None:
+        """Store that a turn begins, when nothing came after `seen`; without an `epoch`, for whoever takes it.
+
+        Raises `Conflict`.
+        """
         started = e.TurnStarted(
             user_message_id=start.user_message_id,
             message_id=start.message_id,
@@ -239,30 +344,21 @@ class Writer(Replica, ABC):
             tools=start.whom.only,
             client_id=start.client_id,
         )
-        records = [
-            *(self.encode(event) for event in start.before),
-            self.encode(started, start.turn_id),
-            self.encode(e.Start(message_id=start.message_id), start.turn_id),
-        ]
+        records = [*(self.encode(event) for event in start.before), self.encode(started, start.turn_id)]
+        if epoch is not None:
+            records.append(self.encode(e.Start(message_id=start.message_id), start.turn_id))
         question = next((event.text for event in start.before if isinstance(event, e.UserMessage)), None)
-        try:
-            await self._log.append(
-                self.id,
-                records,
-                epoch=epoch,
-                after=seen,
-                labels={"status": "streaming", "outcome": "", "asks": ""} | KEPT | self.queue_label(start.before),
-                summary=summary(self.transcript, preview=question, more=2),
-                words=question or "",
-            )
-        except Conflict:
-            await self.refresh()
-            if self.transcript.turn is None:
-                await self._log.append(self.id, [], epoch=epoch, release=True)
-            # Else the lease of that turn had run out, and this is its successor: the registry closes the turn under it.
-            raise
+        labels = {"status": "streaming", "outcome": "", "asks": ""} | KEPT | self.queue_label(start.before)
+        await self._log.append(
+            self.id,
+            records,
+            epoch=epoch,
+            after=seen,
+            labels=labels | (OFFERED if epoch is None else TAKEN),
+            summary=summary(self.transcript, preview=question, more=2),
+            words=question or "",
+        )
         await self.refresh()
-        return epoch
 
     async def _answer(self, start: Start) -> AsyncGenerator[e.Chunk]:
         """What the agent says, step by step, to what a person sees."""
@@ -484,6 +580,7 @@ class Writer(Replica, ABC):
                     "outcome": stopped.outcome if stopped.outcome in INCOMPLETE else "",
                     "asks": "",
                 }
+                | TAKEN
                 | (DUE if due else {})
                 | self.queue_label(event for _, event in decided),
                 summary=summary(self.transcript, title=title),
@@ -638,6 +735,10 @@ class _Stage(Stage):
         if why := agent.unavailable(model):
             raise ToolError(why)
         return agent, model
+
+
+def _failed(why: e.Error) -> list[e.Event]:
+    return [e.ErrorText(error_text=why.text), e.TurnStopped(outcome="failed", error=why)]
 
 
 def _outcome(ending: Sequence[e.Event]) -> e.Outcome:

@@ -18,7 +18,6 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.attachments import URL, Attachments, UnknownAttachment
 from jupyter_durable_chat.inbox import Inbox
 from jupyter_durable_chat.log import Compacted, Head, Log, LogUnavailable, Record, StreamDeleted
-from jupyter_durable_chat.notices import KIND
 from jupyter_durable_chat.replica import SHARES, queue_state
 from jupyter_durable_chat.store.check_stream import wrong_with
 from jupyter_durable_chat.streams import KIND as STREAM
@@ -32,6 +31,9 @@ PAGE = 1000
 NAMED = re.compile(rf"{URL}[0-9a-f]{{64}}", re.ASCII)
 
 Folded = Transcript | Inbox
+
+KINDS = {"": "sessions", "inbox": "inboxes"}
+"""What a log is, by its label `kind`, of those that are folded."""
 
 
 class Finding(NamedTuple):
@@ -73,9 +75,8 @@ class Check:
                     return [Finding(stream, *wrong) for wrong in await wrong_with(self._log, head)]
                 look = _Look(self._log, head)
                 await look.take()
-                kind = "inboxes" if look.is_inbox else "sessions"
-                self.counts.update({kind: 1, "events": look.events, "snapshots": look.snapshots})
-                if not look.is_inbox:
+                self.counts.update({look.kind: 1, "events": look.events, "snapshots": look.snapshots})
+                if look.kind == "sessions":
                     look.found += await self._files(stream, look.folded)
                 return look.found
             except StreamDeleted:
@@ -123,29 +124,36 @@ class _Look:
     def __init__(self, log: Log, head: Head) -> None:
         self._log = log
         self._head = head
-        self.is_inbox = head.labels.items() >= KIND.items()
+        self.kind = KINDS.get(head.labels.get("kind", ""), "other logs")
         self.found: list[Finding] = []
         self.events = 0
         self.snapshots = 0
         self.folded: Folded | None = None
         """What the stream amounts to at its end, if that can be told."""
 
+    @property
+    def _folds(self) -> bool:
+        """Whether its records are events; of any other log, only the numbers can be judged."""
+        return self.kind != "other logs"
+
     async def take(self) -> None:
         head = self._head
         snapshot = await self._log.snapshot(head.stream)
         self.snapshots = 1 if snapshot else 0
-        restored = self._restored(snapshot) if snapshot else None
+        restored = self._restored(snapshot) if snapshot and self._folds else None
         start = await self._start(snapshot)
         if start is None:
             return
         # What was compacted is only in the snapshot; else all that there is can be folded from nothing.
-        whole: Folded | None = self._empty() if start == 0 else None
+        whole: Folded | None = self._empty() if start == 0 and self._folds else None
         last = start
         async for record in self._records(start, max(head.lsn, snapshot.lsn if snapshot else 0)):
             if record.lsn != last + 1:
                 self._say(last + 1, f"records are missing: after {last} comes {record.lsn}")
                 return
             last = record.lsn
+            if not self._folds:
+                continue
             event = self._event(record)
             if event is None:
                 whole = restored = None
@@ -169,12 +177,12 @@ class _Look:
         self.found.append(Finding(self._head.stream, lsn, text))
 
     def _empty(self) -> Folded:
-        return Inbox(self._head.stream) if self.is_inbox else Transcript()
+        return Inbox(self._head.stream) if self.kind == "inboxes" else Transcript()
 
     def _restored(self, snapshot: Record) -> Folded | None:
         try:
             data = msgspec.json.decode(snapshot.data)
-            restored = Inbox.from_json(data) if self.is_inbox else Transcript.from_json(data)
+            restored = Inbox.from_json(data) if self.kind == "inboxes" else Transcript.from_json(data)
             restored.to_json()
         except Exception as error:
             # It may be anything, so the fold may fail in any way.

@@ -19,7 +19,7 @@ from jupyter_durable_chat.log import Log, LogUnavailable, Record
 from jupyter_durable_chat.log.memory import MemoryLog
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.log.worker import Work as Transaction
-from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.registry import Part, Registry
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.stream import Snapshots
 from jupyter_durable_chat.stage import StepLimits
@@ -285,7 +285,10 @@ class Work(Tool):
 class Server:
     """One process: a registry, its agent, its tools, and its wire to the store."""
 
-    def __init__(self, log: Log, witness: Witness, clock: Callable[[], float], ran: list[str]) -> None:
+    def __init__(
+        self, log: Log, witness: Witness, clock: Callable[[], float], ran: list[str], part: Part = "both"
+    ) -> None:
+        self.part: Part = part
         self.agent = Told()
         self.runners = Runners()
         self._kernels: dict[str, AbstractContextManager[None]] = {}
@@ -302,6 +305,7 @@ class Server:
             tools=Toolbox([Work("work", "never", ran), Work("careful", "always", ran), Work("trusted", "once", ran)]),
             steps=StepLimits(approval_seconds=60),
             runners=self.runners,
+            part=part,
         )
         self._asked: set[asyncio.Task[None]] = set()
 

@@ -38,6 +38,7 @@ from jupyter_durable_chat.commands import (
     new_id,
 )
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, StreamDeleted
+from jupyter_durable_chat.registry import Part
 from jupyter_durable_chat.server.stream import CaughtUp, Item, Lost, Records, Snapshot, read
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.store.check import Check
@@ -59,7 +60,6 @@ HOUR = 3600.0
 FOR_EVER = 2000.0
 """Simulated seconds after which nobody will ever be ready."""
 
-SERVERS = 2
 CHATS = 3
 READERS = 3
 
@@ -230,6 +230,8 @@ class Machine(RuleBasedStateMachine):
     """
 
     in_typescript: ClassVar[TypeScriptFold]
+    PARTS: ClassVar[tuple[Part, ...]] = ("both", "both")
+    """The processes that there are at most."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -242,6 +244,8 @@ class Machine(RuleBasedStateMachine):
         self._names = 0
         self._ran: list[str] = []
         self._servers: list[Server] = []
+        """Those that take commands."""
+        self._workers: list[Server] = []
         self._dead: list[Server] = []
         """What they were doing stays as it was, for ever."""
         self._chats: list[Chat] = []
@@ -264,13 +268,24 @@ class Machine(RuleBasedStateMachine):
 
     async def _server(self, place: int) -> Server:
         if not self._servers:
-            await self._start_server()
+            await self._start(next(part for part in self.PARTS if part != "worker"))
         return self._servers[place % len(self._servers)]
 
-    async def _start_server(self) -> None:
-        server = Server(self._open(self._clock), self._witness, self._clock, self._ran)
+    @property
+    def _processes(self) -> list[Server]:
+        return [*self._servers, *self._workers]
+
+    async def _process(self, place: int) -> Server:
+        await self._server(0)
+        return _nth(self._processes, place)
+
+    async def _start(self, part: Part) -> None:
+        server = Server(self._open(self._clock), self._witness, self._clock, self._ran, part)
         await server.start()
-        self._servers.append(server)
+        self._alike(server).append(server)
+
+    def _alike(self, server: Server) -> list[Server]:
+        return self._workers if server.part == "worker" else self._servers
 
     def _chat(self, place: int) -> Chat:
         return self._chats[place % len(self._chats)]
@@ -319,10 +334,10 @@ class Machine(RuleBasedStateMachine):
     async def _settle(self, seconds: float) -> None:
         """Let time pass, and then see what was stored, and who has died."""
         await asyncio.sleep(seconds)
-        for server in list(self._servers):
+        for server in self._processes:
             server.hear()
             if server.killed:
-                self._servers.remove(server)
+                self._alike(server).remove(server)
                 self._dead.append(server)
                 await server.kill()
         for chat in self._chats:
@@ -534,7 +549,7 @@ class Machine(RuleBasedStateMachine):
         self._say(answer, [*chunks, *ENDS[end]()], then)
 
     def _answers(self) -> list[Answer]:
-        return [answer for server in self._servers for answer in server.answers]
+        return [answer for server in self._processes for answer in server.answers]
 
     def _say(self, answer: int, steps: Sequence[e.Chunk | Exception | None], then: float) -> None:
         if answers := self._answers():
@@ -606,7 +621,7 @@ class Machine(RuleBasedStateMachine):
     @rule(server=PLACE, away=st.sampled_from([False, False, True]))
     def be_away(self, server: int, away: bool) -> None:
         """A model that cannot be asked holds the queue; it must not lose what waits."""
-        self._run(self._server(server)).agent.away = away
+        self._run(self._process(server)).agent.away = away
 
     # Readers
 
@@ -635,18 +650,20 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def start_server(self) -> None:
-        if len(self._servers) < SERVERS:
-            self._run(self._start_server())
+        running = [server.part for server in self._processes]
+        if missing := [part for part in self.PARTS if running.count(part) < self.PARTS.count(part)]:
+            # One that is needed most.
+            self._run(self._start(min(missing, key=running.count)))
 
     @rule(server=PLACE, how=st.sampled_from(["shut down", "killed", "paused", "frozen", "thawed"]))
     def misfortune(self, server: int, how: str) -> None:
         self._run(self._befall(server, how))
 
     async def _befall(self, place: int, how: str) -> None:
-        server = await self._server(place)
+        server = await self._process(place)
         match how:
             case "shut down":
-                self._servers.remove(server)
+                self._alike(server).remove(server)
                 self._dead.append(server)
                 await server.shut_down()
             case "killed":
@@ -665,7 +682,7 @@ class Machine(RuleBasedStateMachine):
     @rule(server=PLACE, writes=st.integers(0, 4), stored=st.booleans())
     def will_be_killed(self, server: int, writes: int, stored: bool) -> None:
         """Before, or after, one of its next commits."""
-        self._run(self._server(server)).wire.cut_after(writes, stored=stored)
+        self._run(self._process(server)).wire.cut_after(writes, stored=stored)
 
     # Time, and the store
 
@@ -725,11 +742,13 @@ class Machine(RuleBasedStateMachine):
 
     async def _come_to_rest(self) -> None:
         """Let everything that was begun come to its end, by the servers that are left or by a new one."""
-        for server in self._servers:
+        for server in self._processes:
             server.wire.thaw()
             server.wire.spare()
             server.agent.away = False
         server = await self._server(0)
+        if "worker" in self.PARTS and not self._workers:
+            await self._start("worker")
         open_chats: list[Chat] = []
         for _ in range(100):
             await self._settle(LEASE_SECONDS / 4)
@@ -802,7 +821,7 @@ class Machine(RuleBasedStateMachine):
     async def _close(self) -> None:
         for reader in self._readers:
             await reader.leave()
-        for server in self._servers:
+        for server in self._processes:
             await server.shut_down()
         await self._observer.__aexit__()
 
@@ -827,6 +846,20 @@ class MemoryMachine(Machine):
 class SqliteMachine(Machine):
     def store(self, folder: Path) -> Store:
         return sqlite_store(folder)
+
+
+class Parted(Machine):
+    """Two that take commands, and two that run turns."""
+
+    PARTS = ("server", "worker", "server", "worker")
+
+
+class PartedMemoryMachine(Parted, MemoryMachine):
+    pass
+
+
+class PartedSqliteMachine(Parted, SqliteMachine):
+    pass
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -859,3 +892,13 @@ class TestOnMemory(MemoryMachine.TestCase):
 @pytest.mark.timeout(7200 if LONG else 900)
 class TestOnSqlite(SqliteMachine.TestCase):
     settings = stories(350)
+
+
+@pytest.mark.timeout(7200 if LONG else 900)
+class TestPartedOnMemory(PartedMemoryMachine.TestCase):
+    settings = stories(400)
+
+
+@pytest.mark.timeout(7200 if LONG else 900)
+class TestPartedOnSqlite(PartedSqliteMachine.TestCase):
+    settings = stories(150)
