@@ -29,6 +29,11 @@ def log_file() -> Path:
     return folder() / f"{_name()}.log"
 
 
+def worker_log_file() -> Path:
+    """Where the workers of this machine's servers write their logs."""
+    return folder() / f"{_name()}.worker.log"
+
+
 def published() -> tuple[str, str] | None:
     """URL and token, as the last server said; `None` while none has."""
     try:

@@ -20,8 +20,8 @@ from jupyter_durable_chat.commands import Edit, Message, new_id
 from jupyter_durable_chat.facts import ResumeBroke
 from jupyter_durable_chat.log import AheadOfLog, Compacted, LogError, LogUnavailable
 from jupyter_durable_chat.log.words import words_of
-from jupyter_durable_chat.notices import PREFIX, inbox_id
-from jupyter_durable_chat.registry import must_be_session, notebook_key
+from jupyter_durable_chat.notices import inbox_id
+from jupyter_durable_chat.registry import OTHERS, must_be_session, notebook_key
 from jupyter_durable_chat.server.attachments import ATTACHMENTS
 from jupyter_durable_chat.server.calls import CALLS
 from jupyter_durable_chat.server.files import FILES
@@ -30,7 +30,6 @@ from jupyter_durable_chat.server.inbox import INBOX
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
 from jupyter_durable_chat.server.shares import SHARES
 from jupyter_durable_chat.server.stream import EventStream, Lost
-from jupyter_durable_chat.streams import PREFIX as STREAM_PREFIX
 
 MAX_PAGE = 1000
 """Events, or sessions, in one JSON page."""
@@ -403,7 +402,7 @@ class SharedEvents(EventStream):
         mine = inbox_id(self.person)
         if mine in positions:
             await self.registry.inboxes.open(self.person)
-        others = [name for name in positions if name.startswith((PREFIX, STREAM_PREFIX)) and name != mine]
+        others = [name for name in positions if name.startswith(OTHERS) and name != mine]
         for name in others:
             del positions[name]
         return [Lost(name, ApiError(404, "unknown-session", f"There is no session {name!r} here.")) for name in others]

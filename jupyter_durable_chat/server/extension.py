@@ -12,6 +12,8 @@ import importlib
 import math
 import os
 import secrets
+import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -38,7 +40,8 @@ from jupyter_durable_chat.log import Log, LogUnavailable
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.metrics import shared
 from jupyter_durable_chat.notices import Notices
-from jupyter_durable_chat.registry import Registry, Retention
+from jupyter_durable_chat.registry import Part, Registry, Retention
+from jupyter_durable_chat.rendezvous import worker_log_file
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.dialects.ai_sdk import AI_SDK
@@ -49,6 +52,7 @@ from jupyter_durable_chat.server.notebooks import Notebooks
 from jupyter_durable_chat.server.page import PAGES, STATIC
 from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.server.stream import Reader, Snapshots
+from jupyter_durable_chat.server.workers import Worker
 from jupyter_durable_chat.stage import Denial, StepLimits
 from jupyter_durable_chat.streams import Streams
 from jupyter_durable_chat.tools import Approval
@@ -56,6 +60,7 @@ from jupyter_durable_chat.tools.catalog import Tools
 from jupyter_durable_chat.traces import Traces
 from jupyter_durable_chat.turn import Limits
 from jupyter_durable_chat.watching import Watching
+from jupyter_durable_chat.worker.pipe import Settings
 
 URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
 TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
@@ -78,6 +83,8 @@ class DurableChat(ExtensionApp):
 
     name = "durable_chat"
     load_other_extensions = True
+    named_by_others: bool | None = None
+    """In a worker: whether the identity provider of its servers names people."""
 
     store = Unicode(
         config=True,
@@ -89,6 +96,14 @@ class DurableChat(ExtensionApp):
         30.0,
         config=True,
         help="For how long what is to be stored or read waits for a PostgreSQL that is away; then the answer fails.",
+    )
+    turns = Enum(
+        ("server", "worker", "elsewhere"),
+        "server",
+        config=True,
+        help="Where answers are made: in this server ('server'), in a process that it starts and that outlives it "
+        "('worker'), or in processes that somebody else starts with 'jupyter durable-chat worker', on this machine or, "
+        "with PostgreSQL, on any ('elsewhere'; docs/workers.md).",
     )
     model = Unicode(
         "",
@@ -299,23 +314,30 @@ class DurableChat(ExtensionApp):
 
     def initialize_settings(self) -> None:
         self.kernel_token = secrets.token_urlsafe(32)
-        # A hub names its users; elsewhere whoever may come in is the one whose account the server runs under.
-        self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
-        self.kernel_user = User(username=self.owner)
         lifecycle = Lifecycle(cast(EventLogger, self.server.event_logger), self.server.io_loop.add_callback)
         self.tell = several(shared(), lifecycle, Traces())
         self.streams: set[Reader] = set()
         self.snapshots = Snapshots()
         self._durable_streams: Streams | None = None
+        self.guests = Guests(readers=self.max_guests)
+        self.prompts_at_hand = prompts(self.prompts)
+        self._worker: Worker | None = None
+        self.furnish("both" if self.turns == "server" else "server", self.tell, self._note_activity)
+        self.kernel_user = User(username=self.owner)
+        self.listing = Listing(self.registry.heads)
+        self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
+
+    def furnish(self, part: Part, tell: Tell, on_tick: Callable[[], None] = lambda: None) -> Registry:
+        """Make what turns need, as the settings say: in a server, or in a worker, which has no server around it."""
+        # A hub names its users; elsewhere whoever may come in is the one whose account the server runs under.
+        self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
         self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
         self.watching = Watching()
-        self.guests = Guests(readers=self.max_guests)
-        self.prompts_at_hand = prompts(self.prompts)
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
         self.registry = Registry(
-            partial(self.open_log, tell=self.tell),
+            partial(self.open_log, tell=tell),
             self._agents(),
             lease_seconds=self.lease_seconds,
             limits=Limits(
@@ -348,11 +370,12 @@ class DurableChat(ExtensionApp):
             runners=self.runners,
             attachments=self.attachments,
             notices=Notices(self.watching, self.person),
-            on_tick=self._note_activity,
-            tell=self.tell,
+            part=part,
+            owner=self.owner,
+            on_tick=on_tick,
+            tell=tell,
         )
-        self.listing = Listing(self.registry.heads)
-        self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
+        return self.registry
 
     def initialize_handlers(self) -> None:
         self.handlers.extend([*PAGES, *GUESTS, *AI_SDK, *DURABLE_STREAMS, *ROUTES])
@@ -373,6 +396,8 @@ class DurableChat(ExtensionApp):
     @property
     def names_people(self) -> bool:
         """Whether a user's name is a person's, and not one that was made up for a browser."""
+        if self.named_by_others is not None:
+            return self.named_by_others
         return type(self.server.identity_provider).get_user is not IdentityProvider.get_user
 
     @property
@@ -399,7 +424,7 @@ class DurableChat(ExtensionApp):
     async def ready(self) -> None:
         """Return once the registry has been started; whoever comes first starts it."""
         if self._opening is None:
-            self._opening = asyncio.ensure_future(self._open())
+            self._opening = asyncio.ensure_future(self.open())
         await asyncio.shield(self._opening)
 
     @property
@@ -425,7 +450,8 @@ class DurableChat(ExtensionApp):
         owner = os.environ.get("JUPYTERHUB_USER")
         return PostgresLog(self.store, owner=owner, patience=self.store_seconds, read_only=read_only, tell=tell)
 
-    async def _open(self) -> Registry:
+    async def open(self) -> Registry:
+        """Start the registry. Once; servers do it by `ready`."""
         if self.in_postgres:
             # The driver takes its time, and Jupyter's event loop has none.
             with contextlib.suppress(ImportError):
@@ -436,9 +462,20 @@ class DurableChat(ExtensionApp):
         os.environ[URL_VARIABLE] = self.address()
         os.environ[TOKEN_VARIABLE] = self.kernel_token
         await self.ready()
+        if self.turns == "worker":
+            self._worker = Worker(self._as_settings(), worker_log_file(), self.tell)
+            self._worker.start()
+
+    def _as_settings(self) -> Settings:
+        """What a worker of this server must know."""
+        mine = {name: trait for name, trait in self.traits(config=True).items() if trait.this_class is DurableChat}
+        traits = {name: getattr(self, name) for name in mine if name != "turns"}
+        return Settings(traits, self.names_people, sys.path)
 
     async def stop_extension(self) -> None:
         self.notebooks.close()
+        if self._worker:
+            self._worker.leave()
         for stream in list(self.streams):
             stream.end_stream()
         if self._opening is not None:

@@ -151,11 +151,12 @@ class RestoreCommand(StoreCommand):
 class DurableChatCommand(JupyterApp):
     name = "jupyter-durable-chat"
     version = __version__
-    description = "What one does to the store of conversations from a shell."
+    description = "What one does with the store of conversations from a shell."
     subcommands = {  # noqa: RUF012
         "check": (CheckCommand, "prove the store, and say what is wrong with it"),
         "backup": (BackupCommand, "save the store, with its files, as one file"),
         "restore": (RestoreCommand, "make a store from such a file"),
+        "worker": ("jupyter_durable_chat.worker.command.WorkerCommand", "run the answers of servers elsewhere"),
     }
     aliases = {}  # noqa: RUF012
     flags = {}  # noqa: RUF012

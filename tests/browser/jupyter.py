@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +58,7 @@ class Jupyter:
         self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=30, transport=again)
         self._output = folder / "output"
         self._process: subprocess.Popen[str] | None = None
+        self._outliving: list[psutil.Process] = []
         self._configure(settings, says or {})
 
     def start(self) -> None:
@@ -89,7 +90,14 @@ class Jupyter:
 
     def close(self) -> None:
         self.kill()
+        _kill(self._outliving)
         self._http.close()
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The workers that its servers have started and that are there, the newest last."""
+        started = psutil.Process(self._process.pid).children() if self._process else []
+        return [worker for worker in (*self._outliving, *filter(_is_worker, started)) if _is_there(worker)]
 
     @property
     def memory(self) -> int:
@@ -175,6 +183,18 @@ class Jupyter:
         page_config.parent.mkdir(parents=True)
         page_config.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
 
+    @contextlib.contextmanager
+    def another(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Another process beside the server, with its configuration, as `jupyter durable-chat worker` is."""
+        whole = [sys.executable, "-m", "jupyter", *command, "--config", str(self.folder / "config.json")]
+        with (self.folder / "another").open("ab") as output:
+            process = subprocess.Popen(whole, cwd=self.files, env=self._environment(), stdout=output, stderr=output)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY"))}
         kept["PYTHONPATH"] = str(ROOT)
@@ -208,14 +228,32 @@ class Jupyter:
         if self._process is None:
             return
         family = psutil.Process(self._process.pid).children(recursive=True)
+        self._outliving = self.workers
         self._process.send_signal(with_signal)
         self._process.wait(20)
         self._process = None
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(family, 10)
+        _kill(process for process in family if process not in self._outliving)
         self._reader.join(10)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return "jupyter_durable_chat.worker" in process.cmdline()
+    return False
+
+
+def _is_there(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    family = list(processes)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(family, 10)
 
 
 @contextlib.contextmanager

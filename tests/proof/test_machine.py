@@ -650,10 +650,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def start_server(self) -> None:
-        running = [server.part for server in self._processes]
+        running: list[Part] = [server.part for server in self._processes]
         if missing := [part for part in self.PARTS if running.count(part) < self.PARTS.count(part)]:
             # One that is needed most.
-            self._run(self._start(min(missing, key=running.count)))
+            self._run(self._start(min(missing, key=lambda part: running.count(part))))
 
     @rule(server=PLACE, how=st.sampled_from(["shut down", "killed", "paused", "frozen", "thawed"]))
     def misfortune(self, server: int, how: str) -> None:

@@ -1,0 +1,104 @@
+"""The worker of this server: started with it, started anew when it ends, and left alone when the server ends.
+
+Everything here is in a thread of its own: starting a process takes a while, and the event loop would end the process
+with itself.
+"""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from msgspec import MsgspecError
+
+from jupyter_durable_chat.facts import Tell
+from jupyter_durable_chat.worker.pipe import Settings, from_line
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 0.2
+"""Before the next worker is started; it doubles with every one that ended soon, up to `MAX_PAUSE_SECONDS`."""
+
+MAX_PAUSE_SECONDS = 30.0
+
+SOON_SECONDS = 60.0
+
+MAX_LOG_BYTES = 10 << 20
+
+
+class Worker:
+    """Keeps one running, which writes its log into `log_file` and tells what it does."""
+
+    def __init__(self, settings: Settings, log_file: Path, tell: Tell) -> None:
+        self._settings = settings
+        self._log_file = log_file
+        self._tell = tell
+        self._process: subprocess.Popen[bytes] | None = None
+        self._left = threading.Event()
+        self._changing = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    def start(self) -> None:
+        threading.Thread(target=self._keep, name="durable-chat worker", daemon=True).start()
+
+    def leave(self) -> None:
+        """Start no other; the one that runs does what is left to do, and ends. Idempotent."""
+        self._left.set()
+        with self._changing:
+            if self._process and self._process.stdin:
+                with contextlib.suppress(OSError):
+                    self._process.stdin.close()
+
+    def _keep(self) -> None:
+        pause = PAUSE_SECONDS
+        while not self._left.is_set():
+            began = time.monotonic()
+            try:
+                self._run()
+                ended = "It has ended by itself"
+            except (OSError, MsgspecError) as error:
+                ended = f"It cannot be started ({error})"
+            if self._left.is_set():
+                return
+            pause = PAUSE_SECONDS if time.monotonic() - began > SOON_SECONDS else min(2 * pause, MAX_PAUSE_SECONDS)
+            logger.error("%s: the worker, whose log is %s. Another one follows.", ended, self._log_file)
+            self._left.wait(pause)
+
+    def _run(self) -> None:
+        """One worker, from its start to its end."""
+        self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._log_file.exists() and self._log_file.stat().st_size > MAX_LOG_BYTES:
+            self._log_file.unlink()
+        with open(self._log_file, "ab", opener=_private) as log, self._changing:
+            if self._left.is_set():
+                return
+            command = [sys.executable, "-m", "jupyter_durable_chat.worker"]
+            self._process = process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # What ends everything that the server's terminal has started does not end it.
+                start_new_session=True,
+            )
+        assert process.stdin and process.stdout
+        with contextlib.suppress(OSError):  # it has ended already
+            process.stdin.write(self._settings.to_line())
+            process.stdin.flush()
+        for line in process.stdout:
+            if fact := from_line(line):
+                self._tell(fact)
+        process.wait()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,60 @@
+"""A worker that a server has started: it has the server's settings, tells it what it does, and outlives it.
+
+The first line of its input is what the server says of itself; the end of its input is the server's end. Its output,
+line by line, is the facts of its work: as many as the server takes, for nobody here waits for it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import threading
+
+from traitlets.config import Config
+
+from jupyter_durable_chat.facts import Fact
+from jupyter_durable_chat.server.extension import DurableChat
+from jupyter_durable_chat.worker.pipe import Settings, to_line
+from jupyter_durable_chat.worker.serve import serve
+
+
+class Telling:
+    """Tells the server. A line that it does not take at once is lost, and so is all after its end."""
+
+    def __init__(self) -> None:
+        self._pipe = os.dup(sys.stdout.fileno())
+        # What libraries print is no fact.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        with contextlib.suppress(OSError, AttributeError):  # there is no such thing
+            os.set_blocking(self._pipe, False)
+
+    def __call__(self, fact: Fact) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._pipe, to_line(fact))
+
+
+async def work(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    server_gone = asyncio.Event()
+
+    def listen() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(RuntimeError):  # this process has ended before
+            loop.call_soon_threadsafe(server_gone.set)
+
+    threading.Thread(target=listen, name="listening to the server", daemon=True).start()
+    chat = DurableChat(config=Config({"DurableChat": settings.traits}))
+    chat.named_by_others = settings.names_people
+    await serve(chat, Telling(), server_gone)
+
+
+def main() -> None:
+    settings = Settings.from_line(sys.stdin.buffer.readline())
+    sys.path.extend(place for place in settings.path if place not in sys.path)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    asyncio.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""`jupyter durable-chat worker`: runs the turns of servers that have them run elsewhere, on this machine or another."""
+
+import asyncio
+import logging
+import os
+
+from jupyter_events import EventLogger
+from traitlets import Int
+
+from jupyter_durable_chat.facts import several
+from jupyter_durable_chat.lifecycle import Lifecycle
+from jupyter_durable_chat.metrics import shared
+from jupyter_durable_chat.server.extension import DurableChat
+from jupyter_durable_chat.store.command import Failed, StoreCommand
+from jupyter_durable_chat.worker.serve import serve
+
+
+class WorkerCommand(StoreCommand):
+    name = "jupyter-durable-chat-worker"
+    description = """Run answers for servers with c.DurableChat.turns = 'elsewhere', until it is interrupted.
+
+    It needs the store, the agents and the keys of these servers, so give it their configuration. Any number may run.
+    """
+    examples = "jupyter durable-chat worker\njupyter durable-chat worker --store=postgresql://chat@db/chat"
+    classes = [DurableChat, EventLogger]  # noqa: RUF012
+    aliases = StoreCommand.aliases | {"metrics-port": "WorkerCommand.metrics_port"}
+
+    metrics_port = Int(
+        0, config=True, help="The port, on this machine only, at which Prometheus finds this worker. 0: none."
+    )
+
+    async def run(self, chat: DurableChat) -> int:
+        if self.extra_args:
+            raise Failed("worker takes no file; name another store with --store=…")
+        logging.basicConfig(level=self.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        if self.metrics_port:
+            from prometheus_client import start_http_server
+
+            start_http_server(self.metrics_port, addr="127.0.0.1")
+        chat.named_by_others = "JUPYTERHUB_USER" in os.environ or "identity_provider_class" in self.config.ServerApp
+        loop = asyncio.get_running_loop()
+        lifecycle = Lifecycle(EventLogger(config=self.config), loop.call_soon_threadsafe)
+        await serve(chat, several(shared(), lifecycle))
+        return 0
