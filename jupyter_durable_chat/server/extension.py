@@ -292,10 +292,11 @@ class DurableChat(ExtensionApp):
         help="Seconds after which a reader that takes nothing is disconnected; it may come back. 0: never.",
     )
     lease_seconds = Float(
-        10.0,
+        8.0,
         config=True,
-        help="How long a turn's lease lasts without renewal: after that, another server on the same store closes the "
-        "turn as interrupted. (A writer on the same machine whose process has ended is not waited for.)",
+        help="How long a turn's lease lasts without renewal: after that, another server or worker on the store goes "
+        "on with the turn or closes it as interrupted. (A writer on the same machine whose process has ended is not "
+        "waited for.)",
     )
 
     @default("store")
@@ -315,7 +316,9 @@ class DurableChat(ExtensionApp):
     def initialize_settings(self) -> None:
         self.kernel_token = secrets.token_urlsafe(32)
         lifecycle = Lifecycle(cast(EventLogger, self.server.event_logger), self.server.io_loop.add_callback)
-        self.tell = several(shared(), lifecycle, Traces())
+        self.counting = several(shared(), lifecycle)
+        """Who hears of what a worker of this server does, too: it has traces of its own."""
+        self.tell = several(self.counting, Traces())
         self.streams: set[Reader] = set()
         self.snapshots = Snapshots()
         self._durable_streams: Streams | None = None
@@ -463,7 +466,7 @@ class DurableChat(ExtensionApp):
         os.environ[TOKEN_VARIABLE] = self.kernel_token
         await self.ready()
         if self.turns == "worker":
-            self._worker = Worker(self._as_settings(), worker_log_file(), self.tell)
+            self._worker = Worker(self._as_settings(), worker_log_file(), self.counting)
             self._worker.start()
 
     def _as_settings(self) -> Settings:

@@ -13,8 +13,9 @@ import threading
 
 from traitlets.config import Config
 
-from jupyter_durable_chat.facts import Fact
+from jupyter_durable_chat.facts import Fact, several
 from jupyter_durable_chat.server.extension import DurableChat
+from jupyter_durable_chat.traces import Traces
 from jupyter_durable_chat.worker.pipe import Settings, to_line
 from jupyter_durable_chat.worker.serve import serve
 
@@ -46,7 +47,7 @@ async def work(settings: Settings) -> None:
     threading.Thread(target=listen, name="listening to the server", daemon=True).start()
     chat = DurableChat(config=Config({"DurableChat": settings.traits}))
     chat.named_by_others = settings.names_people
-    await serve(chat, Telling(), server_gone)
+    await serve(chat, several(Telling(), Traces()), server_gone)
 
 
 def main() -> None:

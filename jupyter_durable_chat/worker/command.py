@@ -12,6 +12,7 @@ from jupyter_durable_chat.lifecycle import Lifecycle
 from jupyter_durable_chat.metrics import shared
 from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.store.command import Failed, StoreCommand
+from jupyter_durable_chat.traces import Traces
 from jupyter_durable_chat.worker.serve import serve
 
 
@@ -40,5 +41,5 @@ class WorkerCommand(StoreCommand):
         chat.named_by_others = "JUPYTERHUB_USER" in os.environ or "identity_provider_class" in self.config.ServerApp
         loop = asyncio.get_running_loop()
         lifecycle = Lifecycle(EventLogger(config=self.config), loop.call_soon_threadsafe)
-        await serve(chat, several(shared(), lifecycle))
+        await serve(chat, several(shared(), lifecycle, Traces()))
         return 0

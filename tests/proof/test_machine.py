@@ -651,7 +651,8 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def start_server(self) -> None:
         running: list[Part] = [server.part for server in self._processes]
-        if missing := [part for part in self.PARTS if running.count(part) < self.PARTS.count(part)]:
+        missing: list[Part] = [part for part in self.PARTS if running.count(part) < self.PARTS.count(part)]
+        if missing:
             # One that is needed most.
             self._run(self._start(min(missing, key=lambda part: running.count(part))))
 

@@ -40,7 +40,7 @@ def ask(jupyter: Jupyter, text: str = ANSWER, agent: str = "paced", session: str
 
 
 def words(jupyter: Jupyter, session: str) -> list[str]:
-    return "".join(event["delta"] for event in jupyter.events(session) if event["type"] == "text-delta").split()
+    return "".join(str(event["delta"]) for event in jupyter.events(session) if event["type"] == "text-delta").split()
 
 
 def outcomes(jupyter: Jupyter, session: str) -> list[str]:
