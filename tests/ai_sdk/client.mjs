@@ -2,7 +2,8 @@
 //
 //     node client.mjs PACKAGE    then, for each line {"code": "…"} of the input, one line {"value" | "error": …}
 //
-// The code is the body of an async function that has `chat`, `open` (which makes one) and `until` (a state of it).
+// The code is the body of an async function that has the `sdk`, `chat`, `open` (which makes one), `until` (a state of it),
+// what was `seen`, and what is `given` in the line.
 
 import { createInterface } from "node:readline";
 
@@ -77,8 +78,8 @@ const AsyncFunction = (async () => {}).constructor;
 for await (const line of createInterface({ input: process.stdin })) {
   let answer;
   try {
-    const run = new AsyncFunction("chat", "open", "until", "seen", "given", JSON.parse(line).code);
-    answer = { value: (await run(chat, open, until, seen, JSON.parse(line).given)) ?? null };
+    const run = new AsyncFunction("chat", "open", "until", "seen", "given", "sdk", JSON.parse(line).code);
+    answer = { value: (await run(chat, open, until, seen, JSON.parse(line).given, sdk)) ?? null };
   } catch (error) {
     answer = { error: String(error?.stack ?? error) };
   }

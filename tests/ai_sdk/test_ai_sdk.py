@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.ai_sdk.page import FOLDER, Page, node, opened
+from tests.ai_sdk.told import told
 from tests.browser.jupyter import ROOT, Jupyter
 
 pytestmark = pytest.mark.slow
@@ -21,8 +22,6 @@ FIVE = ("ai-5-first", "ai-5")
 SINCE_SIX = ("ai-6-first", "ai-6", "ai-7")
 
 _numbers = count(1)
-
-TOLD = ("type", "text", "toolName", "toolCallId", "state", "input", "output", "errorText", "url", "mediaType", "data")
 
 
 @pytest.fixture(params=[*FIVE, *SINCE_SIX])
@@ -48,11 +47,6 @@ def open_page(jupyter: Jupyter, package: str, chat_id: str) -> Any:
             return pages.enter_context(opened(package, url, headers, chat_id, **more))
 
         yield open_page
-
-
-def told(message: JSON) -> list[JSON]:
-    """What a message says, without what only one side notes of it."""
-    return [{name: part[name] for name in TOLD if name in part} for part in message["parts"]]
 
 
 def transcript(jupyter: Jupyter, page: Page) -> JSON:

@@ -156,9 +156,9 @@ class Answer:
         if self._message_id is None:
             self._message_id = message["id"]
             chunks.append({"type": "start", "messageId": message["id"], "messageMetadata": self._metadata(message)})
-        chunks += self._mirror.catch_up(message["parts"])
-        turn = transcript.turn
-        if turn is None or turn["id"] != self._turn:
+        turn = transcript.turn if transcript.turn and transcript.turn["id"] == self._turn else None
+        chunks += self._mirror.catch_up(message["parts"], continues=turn is not None and turn.get("continues", False))
+        if turn is None:
             self.is_over = True
             chunks += self._mirror.end_step() + self._end(message)
         elif turn.get("waits_since") is not None and any(asks(part) for part in nested(message["parts"])):

@@ -4,8 +4,9 @@ A client folds chunks into a message, as we fold events into one, with the same 
 how an answer came has to be told again: what a client lacks is the difference between its message and ours, and what it
 folds equals ours, whether it was there from the beginning, joins in the middle, or has been away.
 
-Only chunks and fields are said that all of versions 5 and 6 take, whose schemas refuse any other; the exception are
-`tool-approval-request` and `tool-output-denied`, which version 5 does not have: it is told of them in its own words.
+Only chunks and fields are said that all of versions 5 and 6 take, whose schemas refuse any other. The exceptions are
+`tool-approval-request` and `tool-output-denied`, of which version 5 is told in its own words, and outputs that are not
+the last ones.
 
 Format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
@@ -14,10 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
+
 from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, nested
 
 APPROVALS_SINCE = 6
 """The first version of the AI SDK that knows approvals."""
+
+PRELIMINARY_SINCE = 6
+"""The first version whose every release knows that an output is not the last one; others get the last one."""
 
 DENIED = "The call was not allowed."
 
@@ -37,9 +43,10 @@ class _Seen:
     size: int = 0
     """Characters of a text, or of the input of a call that is being written."""
     has_input: bool = False
+    input: Any = None
     asked: bool = False
     """Whether it knows that a person is asked to allow the call."""
-    value: Any = None
+    value: Any = UNSET
     """The data of a part, or the output of a call so far."""
 
 
@@ -54,18 +61,23 @@ class Mirror:
         self._open_texts: set[int] = set()
         self._told: set[str] = set()
 
-    def catch_up(self, parts: Sequence[JSON]) -> list[JSON]:
-        """The chunks after which the client's message has these parts. Raises `OtherMessage`."""
+    def catch_up(self, parts: Sequence[JSON], *, continues: bool = False) -> list[JSON]:
+        """The chunks after which the client's message has these parts. Raises `OtherMessage`.
+
+        `continues`: the turn may still go on in the last text, which has been over; the client could not open it again.
+        """
         chunks: list[JSON] = []
         if self._given:
             if len(self._given) > len(parts) or not all(map(_is_same, self._given, parts)):
                 raise OtherMessage
             self._seen = [_had(part) for part in self._given]
             self._given = []
+        reopened = _last_said(parts) if continues else None
         for index, part in enumerate(parts):
             if index == len(self._seen):
                 self._seen.append(None)
-            self._seen[index] = self._part(part, self._seen[index], index, chunks)
+            now = part | {"state": "streaming"} if index == reopened else part
+            self._seen[index] = self._part(now, self._seen[index], index, chunks)
         return chunks
 
     def end_step(self) -> list[JSON]:
@@ -110,36 +122,42 @@ class Mirror:
         return _Seen(is_open=not over, size=len(text))
 
     def _call(self, part: JSON, seen: _Seen, is_new: bool, chunks: list[JSON]) -> _Seen:
-        state, call = part["state"], {"toolCallId": part["toolCallId"]}
+        ended = part["state"] in TOOL_ENDS and not part.get("preliminary")
+        if ended and not seen.is_open and not is_new:
+            return seen
+        self._input(part, seen, is_new, ended, chunks)
+        if part["state"] == "approval-requested" and not seen.asked:
+            chunks.append(self._asked(part))
+            seen.asked = True
+        self._ask_inside(part, chunks)
+        so_far = part["output"] if part["state"] == "output-available" else UNSET
+        if ended:
+            chunks.append(self._result(part))
+        elif so_far is not UNSET and so_far != seen.value and self._version >= PRELIMINARY_SINCE:
+            chunks.append(self._result(part) | {"preliminary": True})
+        seen.value = so_far
+        seen.is_open = not ended
+        return seen
+
+    def _input(self, part: JSON, seen: _Seen, is_new: bool, ended: bool, chunks: list[JSON]) -> None:
+        call, raw = {"toolCallId": part["toolCallId"]}, part.get("rawInput")
         named = call | {"toolName": part["toolName"], "dynamic": True} | _only(part, ("providerExecuted",))
-        metadata = _provider(part, "callProviderMetadata")
-        raw = part.get("rawInput")
-        ended = state in TOOL_ENDS and not part.get("preliminary")
-        if isinstance(raw, str) and not seen.has_input and state == "input-streaming":
+        available = {"type": "tool-input-available", **named, **_provider(part, "callProviderMetadata")}
+        if part["state"] == "input-streaming" and isinstance(raw, str):
             if is_new:
                 chunks.append({"type": "tool-input-start", **named})
             if len(raw) > seen.size:
                 chunks.append({"type": "tool-input-delta", **call, "inputTextDelta": raw[seen.size :]})
                 seen.size = len(raw)
-        if "input" in part and not seen.has_input:
-            chunks.append({"type": "tool-input-available", **named, "input": part["input"], **metadata})
-            seen.has_input = True
-        if state == "approval-requested" and not seen.asked:
-            chunks.append(self._asked(part))
-            seen.asked = True
-        self._ask_inside(part, chunks)
-        if ended and not seen.is_open and not is_new:
-            return seen
-        if ended:
-            chunks.append(self._result(part, seen, named | metadata))
-        elif "output" in part and state == "output-available" and (is_new or seen.value != part["output"]):
-            output = {"output": part["output"], "preliminary": True}
-            chunks.append({"type": "tool-output-available", **call, "dynamic": True, **output})
-            seen.value = part["output"]
-        seen.is_open = not ended
-        return seen
+        elif "input" in part and not (seen.has_input and seen.input == part["input"]):
+            chunks.append(available | {"input": part["input"]})
+            # With another input it is another question.
+            seen.has_input, seen.input, seen.asked = True, part["input"], False
+        elif ended and not seen.has_input:
+            # Its input was never whole, for which the first release has no word.
+            chunks.append(available | {"input": raw})
 
-    def _result(self, part: JSON, seen: _Seen, named: JSON) -> JSON:
+    def _result(self, part: JSON) -> JSON:
         result = {"toolCallId": part["toolCallId"], "dynamic": True} | _only(part, ("providerExecuted",))
         match part["state"]:
             case "output-available":
@@ -148,10 +166,7 @@ class Mirror:
                 return {"type": "tool-output-denied", "toolCallId": part["toolCallId"]}
             case "output-denied":
                 return {"type": "tool-output-error", **result, "errorText": part["approval"].get("reason") or DENIED}
-        text = part.get("errorText") or OVER
-        if seen.has_input:
-            return {"type": "tool-output-error", **result, "errorText": text}
-        return {"type": "tool-input-error", **named, "input": part.get("rawInput"), "errorText": text}
+        return {"type": "tool-output-error", **result, "errorText": part.get("errorText") or OVER}
 
     def _asked(self, call: JSON) -> JSON:
         approval = call["approval"]
@@ -193,6 +208,12 @@ def _provider(part: JSON, name: str) -> JSON:
     return {"providerMetadata": said} if said and is_well_formed else {}
 
 
+def _last_said(parts: Sequence[JSON]) -> int | None:
+    """The place of the text in which a turn goes on with an answer, as the transcript has it."""
+    said = [index for index, part in enumerate(parts) if part["type"] in ("text", "dynamic-tool")]
+    return said[-1] if said and parts[said[-1]]["type"] == "text" else None
+
+
 def _is_same(theirs: JSON, ours: JSON) -> bool:
     """Whether a part of the client's message is this part, perhaps not yet whole."""
     if ours["type"] != "dynamic-tool":
@@ -211,9 +232,16 @@ def _had(part: JSON) -> _Seen:
         asked = state in ("approval-requested", "approval-responded")
         raw = part.get("rawInput")
         size = len(raw) if isinstance(raw, str) else 0
-        return _Seen(is_open=not ended, size=size, has_input=has_input, asked=asked, value=part.get("output"))
+        return _Seen(
+            is_open=not ended,
+            size=size,
+            has_input=has_input,
+            asked=asked,
+            input=part.get("input"),
+            value=part.get("output"),
+        )
     text = part.get("text")
-    return _Seen(is_open=False, size=len(text) if isinstance(text, str) else 0, value=part.get("data"))
+    return _Seen(is_open=False, size=len(text) if isinstance(text, str) else 0, value=part.get("data", UNSET))
 
 
 # What people ask and answer
