@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from jupyter_durable_chat import events as e
+from jupyter_durable_chat.agents.title import words_of
 from jupyter_durable_chat.commands import UnknownMessage
 from jupyter_durable_chat.log import Compacted, Conflict, Log, LogUnavailable, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
@@ -193,7 +194,7 @@ def summary(transcript: Transcript, *, title: str | None = None, preview: str | 
             "model": transcript.model,
             "muted": transcript.muted,
             "messages": len(transcript.messages) + more,
-            "preview": " ".join(preview[: 4 * PREVIEW_CHARACTERS].split())[:PREVIEW_CHARACTERS],
+            "preview": words_of(preview, PREVIEW_CHARACTERS),
             "created_at": transcript.created_at,
         }
     )

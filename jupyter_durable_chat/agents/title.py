@@ -1,4 +1,4 @@
-"""What a conversation is called.
+"""What a conversation is called, and what is shown of it in a line.
 
 A title is one short line, whoever wrote it: no line break, no control character and nothing that turns the direction of
 what stands around it. It is `None` rather than empty.
@@ -19,6 +19,7 @@ EXAMINED = 2000
 """Characters that a title can come from."""
 
 CODE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^`\n]*$(?:.*?^ {0,3}\1[^\n]*$|.*)", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,}).*$", re.MULTILINE)
 MAGIC = re.compile(r"^\s*(?:%%?|!)[A-Za-z_][^\n]*$", re.MULTILINE)
 RULE = re.compile(r"^[\s|:*_=-]+$", re.MULTILINE)
 IN_FRONT = re.compile(r"^\s*(?:(?:#{1,6}|>|[-*+]|\d{1,3}[.)])\s+|\|)+")
@@ -44,6 +45,12 @@ def title_of(messages: Sequence[dict[str, Any]]) -> str | None:
 def line_of(text: str, most: int) -> str:
     """The first line of a text that says something, as plain text; empty when there is none."""
     return _shortened(_first_line(text[:EXAMINED]), most)
+
+
+def words_of(text: str, most: int) -> str:
+    """All of a text in one line, as plain text, without the marks of its Markdown; at most this many characters."""
+    lines = map(_plain, RULE.sub("", FENCE.sub("", text[: 4 * most])).splitlines())
+    return _shortened(" ".join(filter(None, lines)), most)
 
 
 def as_title(said: str) -> str | None:

@@ -10,7 +10,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.agents.catalog import LazyAgent
 from jupyter_durable_chat.agents.demo import DemoAgent
-from jupyter_durable_chat.agents.title import FROM_MODEL, FROM_TEXT, as_title, title_of
+from jupyter_durable_chat.agents.title import FROM_MODEL, FROM_TEXT, as_title, title_of, words_of
 from tests.agents.asking import CHAT, INSTRUCTIONS, MODELS, agent_at, assistant, user
 from tests.agents.conftest import Aimock
 from tests.agents.raw import DIALECTS, Connection, RawProvider, Script, data, refuses, says
@@ -137,3 +137,18 @@ class Namer(Agent):
 
 async def test_an_agent_of_a_dotted_path_has_its_own() -> None:
     assert await LazyAgent(f"{__name__}:Namer").title([user("What is it?")], None) == "My own"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("> What happened?\n\n**All** of `it`, [here](https://x.example).", "What happened? All of it, here."),
+        ("# Means\n\n- one\n- two\n\n---\n1. three", "Means one two three"),
+        ("```python\nx_1 = 2\n```\nSo", "x_1 = 2 So"),
+        ("a\u202eb\x1b[0m", "ab[0m"),
+        ("```", ""),
+        ("word " * 100, ("word " * 24).strip() + "…"),
+    ],
+)
+def test_what_a_list_shows_of_a_text_is_plain_words(text: str, words: str) -> None:
+    assert words_of(text, 120) == words
