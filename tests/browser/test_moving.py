@@ -164,6 +164,16 @@ def test_five_hundred_turns(open_notebook: Open, jupyter: Jupyter) -> None:
     expect(root.locator(".jdc-folded-answer[data-message-id=a_124]")).to_be_visible()
     page.keyboard.press("Alt+ArrowUp")
     in_place(page, "q_123")
+    # As in any feed: from message to message, however long they are, and out of it on both sides.
+    for key, message in (("PageDown", "a_123"), ("PageDown", "q_124"), ("PageUp", "a_123"), ("PageUp", "q_123")):
+        page.keyboard.press(key)
+        expect(root.locator(f"[data-message-id={message}]")).to_be_focused()
+        expect(root.locator(f"[data-message-id={message}]")).to_be_in_viewport()
+    page.keyboard.press("Control+Home")
+    expect(root.locator(".jdc-head button").last).to_be_focused()
+    box.focus()
+    page.keyboard.press("Control+End")
+    expect(root.locator(".jdc-grip")).to_be_focused()
 
     # An answer comes at the end, while somebody reads up here: they are told, and not moved.
     root.locator("textarea.jdc-input").fill("400 words at 20 per second, the last 20 on demand")

@@ -101,7 +101,9 @@ export const de: Words = {
   shortcuts: [
     ['Alt+↑ / Alt+↓', 'Zur vorigen oder zur nächsten Frage'],
     ['↑ / ↓', 'Zur vorigen oder zur nächsten Nachricht'],
+    ['Bild ↑ / Bild ↓', 'Ebenso, so lang sie auch sind'],
     ['Home / Ende', 'Zum Anfang oder zum Ende'],
+    ['Strg+Home / Strg+Ende', 'Heraus aus den Nachrichten, zu dem, was über oder unter ihnen ist'],
     ['← / →', 'Die vorige oder die nächste Fassung zeigen'],
     ['E', 'Die Frage bearbeiten'],
     ['R', 'Noch einmal antworten lassen'],

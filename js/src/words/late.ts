@@ -35,7 +35,9 @@ export const late = {
   shortcuts: [
     ['Alt+↑ / Alt+↓', 'Go to the turn before, or the next one'],
     ['↑ / ↓', 'Go to the message before, or the next one'],
+    ['Page ↑ / Page ↓', 'The same, however long they are'],
     ['Home / End', 'Go to the beginning, or the end'],
+    ['Ctrl+Home / Ctrl+End', 'Leave the messages, to what is above or below them'],
     ['← / →', 'Show the version before, or the next one'],
     ['E', 'Edit the question'],
     ['R', 'Retry the answer'],

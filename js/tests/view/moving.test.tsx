@@ -2,7 +2,7 @@
 /** Going from turn to turn, folding them, and what keys do on a message. */
 
 import { act } from 'preact/test-utils'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { all, click, did, draw, editor, find, input, press, taken, type } from './drawn'
 import { drawnIds, heights, layOut, place, position, resized, scrollTo } from './layout'
 import { answer, question, running, transcript } from './transcripts'
@@ -183,6 +183,33 @@ describe('keys', () => {
     expect(focused()).toBe('a_0')
     await onFocused('ArrowUp')
     expect(focused()).toBe('q_0')
+  })
+
+  test('as in a feed, pages go to the next one, from anything in a message', async () => {
+    await scrollTo(0)
+    focus('q_0')
+    await onFocused('PageDown')
+    expect(focused()).toBe('a_0')
+    find('[data-message-id="a_0"] button')?.focus()
+    await onFocused('PageDown')
+    expect(focused()).toBe('q_1')
+    await onFocused('PageUp')
+    expect(focused()).toBe('a_0')
+    expect((await press('PageDown', {}, input())).defaultPrevented).toBe(false)
+    expect((await press('PageDown', {}, find('.jdc-scroll') as Element)).defaultPrevented).toBe(false)
+  })
+
+  test('with Ctrl, Home and End lead out of the messages', async () => {
+    // A layout that has places only for messages: for this, everything has one.
+    vi.spyOn(HTMLElement.prototype, 'getClientRects').mockReturnValue([{}] as unknown as DOMRectList)
+    focus('a_38')
+    await onFocused('End', { ctrlKey: true })
+    expect(find('.jdc-scroll')?.compareDocumentPosition(document.activeElement as Node)).toBe(Node.DOCUMENT_POSITION_FOLLOWING)
+    focus('a_38')
+    await onFocused('Home', { ctrlKey: true })
+    expect(find('.jdc-scroll')?.compareDocumentPosition(document.activeElement as Node)).toBe(Node.DOCUMENT_POSITION_PRECEDING)
+    expect((await press('End', { ctrlKey: true }, input())).defaultPrevented).toBe(false)
+    vi.restoreAllMocks()
   })
 
   test.each([
