@@ -73,8 +73,9 @@ conformance: $(CONFORMANCE) $(AI_SDK)
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
 
-crash: setup ## kill a server under load five hundred times (CYCLES=500, SEED= to repeat a run)
+crash: setup ## kill a server under load five hundred times, and whoever runs of a cluster two hundred (CYCLES=, SEED= to repeat a run)
 	CYCLES=$(or $(CYCLES),500) $(BIN)/pytest -s tests/proof/test_crash.py
+	CYCLES=$(or $(CYCLES),200) $(BIN)/pytest -s tests/proof/test_cluster.py
 
 bench: setup browser ## the figures
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

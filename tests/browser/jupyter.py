@@ -100,6 +100,11 @@ class Jupyter:
         return [worker for worker in (*self._outliving, *filter(_is_worker, started)) if _is_there(worker)]
 
     @property
+    def runs(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    @property
     def memory(self) -> int:
         """What the server's process has in memory, in bytes."""
         assert self._process

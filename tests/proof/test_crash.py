@@ -46,6 +46,8 @@ def jupyter(tmp_path: Path) -> Iterator[Jupyter]:
 class World:
     """What everybody outside of the server knows: what was sent, what was answered, what was read."""
 
+    refusals: tuple[int, ...] = (404, 409)
+
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.sessions: list[str] = []
@@ -102,7 +104,7 @@ class World:
         if answer.status_code == 202:
             self.sent[known] = self.sent[known][0], answer.json()
         else:
-            assert answer.status_code in (404, 409), answer.text
+            assert answer.status_code in self.refusals, answer.text
             del self.sent[known]
 
     async def follow(self, http: httpx2.AsyncClient, events: int) -> None:
@@ -182,7 +184,7 @@ class World:
         """Asked again, it is what it was; what nobody answered is asked for now, and is one thing either way."""
         again = {name: value for name, value in body.items() if name != "to"}
         answer = await http.post(f"sessions/{session}/{body['to']}", json=again)
-        if reply is None and answer.status_code in (404, 409):
+        if reply is None and answer.status_code in self.refusals:
             return  # it was not stored, and cannot be done now
         assert answer.status_code == 202, answer.text
         assert reply in (None, answer.json()), (reply, answer.json())
