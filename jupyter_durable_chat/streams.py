@@ -19,6 +19,7 @@ import contextlib
 import math
 import sys
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -51,6 +52,12 @@ MAX_GENERATIONS = 100
 
 MAX_RECORDS = 10_000
 """Of one page."""
+
+BATCH_BYTES = 4 << 20
+"""About how much is stored at once."""
+
+KNOWN = 1000
+"""Streams that are remembered."""
 
 LEAST_SECONDS = 0.1
 """Who waits looks no more often whether the stream's time to live has to begin anew."""
@@ -254,6 +261,14 @@ def messages(body: bytes) -> bytes:
         raise Malformed("The body nests too deep.") from error
 
 
+def records_of(body: bytes, content_type: str, closes: bool, *, first: bool = False) -> list[bytes]:
+    """What is stored of a body, and of the end that it brings. Raises `Malformed`."""
+    data = messages(body) if body and media_type(content_type) == JSON_TYPE else body
+    if body and not data and not first:
+        raise Malformed("An empty array adds nothing.")
+    return ([data] if data else []) + ([b""] if closes else [])
+
+
 def beginning(record: bytes, count: int, *, is_json: bool) -> bytes:
     """The first messages, or bytes, of a record. Raises `Malformed` when it has fewer."""
     parts = msgspec.json.decode(b"[%b]" % record, type=list[msgspec.Raw]) if is_json else record
@@ -317,6 +332,19 @@ def labels_of(asked: Append) -> dict[str, str]:
     return labels
 
 
+def _grown(stream: Stream, asked: Append, records: Sequence[bytes], now: float) -> Stream:
+    """The stream once this is added."""
+    head = stream.head
+    grown = structs.replace(
+        head,
+        lsn=head.lsn + len(records),
+        size=head.size + sum(map(len, records)),
+        labels={**head.labels, **labels_of(asked)},
+        updated=head.updated if stream.config.ttl is None else now,
+    )
+    return structs.replace(stream, head=grown)
+
+
 def matches(stream: Stream, wanted: Creation) -> bool:
     """Whether a stream that is there is the one that is wanted. What a fork leaves open is as its source has it."""
     config, is_fork = stream.config, wanted.forked_from is not None
@@ -347,6 +375,32 @@ def stream_key(path: str) -> str:
     return f"{PREFIX}path:{path}"
 
 
+class _Job:
+    """What somebody waits for to be added."""
+
+    __slots__ = ("_records", "asked", "future", "size")
+
+    def __init__(self, asked: Append) -> None:
+        self.asked = asked
+        self.size = len(asked.data)
+        self.future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._records: list[bytes] | None = None
+
+    def records(self) -> list[bytes]:
+        """What is stored of it. Raises `Malformed`."""
+        if self._records is None:
+            self._records = records_of(self.asked.data, self.asked.content_type, self.asked.closes)
+        return self._records
+
+    def answer(self, answer: Appended | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(answer, Exception):
+            self.future.set_exception(answer)
+        else:
+            self.future.set_result(answer)
+
+
 class Streams:
     """The streams of one log. `max_bytes` is how large one may become. `clock` gives Unix seconds."""
 
@@ -356,6 +410,10 @@ class Streams:
         self._clock = clock
         self._swept = -math.inf
         self._swept_to: str | None = None
+        self._waiting: dict[str, deque[_Job]] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._known: OrderedDict[str, Stream] = OrderedDict()
+        """Streams as they were when something was added last: whoever adds more finds out whether they still are."""
 
     async def open(self, path: str) -> Stream:
         """The stream at this path. Raises `NoStream`, `Gone`."""
@@ -385,27 +443,19 @@ class Streams:
 
     async def append(self, path: str, asked: Append) -> Appended:
         """Add data, or close, or both; all of it or nothing. Raises `StreamError`. Idempotent for producers."""
-        records: list[bytes] | None = None
-        while True:
-            stream = await self.open(path)
-            if answered := decide(stream, asked):
-                await self.touch(stream)
-                return answered
-            if records is None:
-                records = self._records(asked.data, stream.is_json, asked.closes)
-            if stream.head.size + sum(map(len, records)) > self._max_bytes:
-                raise TooMuch("The stream is full.")
-            try:
-                end = await self._log.append(
-                    stream.id,
-                    records,
-                    after=stream.head.lsn,
-                    labels=labels_of(asked),
-                    summary=None if stream.config.ttl is None else stream.head.summary,
-                )
-            except (Conflict, StreamDeleted):
-                continue
-            return Appended(end - 1 if asked.closes else end, asked.closes, producer=asked.producer)
+        job = _Job(asked)
+        if path not in self._waiting:
+            self._waiting[path] = deque()
+            working = asyncio.create_task(self._work(path), name=f"append to {path}")
+            self._working.add(working)
+            working.add_done_callback(self._working.discard)
+        self._waiting[path].append(job)
+        return await job.future
+
+    async def aclose(self) -> None:
+        """Return when what was asked for is done."""
+        if self._working:
+            await asyncio.wait(self._working)
 
     async def delete(self, path: str) -> None:
         """Delete the stream, or mark it as deleted as long as it has forks. Raises `NoStream`, `Gone`."""
@@ -465,6 +515,76 @@ class Streams:
 
     # Inside
 
+    async def _work(self, path: str) -> None:
+        """Add what is waited for; what has gathered in the meantime is stored together."""
+        waiting = self._waiting[path]
+        while waiting:
+            jobs = [waiting.popleft()]
+            size = jobs[0].size
+            while waiting and size + waiting[0].size <= BATCH_BYTES:
+                jobs.append(waiting.popleft())
+                size += jobs[-1].size
+            try:
+                await self._add(path, jobs)
+            except Exception as error:
+                # Whoever asked gets it; the next batch is another one.
+                for job in jobs:
+                    job.answer(error)
+        del self._waiting[path]
+
+    async def _add(self, path: str, jobs: Sequence["_Job"]) -> None:
+        """Decide on all of these in their order, and store what they add in one transaction."""
+        known = self._known.get(path)
+        stream = known if known and not known.expired(self._clock()) else await self.open(path)
+        while True:
+            grown, records, answers = self._decided(stream, jobs)
+            if records:
+                ttl, labels = stream.config.ttl, grown.head.labels
+                new = {name: labels[name] for name in labels if labels[name] != stream.head.labels.get(name)}
+                summary = None if ttl is None else stream.head.summary
+                try:
+                    await self._log.append(stream.id, records, after=stream.head.lsn, labels=new, summary=summary)
+                    break
+                except (Conflict, StreamDeleted):
+                    stream = await self.open(path)
+            elif stream is known:
+                # What is refused, or was there before, is said of the stream as it is stored, and not as it was.
+                known, stream = None, await self.open(path)
+            else:
+                grown = await self.touch(stream)
+                break
+        self._know(path, grown)
+        for job, answer in zip(jobs, answers, strict=True):
+            job.answer(answer)
+
+    def _decided(
+        self, stream: Stream, jobs: Sequence["_Job"]
+    ) -> tuple[Stream, list[bytes], list[Appended | StreamError]]:
+        """The stream with what is added, the records of that, and what each is answered once they are stored."""
+        records: list[bytes] = []
+        answers: list[Appended | StreamError] = []
+        for job in jobs:
+            try:
+                answer = decide(stream, job.asked)
+                if answer is None:
+                    mine = job.records()
+                    if stream.head.size + sum(map(len, mine)) > self._max_bytes:
+                        raise TooMuch("The stream is full.")
+                    stream = _grown(stream, job.asked, mine, self._clock())
+                    records += mine
+                    answer = Appended(stream.tail, stream.closed, producer=job.asked.producer)
+            except StreamError as error:
+                answers.append(error)
+            else:
+                answers.append(answer)
+        return stream, records, answers
+
+    def _know(self, path: str, stream: Stream) -> None:
+        self._known[path] = stream
+        self._known.move_to_end(path)
+        if len(self._known) > KNOWN:
+            self._known.popitem(last=False)
+
     async def _find(self, path: str) -> Stream | None:
         """The stream that has the path, unless its time has run out."""
         head = await self._log.find(stream_key(path))
@@ -482,7 +602,7 @@ class Streams:
         source = await self._source(wanted.forked_from) if wanted.forked_from is not None else None
         config = _config(wanted, source)
         records = await self._inherited(config, wanted, source) if source else []
-        records += self._records(wanted.data, media_type(config.content_type) == JSON_TYPE, wanted.closed, first=True)
+        records += records_of(wanted.data, config.content_type, wanted.closed, first=True)
         if sum(map(len, records)) > self._max_bytes:
             raise TooMuch("The stream would be too large.")
         labels = dict(KIND)
@@ -527,12 +647,6 @@ class Streams:
             pass
         await self._remove(made)
         raise Taken("The source was deleted while it was forked.")
-
-    def _records(self, body: bytes, is_json: bool, closes: bool, *, first: bool = False) -> list[bytes]:
-        data = messages(body) if is_json and body else body
-        if body and not data and not first:
-            raise Malformed("An empty array adds nothing.")
-        return ([data] if data else []) + ([b""] if closes else [])
 
     async def _remove(self, stream: Stream) -> None:
         """Mark, then look for forks. Idempotent."""

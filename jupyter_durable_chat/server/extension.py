@@ -484,6 +484,8 @@ class DurableChat(ExtensionApp):
         if self._opening is not None:
             # Also of an opening that failed, everything that was begun is ended.
             await asyncio.wait({self._opening})
+            if self._durable_streams is not None:
+                await self._durable_streams.aclose()
             await self.registry.__aexit__(None, None, None)
         await asyncio.gather(self.registry.agents.aclose(), self.tools_at_hand.aclose())
 

@@ -5,12 +5,13 @@ from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_durable_chat.server.api import ROUTES, NotFound
+from jupyter_durable_chat.server.dialects.durable_streams import DURABLE_STREAMS
 from tests.server.conftest import JSON, Api
 
-METHODS = ("GET", "POST", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 WALK = [
     (method, pattern)
-    for pattern, handler in ROUTES
+    for pattern, handler in [*DURABLE_STREAMS, *ROUTES]
     for method in METHODS
     if method.lower() in vars(handler) or (handler is NotFound and method == "GET")
 ]
@@ -26,7 +27,7 @@ class OnlyOthers(Authorizer):
 
 def path_of(pattern: str, session: str) -> str:
     path = pattern.removeprefix("durable-chat/").replace(r"([A-Za-z0-9_-]{1,64})", session)
-    path = path.replace(r"([^/]{1,600})", "of-a-provider").replace(".*", "nothing")
+    path = path.replace("(.+)", "a/stream").replace(r"([^/]{1,600})", "of-a-provider").replace(".*", "nothing")
     return path + (f"?after={session}:0" if path == "api/events" else "")
 
 

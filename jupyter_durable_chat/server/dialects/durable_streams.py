@@ -19,7 +19,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat import streams as s
-from jupyter_durable_chat.log import Compacted, LogUnavailable
+from jupyter_durable_chat.log import Compacted, Log, LogError
 from jupyter_durable_chat.registry import must_be_session
 from jupyter_durable_chat.server.dialects import wire
 from jupyter_durable_chat.server.handler import ApiError, route
@@ -129,7 +129,7 @@ class SessionView(View):
 
     content_type = s.JSON_TYPE
 
-    def __init__(self, log: Any, snapshots: Snapshots, session_id: str, tail: int) -> None:
+    def __init__(self, log: Log, snapshots: Snapshots, session_id: str, tail: int) -> None:
         self._log = log
         self._snapshots = snapshots
         self.id = session_id
@@ -272,6 +272,10 @@ class OneStream(Taking, Reader):
     # Inside
 
     @property
+    def paged(self) -> bool:
+        return self.get_query_argument("live", "") != "sse"
+
+    @property
     def _streams(self) -> s.Streams:
         return self.chat.durable_streams
 
@@ -374,7 +378,7 @@ class OneStream(Taking, Reader):
         except TimeoutError:
             self.log.info("A reader has taken nothing for %g s: its connection is closed", self.chat.stalled_seconds)
             self._hang_up()
-        except (s.StreamError, LogUnavailable) as error:
+        except (s.StreamError, LogError) as error:
             # Whoever reads this comes back with its offset, and is told.
             self.log.debug("A stream ends: %s", error)
 

@@ -190,11 +190,10 @@ def closes(headers: Mapping[str, str]) -> bool:
 
 def path_of(said: str, base_url: str) -> str:
     """The path of a stream on this server, which a header names by its URL's path; proxies may take a prefix off."""
-    path = unquote(said)
-    for root in (f"{base_url}{ROOT}", f"/{ROOT}", "/v1/stream/"):
-        if path.startswith(root):
-            return path.removeprefix(root)
-    return path
+    for root in (base_url + ROOT, unquote(base_url) + ROOT, f"/{ROOT}", "/v1/stream/"):
+        if said.startswith(root):
+            return unquote(said.removeprefix(root))
+    return unquote(said)
 
 
 def _producer(headers: Mapping[str, str]) -> Producer | None:
