@@ -49,6 +49,7 @@ from jupyter_durable_chat.server.dialects.durable_streams import DURABLE_STREAMS
 from jupyter_durable_chat.server.guests import GUESTS, Guests
 from jupyter_durable_chat.server.listing import Listing
 from jupyter_durable_chat.server.notebooks import Notebooks
+from jupyter_durable_chat.server.openapi import OPENAPI
 from jupyter_durable_chat.server.page import PAGES, STATIC
 from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.server.stream import Reader, Snapshots
@@ -381,7 +382,7 @@ class DurableChat(ExtensionApp):
         return self.registry
 
     def initialize_handlers(self) -> None:
-        self.handlers.extend([*PAGES, *GUESTS, *AI_SDK, *DURABLE_STREAMS, *ROUTES])
+        self.handlers.extend([*PAGES, *GUESTS, *AI_SDK, *DURABLE_STREAMS, *OPENAPI, *ROUTES])
 
     @property
     def server(self) -> ServerApp:

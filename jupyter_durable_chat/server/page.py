@@ -5,10 +5,11 @@ the visitor's own rights. It runs the scripts of this server's static folder and
 """
 
 import html
+import http.client
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
@@ -75,6 +76,13 @@ class SessionPage(JupyterHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.finish(page("chat", session, self.base_url, chat.name))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if hasattr(self, "_jupyter_current_user"):
+            super().write_error(status_code, **kwargs)
+        else:
+            # Jupyter's page says who is logged in, which nobody has looked up for a method that there is not.
+            self.finish(http.client.responses[status_code])
 
 
 PAGES: list[tuple[str, type[JupyterHandler]]] = [(r"durable-chat/s/([A-Za-z0-9_-]{1,64})", SessionPage)]
