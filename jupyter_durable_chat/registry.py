@@ -137,6 +137,7 @@ class Registry:
         notices: Notices | None = None,
         part: Part = "both",
         owner: str = "",
+        on_offer: Callable[[], None] = lambda: None,
         on_tick: Callable[[], None] = lambda: None,
         tell: Tell = silent,
     ) -> None:
@@ -146,6 +147,7 @@ class Registry:
         self._clock = clock
         self._retention = retention
         self._on_tick = on_tick
+        self._on_offer = on_offer
         self._tell = tell
         self._part = part
         self._owner = owner
@@ -452,6 +454,11 @@ class Registry:
 
     # Workers
 
+    def nudge(self) -> None:
+        """Another process says that it has stored something."""
+        if self._log is not None:
+            self._log.nudge()
+
     async def leave_alone(self) -> None:
         """The server of this worker is gone. Go on, until another worker comes and this one has nothing to do.
 
@@ -474,6 +481,7 @@ class Registry:
     async def _offer(self, session_id: str) -> None:
         with self._by_itself("Telling the workers of a turn"):
             await self._on_board().offer(session_id)
+            self._on_offer()
 
     def _on_board(self) -> Board:
         if self._board is None:

@@ -219,6 +219,9 @@ class Log(ABC):
         Returns at once if any has. Never raises for a stream: reading it tells.
         """
 
+    def nudge(self) -> None:  # noqa: B027 (most hear of it by themselves)
+        """Another process says that it has stored something: whoever waits for it need not wait for the next look."""
+
     @abstractmethod
     async def head(self, stream: str) -> Head:
         """The stream as it is now."""

@@ -198,6 +198,9 @@ class SqliteLog(Log):
     async def _write(self, work: Work[T], committed: Callable[[T], None] | None = None) -> T:
         return await self._writer.submit(work, committed).future
 
+    def nudge(self) -> None:
+        self._asked.set()
+
     async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work).future
 

@@ -34,9 +34,10 @@ from jupyter_durable_chat.agents.catalog import Agents, installed, personas
 from jupyter_durable_chat.agents.demo import DemoAgent
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from jupyter_durable_chat.attachments import INLINE, Attachments
-from jupyter_durable_chat.facts import Tell, several, silent
+from jupyter_durable_chat.facts import Fact, Tell, several, silent
 from jupyter_durable_chat.lifecycle import Lifecycle
 from jupyter_durable_chat.log import Log, LogUnavailable
+from jupyter_durable_chat.log.facts import Flushed
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.metrics import shared
 from jupyter_durable_chat.notices import Notices
@@ -325,7 +326,6 @@ class DurableChat(ExtensionApp):
         self._durable_streams: Streams | None = None
         self.guests = Guests(readers=self.max_guests)
         self.prompts_at_hand = prompts(self.prompts)
-        self._worker: Worker | None = None
         self.furnish("both" if self.turns == "server" else "server", self.tell, self._note_activity)
         self.kernel_user = User(username=self.owner)
         self.listing = Listing(self.registry.heads)
@@ -340,6 +340,7 @@ class DurableChat(ExtensionApp):
         self.watching = Watching()
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
+        self._worker: Worker | None = None
         self.registry = Registry(
             partial(self.open_log, tell=tell),
             self._agents(),
@@ -376,6 +377,7 @@ class DurableChat(ExtensionApp):
             notices=Notices(self.watching, self.person),
             part=part,
             owner=self.owner,
+            on_offer=self._nudge,
             on_tick=on_tick,
             tell=tell,
         )
@@ -467,8 +469,17 @@ class DurableChat(ExtensionApp):
         os.environ[TOKEN_VARIABLE] = self.kernel_token
         await self.ready()
         if self.turns == "worker":
-            self._worker = Worker(self._as_settings(), worker_log_file(), self.counting)
+            self._worker = Worker(self._as_settings(), worker_log_file(), several(self.counting, self._hear))
             self._worker.start()
+
+    def _hear(self, fact: Fact) -> None:
+        """What its worker has stored is in the store of this server."""
+        if isinstance(fact, Flushed):
+            self.server.io_loop.add_callback(self.registry.nudge)
+
+    def _nudge(self) -> None:
+        if self._worker:
+            self._worker.nudge()
 
     def _as_settings(self) -> Settings:
         """What a worker of this server must know."""

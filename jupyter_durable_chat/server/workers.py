@@ -1,7 +1,6 @@
 """The worker of this server: started with it, started anew when it ends, and left alone when the server ends.
 
-Everything here is in a thread of its own: starting a process takes a while, and the event loop would end the process
-with itself.
+What it is started by is a thread of its own: that takes a while, and an event loop would end the process with itself.
 """
 
 import contextlib
@@ -50,6 +49,13 @@ class Worker:
     def start(self) -> None:
         threading.Thread(target=self._keep, name="durable-chat worker", daemon=True).start()
 
+    def nudge(self) -> None:
+        """Tell it that there is something new in the store. It would find it by itself, a little later."""
+        process = self._process
+        if process and process.stdin:
+            with contextlib.suppress(OSError, ValueError):  # it takes nothing now, or is gone
+                os.write(process.stdin.fileno(), b"\n")
+
     def leave(self) -> None:
         """Start no other; the one that runs does what is left to do, and ends. Idempotent."""
         self._left.set()
@@ -94,6 +100,8 @@ class Worker:
         with contextlib.suppress(OSError):  # it has ended already
             process.stdin.write(self._settings.to_line())
             process.stdin.flush()
+            if os.name != "nt":
+                os.set_blocking(process.stdin.fileno(), False)
         for line in process.stdout:
             if fact := from_line(line):
                 self._tell(fact)

@@ -1,7 +1,8 @@
 """A worker that a server has started: it has the server's settings, tells it what it does, and outlives it.
 
-The first line of its input is what the server says of itself; the end of its input is the server's end. Its output,
-line by line, is the facts of its work: as many as the server takes, for nobody here waits for it.
+The first line of its input is what the server says of itself, every other one says that something is new in the store,
+and the end of its input is the server's end. Its output, line by line, is the facts of its work: as many as the server
+takes, for nobody here waits for it.
 """
 
 import asyncio
@@ -38,15 +39,16 @@ class Telling:
 async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     server_gone = asyncio.Event()
+    chat = DurableChat(config=Config({"DurableChat": settings.traits}))
+    chat.named_by_others = settings.names_people
 
     def listen() -> None:
-        sys.stdin.buffer.read()
         with contextlib.suppress(RuntimeError):  # this process has ended before
+            while sys.stdin.buffer.readline():
+                loop.call_soon_threadsafe(lambda: chat.registry.nudge())
             loop.call_soon_threadsafe(server_gone.set)
 
     threading.Thread(target=listen, name="listening to the server", daemon=True).start()
-    chat = DurableChat(config=Config({"DurableChat": settings.traits}))
-    chat.named_by_others = settings.names_people
     await serve(chat, several(Telling(), Traces()), server_gone)
 
 
