@@ -123,6 +123,18 @@ async def test_a_chat_is_the_session_that_it_names(api: Api, agent: Scripted) ->
     assert (await api.transcript(session))["messages"][1]["id"] == chunks[0]["messageId"]
 
 
+async def test_transient_data_is_told_to_who_is_there(api: Api, agent: Scripted) -> None:
+    note: Any = e.Data(type="data-note", data={"n": 1}, transient=True)
+    async with streamed(api, "POST", "chat", asking()) as chunks:
+        assert (await anext(chunks))["type"] == "start"
+        agent.say(note)
+        assert await anext(chunks) == {"type": "data-note", "data": {"n": 1}, "transient": True}
+        agent.say_text("Because.")
+        agent.finish()
+        assert types([chunk async for chunk in chunks]) == ["text-start", "text-delta", "text-end", "finish"]
+    assert types(await whole(api, asking())) == ["start", "text-start", "text-delta", "text-end", "finish"]
+
+
 async def test_the_same_message_is_sent_once(api: Api, agent: Scripted) -> None:
     agent.say_text("Because.")
     agent.finish()

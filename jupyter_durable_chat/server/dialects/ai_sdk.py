@@ -11,7 +11,7 @@ Format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import chain
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import Edit, Message, NothingToContinue, UnknownMessage, new_id
-from jupyter_durable_chat.log import LogUnavailable, StreamDeleted, UnknownStream
+from jupyter_durable_chat.log import Compacted, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.notices import asks
 from jupyter_durable_chat.server.api import check_text
 from jupyter_durable_chat.server.dialects.ui_messages import Mirror, OtherMessage, approvals_in, asked_in, outputs_in
@@ -46,6 +46,9 @@ EDITED = "~"
 """Stands in a client id behind the id of a message that is edited, which the client keeps."""
 
 SESSION = re.compile(r"s_[0-9a-f]{20}")
+
+TRANSIENT = b'"transient":true'
+"""What a record holds, perhaps among others, that is for those who are there."""
 
 DONE = b"data: [DONE]\n\n"
 
@@ -119,10 +122,12 @@ class AnswerStream(EventStream):
 
     async def _chunks(self, answer: "Answer", view: View) -> AsyncGenerator[list[JSON]]:
         """What the client lacks, again and again; an empty list every `keep_alive_seconds` of silence."""
+        lsn = None
         while True:
             try:
+                passing = [] if lsn is None else await self._passing(answer, lsn)
                 async with self.registry.acquire(answer.session) as session:
-                    chunks = answer.catch_up(session.transcript)
+                    chunks = answer.catch_up(session.transcript, passing)
                     lsn = session.transcript.lsn
             except (UnknownStream, StreamDeleted):
                 yield [{"type": "error", "errorText": GONE}]
@@ -135,6 +140,14 @@ class AnswerStream(EventStream):
             if not await self.registry.log.wait({answer.session: lsn}, self.chat.keep_alive_seconds):
                 yield []
 
+    async def _passing(self, answer: "Answer", after: int) -> list[JSON]:
+        """What has come for those who are there, and is in no message."""
+        with contextlib.suppress(Compacted):
+            records = await self.registry.log.read(answer.session, after)
+            said = (e.decode(e.number(*record)) for record in records if TRANSIENT in record.data)
+            return [chunk for event in said if (chunk := answer.passing(event))]
+        return []
+
 
 class Answer:
     """One turn's answer for one client, from its `start` to its end."""
@@ -146,8 +159,17 @@ class Answer:
         self._mirror = mirror
         self._message_id: str | None = None
 
-    def catch_up(self, transcript: Transcript) -> list[JSON]:
-        """The chunks that bring the client to where this transcript is; after the last ones it `is_over`."""
+    def passing(self, event: e.AnyEvent) -> JSON | None:
+        """Transient data of this turn as a chunk."""
+        if not isinstance(event, e.Data) or not event.transient or event.turn != self._turn:
+            return None
+        return {"type": event.type, "data": event.data, "transient": True} | ({"id": event.id} if event.id else {})
+
+    def catch_up(self, transcript: Transcript, passing: Sequence[JSON] = ()) -> list[JSON]:
+        """The chunks that bring the client to where this transcript is; after the last ones it `is_over`.
+
+        `passing`: what has come and is in no transcript.
+        """
         message = self._find(transcript)
         if message is None:
             self.is_over = any(m["metadata"]["turn"] == self._turn for m in transcript.removed)
@@ -156,6 +178,7 @@ class Answer:
         if self._message_id is None:
             self._message_id = message["id"]
             chunks.append({"type": "start", "messageId": message["id"], "messageMetadata": self._metadata(message)})
+        chunks += passing
         turn = transcript.turn if transcript.turn and transcript.turn["id"] == self._turn else None
         chunks += self._mirror.catch_up(message["parts"], continues=turn is not None and turn.get("continues", False))
         if turn is None:
