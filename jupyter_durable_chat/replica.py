@@ -26,6 +26,9 @@ KEPT = {"events": "kept"}
 SHARES = "shares"
 """The label that has the hashes of a session's links, so that who has none is known by a look at one row."""
 
+KEPT_PART = 4
+"""A new snapshot is due once the events since the last one have a fourth of its bytes."""
+
 Numbered = tuple[str | None, e.Event]
 """A turn, or none, and an event that will get its number."""
 
@@ -41,6 +44,8 @@ class Replica:
         self._log = log
         self._clock = clock
         self._compact_after = compact_after
+        self._kept = self._since = 0
+        """Bytes of the newest snapshot that was seen here, and of the events that were folded since."""
 
     # Reading
 
@@ -69,11 +74,13 @@ class Replica:
             for record in records:
                 if record.lsn > self.transcript.lsn:
                     self.transcript.apply(e.decode(e.number(record.lsn, record.data)))
+                    self._since += len(record.data)
 
     async def _restore(self) -> None:
         snapshot = await self._log.snapshot(self.id)
         if snapshot and snapshot.lsn > self.transcript.lsn:
             self.transcript = Transcript.from_json(msgspec.json.decode(snapshot.data))
+            self._kept, self._since = len(snapshot.data), 0
 
     async def turn_ended(self, turn_id: str, timeout: float) -> bool:
         """Wait until the log has this turn's outcome; false when `timeout` seconds were not enough."""
@@ -160,21 +167,35 @@ class Replica:
     # What is kept
 
     async def keep(self, *, since: int = 0) -> None:
-        """Keep a snapshot, so that opening the session costs what is shown and not how it came.
+        """Keep a snapshot when one is due, so that opening the session costs what is shown and not how it came.
 
-        Whenever the log has grown by another `compact_after` events `since` an LSN, it is all that is kept.
+        After every turn would cost a long conversation the square of its length. As it is, all its snapshots together
+        have a few times the bytes of its events, and who opens it folds a part more than what is shown. Whenever the
+        log has grown by another `compact_after` events `since` an LSN, the snapshot is all that is kept.
         """
         lsn = self.transcript.lsn
-        await self._log.save_snapshot(self.id, Record(lsn, e.to_json(self.transcript.to_json())))
-        if self._compact_after and since // self._compact_after != lsn // self._compact_after:
+        is_full = bool(self._compact_after) and since // self._compact_after != lsn // self._compact_after
+        if is_full or KEPT_PART * self._since >= self._kept:
+            await self._keep()
+        if is_full:
             await self._forget()
 
     async def compact(self) -> None:
         """Keep what the session amounts to and not how it came. While a turn runs, everything is left alone."""
         await self.refresh()
         if self.transcript.turn is None:
-            await self.keep()
+            await self._keep()
             await self._forget()
+
+    async def _keep(self) -> None:
+        snapshot = Record(self.transcript.lsn, e.to_json(self.transcript.to_json()))
+        since, self._since = self._since, 0
+        try:
+            await self._log.save_snapshot(self.id, snapshot)
+        except BaseException:
+            self._since += since
+            raise
+        self._kept = len(snapshot.data)
 
     async def _forget(self) -> None:
         await self._log.compact(self.id)

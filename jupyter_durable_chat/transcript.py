@@ -143,8 +143,13 @@ class Transcript:
     def sent(self, client_id: str) -> JSON | None:
         """What was sent with this client id: a message, one that waits, one that was removed, or an answer."""
         self._settle()
-        everything = chain(self._messages.values(), self.queue, self.removed)
-        return next((m for m in everything if any(r.get("client_id") == client_id for r in requests(m))), None)
+        for message in chain(self._messages.values(), self.queue, self.removed):
+            metadata = message["metadata"]
+            if metadata.get("client_id") == client_id:
+                return message
+            if any(earlier.get("client_id") == client_id for earlier in metadata.get("continued", ())):
+                return message
+        return None
 
     def _settle(self) -> None:
         for part, field, pieces in self._deltas.values():
