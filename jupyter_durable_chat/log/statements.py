@@ -184,10 +184,12 @@ def snapshot(db: sqlite3.Connection, stream: str) -> Record | None:
 def compact(db: sqlite3.Connection, stream: str, most: int) -> bool:
     """Remove up to `most` of the records that the snapshot stands for, the oldest first; whether there are more."""
     number, *_ = _living(db, stream)
+    # One bound: of two, SQLite looks for one and tries the other on every record that is left.
     removed = db.execute(
         """
-        DELETE FROM records WHERE stream = ?1 AND lsn <= (SELECT lsn FROM snapshots WHERE stream = ?1)
-        AND lsn < (SELECT min(lsn) FROM records WHERE stream = ?1) + ?2""",
+        DELETE FROM records WHERE stream = ?1 AND lsn <= min(
+            (SELECT lsn FROM snapshots WHERE stream = ?1), (SELECT min(lsn) FROM records WHERE stream = ?1) + ?2 - 1
+        )""",
         (number, most),
     )
     return removed.rowcount == most
