@@ -12,7 +12,6 @@ when memory grows faster than the text.
 """
 
 import argparse
-import math
 import statistics
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from benchmarks.measure.answer import answer
+from benchmarks.measure.fit import exponent
 from benchmarks.measure.machine import machine
 from benchmarks.measure.page import PAGE, mounts, open_empty
 from benchmarks.measure.peers import DIST, PEERS, build
@@ -176,12 +176,6 @@ def remembered(renderer: Renderer, tokens: int) -> int:
     before = renderer.memory()
     renderer.stream(tokens, HURRY)
     return renderer.memory() - before
-
-
-def exponent(sizes: dict[int, int]) -> float:
-    """Of memory over length: 1 is linear, 2 is square."""
-    xs, ys = [math.log(length) for length in sizes], [math.log(size) for size in sizes.values()]
-    return statistics.linear_regression(xs, ys).slope
 
 
 def main() -> None:

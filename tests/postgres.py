@@ -60,6 +60,11 @@ class Postgres:
     def dsn(self, database: str = "postgres", user: str = "chat") -> str:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         log = (self.folder / "log").open("ab")
         settings = {"listen_addresses": "", "unix_socket_directories": str(self.folder), **self._settings}

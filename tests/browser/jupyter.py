@@ -110,6 +110,13 @@ class Jupyter:
         assert self._process
         return psutil.Process(self._process.pid).memory_info().rss
 
+    @property
+    def cpu(self) -> float:
+        """Seconds that the server's process has worked, all its threads."""
+        assert self._process
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
+
     def post(self, path: str, **body: Any) -> Any:
         """The JSON answer of a POST."""
         return self._http.post(path, json=body).raise_for_status().json()
