@@ -10,10 +10,11 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 import { Icon, type IconName } from '../view/Icon'
 import { IconButton } from '../view/IconButton'
+import { memo } from '../view/memo'
 import { words } from '../words'
-import { moment, number } from '../words/numbers'
+import { number } from '../words/numbers'
 import type { Listed, SessionList, SessionState } from './list'
-import { ago, type Group, groupOf } from './when'
+import { ago, type Group, groupOf, moment } from './when'
 
 /** What is done with a session, by whoever has the panel. */
 export interface PanelActions {
@@ -154,11 +155,11 @@ function Rows({ box, rows: given, list, actions, now }: RowsProps) {
             <Row
               key={row.id}
               row={row}
-              now={now}
+              time={ago(row.updated_at, now)}
               at={from + index + 1}
               of={list.more ? -1 : rows.length}
               isChosen={from + index === place}
-              open={(aside) => actions.open(row, aside)}
+              open={actions.open}
             />
           ))}
         </div>
@@ -191,18 +192,18 @@ const MARKS: Record<SessionState, IconName> = {
 
 interface RowProps {
   row: Listed
-  now: number
+  time: string
   at: number
   of: number
   isChosen: boolean
-  open(aside: boolean): void
+  open: PanelActions['open']
 }
 
-function Row({ row, now, at, of, isChosen, open }: RowProps) {
+/** Drawn again only if something of it has changed: with every event somewhere, a list of a thousand is looked through. */
+const Row = memo(function Row({ row, time, at, of, isChosen, open }: RowProps) {
   const { id, title, state, unread, muted, notebook, preview, updated_at } = row
   const file = notebook?.split('/').at(-1)
   const name = title ?? words.untitledChat
-  const time = ago(updated_at, now)
   const marks = [words.sessionStates[state], unread && words.unreadChat, muted && words.mutedChat].filter(Boolean)
   return (
     <div
@@ -216,7 +217,7 @@ function Row({ row, now, at, of, isChosen, open }: RowProps) {
       data-state={state}
       data-unread={unread}
       title={[name, words.sessionStates[state], notebook, moment(updated_at)].filter(Boolean).join('\n')}
-      onClick={(event) => open(event.ctrlKey || event.metaKey)}
+      onClick={(event) => open(row, event.ctrlKey || event.metaKey)}
     >
       <span class="jdc-panel-mark">{state === 'streaming' ? <span class="jdc-panel-ring" /> : <Icon name={MARKS[state]} />}</span>
       <span class="jdc-panel-title">{name}</span>
@@ -238,7 +239,7 @@ function Row({ row, now, at, of, isChosen, open }: RowProps) {
       </span>
     </div>
   )
-}
+})
 
 /** The end of what was read. One who comes near reads on. */
 function End({ reached }: { reached(): void }) {

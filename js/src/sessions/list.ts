@@ -228,9 +228,9 @@ export class SessionList implements Lister {
     this.#readAt = performance.now()
     try {
       const [all, found] = await Promise.all([this.#readAgain(stale), query ? this.#whole(query, this.#found) : NOTHING])
-      this.#all = all
+      this.#all = same(all, this.#all)
       if (query !== this.#query) return void (this.#staleAll = true)
-      this.#found = found
+      this.#found = same(found, this.#found)
       this.phase = 'there'
       this.problem = null
       this.#backoff.succeeded()
@@ -278,6 +278,16 @@ export class SessionList implements Lister {
   #command(path: string, method: Method, body: unknown): Promise<Response> {
     return this.#connection.ask(new URL(path, this.#connection.api), { accept: 'application/json', method, body })
   }
+}
+
+/** What was read, in which what is as it was before is the same object. */
+function same({ rows, more }: Read, before: Read): Read {
+  const known = new Map(before.rows.map((row) => [row.id, row]))
+  return { rows: rows.map((row) => (isSame(row, known.get(row.id)) ? (known.get(row.id) as Listed) : row)), more }
+}
+
+function isSame(row: Listed, known: Listed | undefined): boolean {
+  return known !== undefined && (Object.keys(row) as (keyof Listed)[]).every((name) => row[name] === known[name])
 }
 
 function named({ title, notebook }: Listed): string {

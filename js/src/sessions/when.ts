@@ -23,12 +23,36 @@ export function ago(at: string, now: number): string {
   const past = now - then
   if (Number.isNaN(past)) return ''
   if (past < MINUTE) return words.justNow
-  if (past < HOUR) return back(past, MINUTE, 'minute')
-  if (past < DAY) return back(past, HOUR, 'hour')
+  const { minutes, hours, day, dayOfYear } = formats()
+  if (past < HOUR) return minutes.format(Math.floor(past / MINUTE))
+  if (past < DAY) return hours.format(Math.floor(past / HOUR))
   const isThisYear = new Date(then).getFullYear() === new Date(now).getFullYear()
-  return new Date(then).toLocaleDateString(locale, { day: 'numeric', month: 'short', ...(isThisYear ? {} : { year: 'numeric' }) })
+  return (isThisYear ? day : dayOfYear).format(then)
 }
 
-function back(past: number, unit: number, name: 'minute' | 'hour'): string {
-  return new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short' }).format(Math.floor(past / unit))
+/** In full. */
+export function moment(at: string): string {
+  const then = Date.parse(at)
+  return Number.isNaN(then) ? '' : formats().moment.format(then)
+}
+
+let made: ReturnType<typeof makeFormats> | null = null
+
+/** Making one takes far longer than using it, and there may be a thousand rows. */
+function formats() {
+  if (made?.locale !== locale) made = makeFormats()
+  return made
+}
+
+function makeFormats() {
+  const unit = (unit: 'minute' | 'hour') => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short' })
+  const date = (more: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', ...more })
+  return {
+    locale,
+    minutes: unit('minute'),
+    hours: unit('hour'),
+    day: date({}),
+    dayOfYear: date({ year: 'numeric' }),
+    moment: new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }),
+  }
 }

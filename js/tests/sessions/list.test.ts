@@ -101,6 +101,16 @@ test('nothing is read for nobody, and a look reads it all again', async () => {
   expect(ids()).toEqual(['s_1', 's_3', 's_2'])
 })
 
+test('what is read again and is as it was is the same object, so that it is not drawn again', async () => {
+  await open(3)
+  const before = list.rows
+  use('s_2', { state: 'streaming' })
+  lister?.listed(null)
+  await settle()
+  expect(ids()).toEqual(['s_2', 's_3', 's_1'])
+  expect(list.rows.map((row) => before.includes(row))).toEqual([false, true, true])
+})
+
 test('of what has changed it reads no more than it has to', async () => {
   await open(150)
   use('s_148', { state: 'streaming' })
