@@ -11,6 +11,7 @@ Fails when an exponent is over 1.1.
 """
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import tempfile
@@ -45,6 +46,7 @@ STORED = (100, 400, 1_600, 6_400)
 EVENTS = (1_000, 4_000, 16_000, 64_000)
 TURNS = (16, 64, 256, 1_024)
 WHOLE = (8, 32, 128, 512)
+SERVERS = (4, 16, 64)
 READERS = (1, 4, 16, 64, 256)
 
 TOKENS, RATE = 200, 100
@@ -229,6 +231,22 @@ async def _follow(log: Counting, session: str, end: int) -> int:
     return given
 
 
+async def by_servers(make: Callable[[str], Counting], sizes: tuple[int, ...] = SERVERS) -> Found:
+    """With how many servers of other people there are on one database."""
+    found: Found = {}
+    async with contextlib.AsyncExitStack() as servers:
+        log = await servers.enter_async_context(make("me"))
+        await log.create("mine", [])
+        events = turn(0)
+        for n in range(1, sizes[-1]):
+            await servers.enter_async_context(make(f"somebody {n}"))
+            if n + 1 in sizes:
+                found.setdefault("an event", {})[n + 1] = await costs(
+                    log, lambda k: log.append("mine", [events[k % len(events)]]), 200
+                )
+    return found
+
+
 # A real server
 
 
@@ -372,7 +390,7 @@ def in_sqlite() -> list[str]:
 
 def in_postgres() -> list[str]:
     names = itertools.count()
-    with Postgres() as server:
+    with Postgres(max_connections="200") as server:
 
         def make() -> CountedPostgres:
             server.program("createdb", f"--host={server.folder}", "--username=chat", name := f"scale{next(names)}")
@@ -380,7 +398,15 @@ def in_postgres() -> list[str]:
             log.elsewhere = lambda: seconds_of(psutil.Process(server.pid))
             return log
 
-        return asyncio.run(stores(make, "PostgreSQL"))
+        missed = asyncio.run(stores(make, "PostgreSQL"))
+        server.program("createdb", f"--host={server.folder}", "--username=chat", "shared")
+
+        def share(owner: str) -> CountedPostgres:
+            log = CountedPostgres(server.dsn("shared"), owner=owner)
+            log.elsewhere = lambda: seconds_of(psutil.Process(server.pid))
+            return log
+
+        return missed + told("PostgreSQL, by servers", asyncio.run(by_servers(share)), "servers of one person each")
 
 
 def in_a_server() -> list[str]:

@@ -72,6 +72,7 @@ CREATE TABLE writers (
     outcomes jsonb NOT NULL DEFAULT '[]',
     at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
+CREATE INDEX writers_by_owner ON writers (owner);
 """
 
 OWNERSHIP = """
@@ -271,7 +272,11 @@ BEGIN
         SELECT ids[r.place], starts[r.place] + r.nth, r.data
         FROM unnest("datas", "places", "nths") AS r (data, place, nth) WHERE ids[r.place] <> 0;
 
-    IF cardinality(moved) > 0 THEN
+    -- A notification wakes every server of the database, whosever it is: none without another one of this owner, which
+    -- renews its leases, and so flushes, every second.
+    IF cardinality(moved) > 0 AND EXISTS (
+        SELECT FROM writers w WHERE w.owner = "of" AND w.id <> "writer" AND w.at > now() - interval '10 seconds'
+    ) THEN
         SELECT string_agg(e.stream || ':' || CASE WHEN s.deleted THEN 'x' ELSE e.lsn::text END, ' ') INTO told
             FROM ends e JOIN streams s ON s.id = e.stream WHERE e.stream = ANY(moved);
         -- A payload may have 8000 bytes at most; who is told of nothing looks for itself.

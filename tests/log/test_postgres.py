@@ -348,6 +348,17 @@ async def test_a_flush_notifies_once_of_all_that_moved(log, other, postgres, sch
     assert len(told[-1].split()) == 20
 
 
+async def test_who_has_no_other_server_notifies_nobody(open_log):
+    told: list[object] = []
+    async with open_log() as log:
+        await log._query(lambda db: db.add_listener(log._channel, lambda *heard: told.append(heard[-1])))
+        await log.create("alone", [b"1"])
+        async with open_log():
+            await log.create("seen", [b"1"])
+            await eventually(lambda: bool(told))
+    assert len(told) == 1, "notifications come in the order of their flushes"
+
+
 async def test_more_than_a_notification_can_say_is_looked_for(log, other, postgres, schema):
     await postgres.run("ALTER TABLE streams ALTER COLUMN id RESTART WITH 1000000000000000", schema=schema)
     await asyncio.gather(*(log.create(f"s{i}", []) for i in range(500)))
