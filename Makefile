@@ -27,7 +27,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser proxies conformance build crash bench screenshots format lock clean
+.PHONY: help setup demo test check lint types unit browser proxies conformance build crash bench screenshots docs format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench: setup browser ## the figures
 screenshots: setup browser ## the pictures in docs/images, from the running product
 	$(BIN)/python scripts/screenshots.py
 
+docs: $(SYNCED) ## these pages as a site, in site/
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky docs site
+
 format: $(SYNCED) ## format the Python code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -91,7 +94,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv js/node_modules tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist
+	rm -rf .venv js/node_modules tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):
