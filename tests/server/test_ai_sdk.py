@@ -71,6 +71,8 @@ WRONG: list[tuple[Any, str]] = [
     ({"id": "c", "messages": [{}]}, "role 'user'"),
     ({"id": "c", "messages": [said(role="system")]}, "role 'user'"),
     ({"id": "c", "messages": [said(role="assistant")]}, "role 'user'"),
+    ({"id": "c", "messages": [{"role": "assistant", "parts": []}]}, "role 'user'"),
+    ({"id": "c", "messages": [{"role": "assistant"}], "messageId": ""}, "role 'user'"),
     ({"id": "c", "messages": [said(message_id="u" * 171)]}, "id, 1 to 170"),
     ({"id": "c", "messages": [said() | {"id": 7}]}, "id, 1 to 170"),
     ({"id": "c", "messages": [said(parts=None)]}, "no parts"),
@@ -100,6 +102,13 @@ async def test_who_may_not_is_refused(api: Api) -> None:
     assert (await api("POST", "ai-sdk/chat", asking(), headers={"X-AI-SDK-Version": "4"})).status_code == 400
     assert (await api("GET", "ai-sdk/chat", None)).status_code == 405
     assert (await api("POST", "ai-sdk/chat", asking(said("x" * 10_000)))).status_code == 413
+
+
+async def test_a_page_of_another_origin_may_say_its_version(api: Api) -> None:
+    for path in ("ai-sdk/chat", "ai-sdk/chat/c/stream"):
+        answer = await api.client.options(api.url + path, headers={"Origin": "http://elsewhere"})
+        assert answer.status_code == 200
+        assert "x-ai-sdk-version" in answer.headers["access-control-allow-headers"]
 
 
 async def test_nothing_runs(api: Api, agent: Scripted) -> None:

@@ -16,6 +16,7 @@ from contextlib import aclosing
 from itertools import chain
 from typing import Any, Literal
 
+from jupyter_server.auth.decorator import allow_unauthenticated
 from msgspec import Struct
 from tornado.iostream import StreamClosedError
 
@@ -79,6 +80,14 @@ class AnswerStream(EventStream):
         if said not in VERSIONS:
             raise ApiError(400, "malformed", f"{VERSION_HEADER} takes one of {', '.join(VERSIONS)}, and not {said!r}.")
         return int(said)
+
+    @allow_unauthenticated
+    def options(self, *args: str) -> None:
+        """What a page of another origin may send, where the server allows it that."""
+        super().options(*args)
+        if "Access-Control-Allow-Headers" not in self.settings.get("headers", {}):
+            allowed = f"accept, content-type, authorization, x-xsrftoken, {VERSION_HEADER.lower()}"
+            self.set_header("Access-Control-Allow-Headers", allowed)
 
     async def find(self, chat_id: str) -> str:
         """The session of this chat: the client's id is its key, or it is the session's own. Raises `UnknownStream`."""
@@ -222,7 +231,7 @@ class Chats(AnswerStream):
         _check_chat_id(asked.id)
         if not asked.messages:
             raise ApiError(400, "malformed", "messages is empty: the last one is what is to be answered.")
-        named = next((m for m in asked.messages if m.get("id") == asked.message_id), {})
+        named = next((m for m in asked.messages if asked.message_id and m.get("id") == asked.message_id), {})
         last = asked.messages[-1]
         if named.get("role") == "assistant" and asked.trigger == "submit-message":
             mirror = Mirror(version, _parts(named))
@@ -248,8 +257,8 @@ class Chats(AnswerStream):
             before = _said_as(session.transcript, client_id)
             if before and (asked.trigger == "regenerate-message" or asked.message_id == client_id):
                 if before["parts"][1:] != parts:
-                    text = "A message that is answered again may have another text; what else it holds stays."
-                    raise ApiError(400, "malformed", text)
+                    why = "A message that is answered again may have another text; what else it holds stays."
+                    raise ApiError(400, "malformed", why)
                 if before["parts"][0]["text"] != text:
                     how |= {"text": text, "client_id": f"{client_id}{EDITED}{new_id('c')}"}
                 sent = await session.retry(before["id"], Edit(**how), self.author)
