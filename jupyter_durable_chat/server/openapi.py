@@ -172,6 +172,7 @@ def _ref(name: str) -> Schema:
 def _components() -> Schema:
     bodies = [o.body for o in OPERATIONS.values() if isinstance(o.body, type)]
     _, schemas = msgspec.json.schema_components([*bodies, Sent], ref_template="#/components/schemas/{name}")
+    schemas[ai_sdk.Chat.__name__]["properties"]["messages"] = _list(_ref("Asked")) | {"minItems": 1}
     return schemas | _SHAPES
 
 
@@ -199,6 +200,9 @@ _LSN: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "string", "enum": ["", "1"]}
 _OBJECT: Schema = {"type": "object"}
 
+_TEXT = _object("type", "text", type={"const": "text"}, text=_STRING)
+_FILE_PART = _object("type", "mediaType", "url", type={"const": "file"}, mediaType=_STRING, url=_STRING)
+
 _SHAPES: Schema = {
     "Error": _object("message", "reason", "code", message=_STRING, reason=_STRING, code=_STRING),
     "Transcript": _object(
@@ -210,6 +214,12 @@ _SHAPES: Schema = {
         others=_list(_ref("UIMessage")),
     ),
     "UIMessage": _object("id", "role", "parts", "metadata", role={"enum": ["user", "assistant"]}, parts=_list(_OBJECT)),
+    "Asked": _object(
+        *("id", "role", "parts"),
+        id={"type": "string", "minLength": 1, "maxLength": ai_sdk.MESSAGE_ID},
+        role={"enum": ["user", "assistant"]},
+        parts=_list({"anyOf": [_TEXT, _FILE_PART, _object("type", type={"type": "string", "pattern": "^data-"})]}),
+    ),
     "Event": _object("lsn", "at", "type", lsn=_LSN, at=_STRING, type=_STRING),
     "Page": _object("events", "lsn", "more", "snapshot", events=_list(_ref("Event")), lsn=_LSN, more=_BOOL),
     "Items": _object("items", items=_list(_object("session"))),
@@ -229,7 +239,8 @@ _GONE = (410,)
 _CHANGES = (409, 410, 413)
 _SAYS = (409, 410, 413, 429)
 
-_AFTER: Mapping[str, Schema] = {"after": _STRING, "wait": {"type": "number", "minimum": 0}}
+_POSITION: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]+:[0-9]{1,18}$"}
+_AFTER: Schema = {"after": {"type": "string", "pattern": "^[0-9]{1,18}$"}, "wait": {"type": "number", "minimum": 0}}
 _TOKEN: Mapping[str, Schema] = {"X-Share-Token": _STRING}
 _VERSION: Mapping[str, Schema] = {ai_sdk.VERSION_HEADER: {"type": "string", "enum": list(ai_sdk.VERSIONS)}}
 _WRITES: Mapping[str, Schema] = dict.fromkeys((name for name in wire.ASKED if name != "Content-Type"), _STRING)
@@ -247,7 +258,7 @@ OPERATIONS: dict[tuple[type[JupyterHandler], str], Operation] = {
         "What comes in a session, as guests get it",
         {200: {**_STREAM, JSON: _ref("Items")}},
         (404, 429),
-        asks=_AFTER,
+        asks=_AFTER | {"after": _POSITION},
         headers=_TOKEN,
         is_open=True,
     ),
@@ -343,7 +354,7 @@ OPERATIONS: dict[tuple[type[JupyterHandler], str], Operation] = {
         "Events of many sessions, as a stream or in pages",
         {200: {**_STREAM, JSON: _ref("Items")}},
         asks={
-            "after": _list(_STRING) | {"maxItems": api.MAX_FOLLOWED},
+            "after": _list(_POSITION) | {"minItems": 1, "maxItems": api.MAX_FOLLOWED},
             "seen": _list(_STRING),
             "wait": _AFTER["wait"],
             "runner": _STRING,

@@ -10,7 +10,7 @@ import schemathesis
 THERE: list[dict[str, str]] = json.loads(os.environ["FUZZED"])
 """Names that belong together, by what the document calls them: a session, a message of it, …"""
 
-KEPT = ("OneSession.delete", "OneShare.delete")
+KEPT = ("OneSession.delete", "OneShare.delete", "OneStream.delete")
 """What there is shall be there for the others."""
 
 
@@ -27,8 +27,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
             _speak_of(case.body, names)
         if "token" in names and case.headers and "X-Share-Token" in case.headers:
             case.headers["X-Share-Token"] = names["token"]
-            if "after" in case.query:
-                case.query["after"] = f"{names['session_id']}:0"
+        if case.query and ":" in str(case.query.get("after")):
+            case.query["after"] = f"{names['session_id']}:{chosen % 9}"
 
 
 def _speak_of(body: dict[str, Any], names: dict[str, str]) -> None:
