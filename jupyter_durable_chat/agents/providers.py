@@ -67,6 +67,10 @@ PROVIDERS = {
 }
 
 
+MAX_NAME = 64
+"""Characters of a provider's name; files have no names of any length."""
+
+
 class Obstacle(Struct, frozen=True):
     """Why a model cannot answer here, in words for a person, with the next step."""
 
@@ -160,7 +164,7 @@ def _has_module(name: str) -> bool:
     """Whether the installed pydantic-ai has a provider of this name, found without importing it."""
     spec = importlib.util.find_spec("pydantic_ai")
     word = name.partition("/")[0]  # `gateway/openai` is the provider `gateway`
-    if spec is None or not word.replace("-", "").isalnum():
+    if spec is None or len(word) > MAX_NAME or not word.replace("-", "").isalnum():
         return False
     file = Path("providers", word.replace("-", "_") + ".py")
     return any((folder / file).is_file() for folder in map(Path, spec.submodule_search_locations or ()))

@@ -7,7 +7,7 @@ import pytest
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.providers import infer_provider, infer_provider_class
 
-from jupyter_durable_chat.agents.providers import PROVIDERS, credentials
+from jupyter_durable_chat.agents.providers import PROVIDERS, credentials, obstacle
 from jupyter_durable_chat.agents.pydantic_ai import PydanticAgent
 from tests.agents.asking import CHAT, agent_at, ask, refusal
 from tests.agents.raw import DIALECTS, RawProvider, says
@@ -122,3 +122,9 @@ def test_each_row_says_what_pydantic_ai_says(name: str, monkeypatch: pytest.Monk
         monkeypatch.setenv(variable, "sk-a")
         assert PydanticAgent().unavailable(f"{name}:model") is None
         monkeypatch.delenv(variable)
+
+
+def test_a_name_of_any_length_is_no_provider() -> None:
+    for name in ("n" * 300, "ä" * 200):
+        found = obstacle(f"{name}:m", {}, {})
+        assert found and found.text.startswith("There is no provider")
