@@ -69,9 +69,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=[("lab", "/"), ("notebook", "/")], ids=["lab", "notebook"])
 def jupyter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jupyter]:
-    """A running server: the application that it serves and its base URL are the parameter."""
+    """A running server: the application that it serves and its base URL are the parameter.
+
+    The marker `settings` has what it is told beside that.
+    """
     app, base_url = request.param
-    with running(app, tmp_path, base_url=base_url) as server:
+    marker = request.node.get_closest_marker("settings")
+    with running(app, tmp_path, base_url=base_url, **(marker.kwargs if marker else {})) as server:
         yield server
         print(server.output)  # pytest shows it when the test has failed
 

@@ -4,6 +4,7 @@ Whatever broke, the cell shows every word exactly once, its text is the log's, i
 asked once. Every test runs in JupyterLab and in Notebook 7.
 """
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open
@@ -80,6 +81,17 @@ def test_d_server_killed_and_started_again(open_notebook: Open, jupyter: Jupyter
     assert_interrupted(notebook, shown)
     notebook.reload()
     assert_interrupted(notebook, shown)
+
+
+@pytest.mark.settings(turns="worker")
+def test_d_server_killed_while_a_worker_answers(open_notebook: Open, jupyter: Jupyter) -> None:
+    notebook = ask(open_notebook(CHAT_CELL))
+    notebook.save()
+    jupyter.kill()
+    jupyter.start()
+    expect(notebook.chat.root).to_have_attribute("data-status", "streaming")
+    notebook.reload()
+    assert_goes_on(notebook)
 
 
 def test_e_notebook_renamed_and_moved_and_its_tab_closed_and_opened_again(
