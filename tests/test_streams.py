@@ -16,6 +16,7 @@ from jupyter_durable_chat.log.memory import MemoryLog
 from jupyter_durable_chat.log.postgres import PostgresLog
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from tests.log.contract import Clock
+from tests.postgres import Postgres
 
 TEXT = "text/plain"
 WANTED = s.Creation(TEXT)
@@ -208,6 +209,23 @@ async def test_a_stream_is_full_at_its_limit(log: Log, clock: Clock) -> None:
 
 def replace_data(data: bytes) -> s.Creation:
     return s.Creation(TEXT, data)
+
+
+async def test_one_owner_s_streams_are_not_another_s(postgres: Postgres) -> None:
+    schema = f"streams_{next(SCHEMAS)}"
+    async with (
+        PostgresLog(postgres.dsn(), schema=schema, owner="ann") as ann,
+        PostgresLog(postgres.dsn(), schema=schema, owner="bob") as bob,
+    ):
+        hers, his = s.Streams(ann), s.Streams(bob)
+        await hers.create("p", replace_data(b"hers"))
+        with pytest.raises(s.NoStream):
+            await his.open("p")
+        with pytest.raises(s.NoStream):
+            await his.create("fork", s.Creation(None, forked_from="p"))
+        await his.create("p", replace_data(b"his"))
+        await his.delete("p")
+        assert await everything(hers, "p") == b"hers"
 
 
 # Time

@@ -219,7 +219,9 @@ class DurableChat(ExtensionApp):
         100, config=True, help="How many readers may follow conversations at once by such links; more get 429."
     )
     long_poll_seconds = Float(
-        20.0, config=True, help="The longest that a JSON page of events waits for the next event."
+        20.0,
+        config=True,
+        help="The longest that a JSON page of events, or a long poll of Durable Streams, waits for what comes next.",
     )
     keep_alive_seconds = Float(
         15.0, config=True, help="Seconds of silence after which an event stream sends a comment."
