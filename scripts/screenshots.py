@@ -1,7 +1,7 @@
 """The pictures in docs/images, taken from the running product in JupyterLab, light and dark.
 
-`chat` is the whole window, for the front page; every other picture is one state of the chat, and docs/states.md shows
-them all.
+`chat` is the whole window, for the front page, and `panel` is it with the panel, for docs/panel.md; every other picture
+is one state of the chat, and docs/states.md shows them all.
 """
 
 import tempfile
@@ -21,6 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 THEMES = {"": "JupyterLab Light", "-dark": "JupyterLab Dark"}
 WINDOW = ViewportSize(width=1120, height=840)
 STATE = ViewportSize(width=1000, height=1400)
+SETTINGS = "lab/api/settings/jupyter-durable-chat:sessions"
 EDGE = 12
 
 DEMO = "from jupyter_durable_chat import Chat\n\nchat = Chat()\nchat"
@@ -58,10 +59,14 @@ def main() -> None:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium(playwright), args=FLAGS) as browser,
     ):
+        # The offer to save a notebook, and what is told of other chats, would lie over what is shown.
+        jupyter.put(SETTINGS, raw='{"offerToSave": false, "notifications": false}')
         for suffix, theme in THEMES.items():
             studio = Studio(browser, jupyter, theme, suffix)
-            for scene in (empty, streaming, reasoning, tool, approval, question, queue, stopped, error, long, offline):
+            for scene in (empty, streaming, reasoning, tool, approval, question, queue, stopped, error, long):
                 studio.take(scene)
+            panel(studio)
+            studio.take(offline)
             jupyter.start()
             studio.take(interrupted)
             window(studio)
@@ -110,6 +115,21 @@ def window(studio: Studio) -> None:
     notebook.chat.ask("What survives when I restart the kernel?")
     expect(notebook.chat.root.locator("[data-role=assistant] h3").first).to_be_visible()
     studio.keep("chat", notebook.page.screenshot())
+    notebook.page.context.close()
+
+
+def panel(studio: Studio) -> None:
+    """The chats of all pictures so far, each in its state, and one whose answer nobody has seen."""
+    session = studio.jupyter.post("durable-chat/api/sessions", agent="scenes")["id"]
+    studio.jupyter.post(f"durable-chat/api/sessions/{session}/messages", client_id="c", text=scenes.LONG[4])
+    notebook = studio.open("panel", SCENES, WINDOW)
+    notebook.chat.ask(scenes.LONG[2])
+    notebook.chat.wait_for_outcome()
+    notebook.command("jupyter-durable-chat:show-panel")
+    rows = notebook.page.locator(".jdc-panel-row")
+    expect(rows.and_(notebook.page.locator(f"[data-chat={session}][data-state=ready]"))).to_be_visible()
+    notebook.page.mouse.move(0, 0)
+    studio.keep("panel", notebook.page.screenshot())
     notebook.page.context.close()
 
 
