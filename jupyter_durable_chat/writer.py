@@ -182,12 +182,11 @@ class Writer(Replica, ABC):
             except LeaseHeld:
                 self._unstored = None
                 return
-            await self.refresh()
-            turn = self.transcript.turn
-            unstored, self._unstored = self._unstored, None
-            if turn is None:
-                await self._log.append(self.id, [], epoch=mine, labels=TAKEN, release=True)
+            if await self._gave_back(mine):
                 return
+            turn = self.transcript.turn
+            assert turn is not None
+            unstored, self._unstored = self._unstored, None
             if unstored and unstored[0] == turn["id"]:
                 ending = _failed(unstored[1])
             elif turn["stopping"]:
@@ -206,6 +205,20 @@ class Writer(Replica, ABC):
             except LogUnavailable:
                 self._unstored = unstored
                 raise
+
+    async def _gave_back(self, epoch: int) -> bool:
+        """Whether there was no turn to take, so that the lease was given back."""
+        while True:
+            await self.refresh()
+            if self.transcript.turn is not None:
+                return False
+            try:
+                # Only if it is still so: a server may offer a turn at any moment.
+                await self._log.append(self.id, [], epoch=epoch, after=self.transcript.lsn, labels=TAKEN, release=True)
+            except Conflict:
+                continue
+            self._unstored = None
+            return True
 
     def _is_for_others(self, turn: JSON) -> bool:
         """Whether another process, which has the agent of this turn, can go on with it."""
@@ -282,12 +295,12 @@ class Writer(Replica, ABC):
 
     async def _follow(self, place: Place) -> None:
         loop = asyncio.get_running_loop()
-        patience: float | None = loop.time() + OFFER_SECONDS
+        patience = loop.time() + OFFER_SECONDS
         try:
             while self.transcript.turn is not None:
                 try:
-                    if patience is not None and loop.time() >= patience:
-                        patience = None
+                    if loop.time() >= patience:
+                        patience = loop.time() + OFFER_SECONDS
                         await self._give_up()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout_at(patience):
@@ -303,11 +316,15 @@ class Writer(Replica, ABC):
             self._following = None
 
     async def _give_up(self) -> None:
-        """Close a turn that nobody has begun for too long. One that only waits has time."""
+        """Close a turn that nobody has begun for too long, or that nobody holds. One that only waits has time."""
         turn = self.transcript.turn
-        if turn and not turn.get("acting") and await self._is_offered():
+        if turn is None:
+            return
+        if await self._is_offered():
+            if turn.get("acting"):
+                return
             self._unstored = turn["id"], NO_WORKER
-            await self.recover()
+        await self.recover()
 
     async def _begin(self, start: Start, seen: int) -> int:
         """Store the beginning of a turn under a new lease, when nothing came after `seen`; returns its epoch.
