@@ -1,15 +1,24 @@
 """What is written about the product is true."""
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+from jupyter_durable_chat import events
+from jupyter_durable_chat.notebook.magics import ChatMagics
+from jupyter_durable_chat.server.openapi import DESCRIBED, document
+from jupyter_durable_chat.store.command import DurableChatCommand
+from jupyter_durable_chat.worker.command import WorkerCommand
 from scripts.settings import PAGE, page
 
 TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
+JS = TESTS.parent / "js"
 
 
 def test_every_setting_is_documented() -> None:
@@ -20,6 +29,57 @@ def test_every_test_that_a_page_names_is_there() -> None:
     named = {name for path in DOCS.rglob("*.md") for name in re.findall(r"`(test_\w+)`", path.read_text())}
     there = {name for path in TESTS.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
     assert len(named) > 20 and named <= there, sorted(named - there)
+
+
+def test_every_route_is_documented() -> None:
+    paths = document("/", DESCRIBED)["paths"]
+    routes = {f"`{method.upper()} {path}`" for path, methods in paths.items() for method in methods}
+    assert len(routes) > 40
+    assert not missing(routes, "protocol.md")
+
+
+def test_every_type_of_event_is_documented() -> None:
+    types = {kind.__struct_config__.tag for kind in below(events.Event)} - {None}
+    assert "text-delta" in types and "turn-noticed" in types
+    assert not missing({f"`{tag}`" for tag in types if re.fullmatch(r"[a-z-]+", str(tag))}, "protocol.md")
+
+
+def test_every_option_of_the_magic_is_documented() -> None:
+    options = re.findall(r"--\w+", ChatMagics.chat.parser.format_help())  # type: ignore[attr-defined]
+    assert "--session" in options and not missing({f"`{option}" for option in options}, "cells.md")
+
+
+def test_every_key_is_documented() -> None:
+    table = re.search(r"shortcuts: \[\n(.*?)\n  \] as", (JS / "src" / "words" / "late.ts").read_text(), re.DOTALL)
+    assert table
+    keys = re.findall(r"\['(.+?)', '(.+?)'\]", table[1])
+    assert len(keys) == table[1].count("\n") + 1
+    assert not missing({f"| {key} | {what} |" for key, what in keys}, "cells.md")
+
+
+def test_every_command_and_setting_of_jupyterlab_is_documented() -> None:
+    commands = re.findall(r"'jupyter-durable-chat:([\w-]+)'", (JS / "src" / "lab" / "commands.ts").read_text())
+    settings = json.loads((JS / "schema" / "sessions.json").read_text())["properties"]
+    assert commands and settings
+    assert not missing({f"`{name}`" for name in (*commands, *settings)}, "panel.md")
+
+
+def test_every_command_of_the_shell_is_documented() -> None:
+    commands = {f"jupyter durable-chat {name}" for name in DurableChatCommand.subcommands}  # type: ignore
+    assert not missing(commands, "storage.md", "workers.md")
+    assert not missing({f"--{alias}" for alias in WorkerCommand.aliases}, "storage.md", "workers.md")
+
+
+def missing(wanted: set[str], *pages: str) -> list[str]:
+    """What none of these pages says."""
+    said = "".join((DOCS / page).read_text() for page in pages)
+    return sorted(text for text in wanted if text not in said)
+
+
+def below(kind: type) -> Iterator[Any]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from below(one)
 
 
 def test_the_site_is_built_without_a_warning_and_has_its_pictures(tmp_path: Path) -> None:
