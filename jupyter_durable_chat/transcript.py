@@ -143,7 +143,8 @@ class Transcript:
     def sent(self, client_id: str) -> JSON | None:
         """What was sent with this client id: a message, one that waits, one that was removed, or an answer."""
         self._settle()
-        for message in chain(self._messages.values(), self.queue, self.removed):
+        # What was sent last is asked for most.
+        for message in chain(reversed(self._messages.values()), self.queue, self.removed):
             metadata = message["metadata"]
             if metadata.get("client_id") == client_id:
                 return message
@@ -248,7 +249,8 @@ class Transcript:
 
     def _add_message(self, message: JSON) -> None:
         self._messages[message["id"]] = message
-        self.leaf, self._shown = message["id"], None
+        follows = self._shown is not None and message["metadata"]["parent"] == self.leaf
+        self.leaf, self._shown = message["id"], [*(self._shown or ()), message] if follows else None
 
     def _branch_selected(self, event: events.BranchSelected) -> None:
         if event.message_id in self._messages:
