@@ -9,12 +9,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
+from traitlets.config import Config
+
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.magics import ChatMagics
+from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.server.openapi import DESCRIBED, document
 from jupyter_durable_chat.store.command import DurableChatCommand
 from jupyter_durable_chat.worker.command import WorkerCommand
 from scripts.settings import PAGE, page
+from tests import written
 
 TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
@@ -68,6 +73,36 @@ def test_every_command_of_the_shell_is_documented() -> None:
     commands = {f"jupyter durable-chat {name}" for name in DurableChatCommand.subcommands}  # type: ignore
     assert not missing(commands, "storage.md", "workers.md")
     assert not missing({f"--{alias}" for alias in WorkerCommand.aliases}, "storage.md", "workers.md")
+
+
+def test_every_setting_that_is_named_is_one() -> None:
+    settings = DurableChat.class_trait_names(config=True)
+    pages = {page.name: page.read_text() for page in written.PAGES}
+    named = {(page, name) for page, text in pages.items() for name in re.findall(r"DurableChat\.(\w+) ?=", text)}
+    assert len(named) > 20 and not {(page, name) for page, name in named if name not in settings}
+
+
+@pytest.mark.parametrize("block", [block for block in written.blocks() if block.configures and not block.why], ids=str)
+def test_what_is_to_be_configured_can_be(block: written.Block) -> None:
+    c = Config()
+    exec(block.code, {"c": c})
+    assert list(c) == ["DurableChat"]
+    DurableChat(config=c)  # raises for a value of another type
+
+
+def test_every_command_that_is_named_is_one() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (TESTS.parent / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(page.read_text() for page in written.PAGES) + (TESTS.parent / "CONTRIBUTING.md").read_text()
+    lines = re.findall(r"(?:^|`)(make|jupyter durable-chat|python) ([\w./-]+)", text, re.MULTILINE)
+    assert len(lines) > 20
+    for program, what in lines:
+        match program:
+            case "make":
+                assert what in targets, what
+            case "python":
+                assert what == "-i" or (TESTS.parent / what).is_file(), what
+            case _:
+                assert what in DurableChatCommand.subcommands, what
 
 
 def missing(wanted: set[str], *pages: str) -> list[str]:

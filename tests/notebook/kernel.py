@@ -36,6 +36,11 @@ class Kernel:
         self._ask("POST", f"api/kernels/{self.id}/restart")
         self._client = self._connected()
 
+    def reconnect(self) -> None:
+        """Return when the kernel answers that Jupyter has started by itself, in the place of one that died."""
+        self._client.stop_channels()
+        self._client = self._connected()
+
     def interrupt(self) -> None:
         self._ask("POST", f"api/kernels/{self.id}/interrupt")
 
