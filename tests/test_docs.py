@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from traitlets.config import Config
@@ -15,6 +15,7 @@ from traitlets.config import Config
 from jupyter_durable_chat import events
 from jupyter_durable_chat.notebook.magics import ChatMagics
 from jupyter_durable_chat.server.extension import DurableChat
+from jupyter_durable_chat.server.handler import _STATUS
 from jupyter_durable_chat.server.openapi import DESCRIBED, document
 from jupyter_durable_chat.store.command import DurableChatCommand
 from jupyter_durable_chat.worker.command import WorkerCommand
@@ -73,6 +74,15 @@ def test_every_command_of_the_shell_is_documented() -> None:
     commands = {f"jupyter durable-chat {name}" for name in DurableChatCommand.subcommands}  # type: ignore
     assert not missing(commands, "storage.md", "workers.md")
     assert not missing({f"--{alias}" for alias in WorkerCommand.aliases}, "storage.md", "workers.md")
+
+
+def test_every_end_and_every_refusal_is_documented() -> None:
+    package = (TESTS.parent / "jupyter_durable_chat").rglob("*.py")
+    codes = {code for path in package for code in re.findall(r"ApiError\(\d+, \"([a-z-]+)\"", path.read_text())}
+    codes |= {code for _, code in _STATUS.values()}
+    assert len(codes) > 20
+    ends = {*get_args(events.Outcome), *get_args(events.Category)}
+    assert not missing({f"`{word}`" for word in codes | ends}, "failures.md")
 
 
 def test_every_setting_that_is_named_is_one() -> None:
