@@ -196,6 +196,10 @@ class Registry:
         sight = Sight(self._terms.notices.watching, lambda: (self.log, self.inboxes))
         self._ticking = asyncio.create_task(self._tick(), name="durable-chat registry")
         self._looking = asyncio.create_task(sight.look(), name="durable-chat sight")
+        if self._part == "server":
+            with self._by_itself("Telling the workers of this server"):
+                # Who was left alone by the last one begins nothing more.
+                await self._on_board().come(self._holder)
         if self._part == "worker":
             self._taking = asyncio.create_task(self._take_turns(), name="durable-chat worker")
         return self
@@ -466,17 +470,21 @@ class Registry:
         """
         self._alone = True
         while True:
-            runs = any(session.running and session.working for session in self._sessions.values())
-            if not runs and not (self._runs and await self._is_wanted()):
+            # First what waits: what is taken meanwhile is done here by then.
+            is_wanted = self._runs and await self._is_wanted()
+            if not is_wanted and not any(session.acting for session in self._sessions.values()):
                 return
             await asyncio.sleep(TICK)
 
     async def _is_wanted(self) -> bool:
         """Whether something waits to be run, which this worker would do."""
         try:
-            return bool(await self._labelled(OFFERED) or await self._labelled({"queue": "waiting"}))
+            if await self._labelled(OFFERED):
+                return True
+            waiting = [head async for head in self._all({"queue": "waiting"})]
         except LogError:
             return False
+        return any(head.labels.get("status") != "streaming" for head in waiting)
 
     async def _offer(self, session_id: str) -> None:
         with self._by_itself("Telling the workers of a turn"):
@@ -591,7 +599,6 @@ class Registry:
                 if self._is_abandoned(lease):
                     async with self.acquire(lease.stream) as session:
                         await session.recover(lease.epoch)
-                        session.drain()
 
     async def _drain(self) -> None:
         """Tell what is due, and start what waits, handed over or in a queue: the last server went before it could."""
@@ -728,7 +735,7 @@ def machine() -> str:
 def alive(holder: str) -> bool:
     """Whether this holder may still be there: false only when its process is surely gone."""
     place, pid, _ = holder.rsplit(":", 2)
-    if place != machine():
+    if place != machine() or os.name == "nt":  # where a signal of 0 is one
         return True
     try:
         os.kill(int(pid), 0)

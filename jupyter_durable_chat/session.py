@@ -76,6 +76,10 @@ class Session(Writer):
         """Whether something goes on here by itself, so that this object must stay."""
         return any((self._running, self._following, self._draining, self._titling, self._unstored))
 
+    @property
+    def acting(self) -> bool:
+        return super().acting or self._draining is not None
+
     def through(self, message_id: str) -> int:
         """The LSN at which this message's answer is over, or where the log ends now: where a fork there ends."""
         messages = self.transcript.messages

@@ -62,8 +62,8 @@ OFFER_SECONDS = 30.0
 
 NO_WORKER = e.Error(
     "internal",
-    "Nobody is there to answer: no worker has taken this question. Start one with 'jupyter durable-chat worker', then "
-    "try again.",
+    "Nobody is there to answer: no worker has taken this question. Start one with 'jupyter durable-chat worker', or "
+    "see in the log of the server's own why it does not run; then try again.",
     recoverable=True,
 )
 
@@ -134,6 +134,8 @@ class Writer(Replica, ABC):
         """Bytes that the log had when it was last looked at."""
         self._unstored: tuple[str, e.Error] | None = None
         """A turn that ended here, and why that could not be stored."""
+        self._refused: str | None = None
+        """A turn that was offered and that this process cannot run."""
         self._asking: Noticed | None = None
         """What the turn that runs here asks of a person, as it was told last."""
         self._asking_known = True
@@ -155,6 +157,11 @@ class Writer(Replica, ABC):
         turn = self.transcript.turn
         return self.answering and (turn is None or turn.get("waits_since") is None)
 
+    @property
+    def acting(self) -> bool:
+        """Whether something is done here at this moment that is not to be left half-way."""
+        return self._commands.locked() or (self.running and self.working)
+
     def lose(self) -> None:
         """Another process has the lease of the turn that runs here: let go of it."""
         if self._turn:
@@ -168,43 +175,56 @@ class Writer(Replica, ABC):
     def find_agent(self, name: str, model: str | None = None) -> tuple[Agent, str | None]:
         """The agent of that name, and its model. Raises `UnknownAgent`."""
 
-    async def recover(self, over: int | None = None) -> None:
+    async def recover(self, over: int | None = None, *, unwanted: e.Error | None = None) -> None:
         """Take the turn that nobody runs: one that was offered, or that of a writer who is gone. Idempotent.
 
         It goes on here as far as it can, else it is closed; nothing happens when the session is held meanwhile. `over`
-        is the epoch of the lease that its holder left.
+        is the epoch of the lease that its holder left; `unwanted`: why one that is still offered fails.
         """
         async with self._commands:
-            if self.running:
-                return
-            try:
-                mine = await self._log.lease(self.id, self._holder, self._lease_seconds, over=over)
-            except LeaseHeld:
-                self._unstored = None
-                return
-            if await self._gave_back(mine):
-                return
-            turn = self.transcript.turn
-            assert turn is not None
-            unstored, self._unstored = self._unstored, None
-            if unstored and unstored[0] == turn["id"]:
-                ending = _failed(unstored[1])
-            elif turn["stopping"]:
-                ending = [e.TurnStopped(outcome="stopped")]
-            elif not self._terms.runs() and (self._is_for_others(turn) or await self._is_offered()):
-                await self._log.append(self.id, [], epoch=mine, labels=OFFERED, release=True)
-                await self._terms.offer(self.id)
-                return
-            elif why := await self._take_over(turn, mine):
-                ending = why
-            else:
-                return
-            logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
-            try:
-                await self._close_turn(turn["id"], mine, ending)
-            except LogUnavailable:
-                self._unstored = unstored
-                raise
+            await self._recover(over, unwanted)
+        self.drain()
+
+    async def _recover(self, over: int | None, unwanted: e.Error | None) -> None:
+        if self.running or (over is None and unwanted is None and self._is_refused(self.transcript.turn)):
+            return
+        try:
+            mine = await self._log.lease(self.id, self._holder, self._lease_seconds, over=over)
+        except LeaseHeld:
+            self._unstored = None
+            return
+        if await self._gave_back(mine):
+            return
+        turn = self.transcript.turn
+        assert turn is not None
+        unstored, self._unstored = self._unstored, None
+        is_offered = await self._is_offered()
+        ending: list[e.Event] | None
+        if unstored and unstored[0] == turn["id"]:
+            ending = _failed(unstored[1])
+        elif turn["stopping"]:
+            ending = [e.TurnStopped(outcome="stopped")]
+        elif unwanted and is_offered:
+            ending = _failed(unwanted)
+        elif not self._terms.runs() and (is_offered or self._is_for_others(turn)):
+            await self._log.append(self.id, [], epoch=mine, labels=OFFERED, release=True)
+            await self._terms.offer(self.id)
+            return
+        elif is_offered and (why := self._why_not(turn)):
+            logger.warning("Session %s: turn %s is left to other workers: %s", self.id, turn["id"], why)
+            self._refused = turn["id"]
+            await self._log.append(self.id, [], epoch=mine, release=True)
+            return
+        elif await self._take_over(turn, mine, is_offered):
+            return
+        else:
+            ending = [e.TurnStopped(outcome="interrupted")]
+        logger.warning("Session %s: nobody writes turn %s any more; it is closed", self.id, turn["id"])
+        try:
+            await self._close_turn(turn["id"], mine, ending)
+        except LogUnavailable:
+            self._unstored = unstored
+            raise
 
     async def _gave_back(self, epoch: int) -> bool:
         """Whether there was no turn to take, so that the lease was given back."""
@@ -230,20 +250,29 @@ class Writer(Replica, ABC):
     async def _is_offered(self) -> bool:
         return (await self._log.head(self.id)).labels.items() >= OFFERED.items()
 
-    async def _take_over(self, turn: JSON, epoch: int) -> list[e.Event] | None:
-        """Run a turn that others have begun, or left while its agent waited; else how it ends."""
-        interrupted: list[e.Event] = [e.TurnStopped(outcome="interrupted")]
+    def _is_refused(self, turn: JSON | None) -> bool:
+        return turn is not None and turn["id"] == self._refused
+
+    def _why_not(self, turn: JSON) -> str | None:
+        """Why this process cannot run a turn that was offered: it has another configuration than who offers it."""
+        try:
+            self.find_agent(turn["agent"], turn["model"])
+        except UnknownAgent as error:
+            return str(error)
+        return None
+
+    async def _take_over(self, turn: JSON, epoch: int, is_offered: bool) -> bool:
+        """Run a turn that others have begun, or left while its agent waited; whether that can be."""
         if self._closing or not self._terms.runs():
-            return interrupted
-        is_offered = await self._is_offered()
+            return False
         try:
             agent, model = self.find_agent(turn["agent"], turn["model"])
         except UnknownAgent as error:
             logger.warning("Session %s: turn %s cannot go on: %s", self.id, turn["id"], error)
-            return _failed(e.Error("internal", str(error), recoverable=True)) if is_offered else interrupted
+            return False
         goes_on = self._can_go_on(agent)
         if not (goes_on or is_offered):
-            return interrupted
+            return False
         asked = self.transcript.message(turn["user_message_id"])
         user = asked["metadata"].get("author", {}).get("username", "") if asked else ""
         whom = Whom(agent, model, turn.get("effort"), turn.get("mode"), turn.get("tools"))
@@ -259,7 +288,7 @@ class Writer(Replica, ABC):
         logger.info("Session %s: turn %s goes on here", self.id, turn["id"])
         since = None if goes_on else asyncio.get_running_loop().time()
         self._run(start, epoch, self._admission.adopt(user), since)
-        return None
+        return True
 
     async def _start(self, start: Start) -> None:
         """Store that a turn begins, and run it."""
@@ -271,6 +300,10 @@ class Writer(Replica, ABC):
         if self._running:
             # Its outcome is stored; what is left of it is to clear up.
             await asyncio.wait({self._running})
+        if self._following:
+            # What it has followed is over, as who decides has seen.
+            self._following.cancel()
+            await asyncio.wait({self._following})
         place = self._admission.turn(start.user)
         try:
             if self._terms.runs():
@@ -290,41 +323,44 @@ class Writer(Replica, ABC):
             if place:
                 place.give_back()
             return
-        place = place or self._admission.adopt(asker(self.transcript, turn["user_message_id"]))
-        self._following = asyncio.create_task(self._follow(place), name=f"following {self.id}")
+        held = place or self._admission.adopt(asker(self.transcript, turn["user_message_id"]))
+        self._following = asyncio.create_task(self._follow(turn["id"]), name=f"following {self.id}")
 
-    async def _follow(self, place: Place) -> None:
-        loop = asyncio.get_running_loop()
-        patience = loop.time() + OFFER_SECONDS
-        try:
-            while self.transcript.turn is not None:
-                try:
-                    if loop.time() >= patience:
-                        patience = loop.time() + OFFER_SECONDS
-                        await self._give_up()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout_at(patience):
-                            await self.wait()
-                    await self.refresh()
-                except (StreamDeleted, UnknownStream):
-                    return
-                except LogError as error:
-                    logger.warning("Session %s: its log cannot be read now: %s", self.id, error)
-                await asyncio.sleep(LOOK_INTERVAL)
-        finally:
-            place.give_back()
+        def over(_: asyncio.Task[None]) -> None:
+            held.give_back()
             self._following = None
 
-    async def _give_up(self) -> None:
+        self._following.add_done_callback(over)
+
+    async def _follow(self, turn_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + OFFER_SECONDS
+        while self.transcript.turn and self.transcript.turn["id"] == turn_id:
+            await asyncio.sleep(LOOK_INTERVAL)
+            try:
+                if loop.time() >= patience:
+                    patience = loop.time() + OFFER_SECONDS
+                    await self._give_up(turn_id)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(patience):
+                        await self.wait()
+                await self.refresh()
+            except (StreamDeleted, UnknownStream):
+                return
+            except LogError as error:
+                logger.warning("Session %s: its log cannot be read now: %s", self.id, error)
+
+    async def _give_up(self, turn_id: str) -> None:
         """Close a turn that nobody has begun for too long, or that nobody holds. One that only waits has time."""
         turn = self.transcript.turn
-        if turn is None:
+        if turn is None or turn["id"] != turn_id:
             return
         if await self._is_offered():
-            if turn.get("acting"):
-                return
-            self._unstored = turn["id"], NO_WORKER
-        await self.recover()
+            if not turn.get("acting"):
+                await self.recover(unwanted=NO_WORKER)
+        elif all(lease.stream != self.id for lease in await self._log.leases()):
+            # Of one that has a holder, the registry knows best whether that is there.
+            await self.recover()
 
     async def _begin(self, start: Start, seen: int) -> int:
         """Store the beginning of a turn under a new lease, when nothing came after `seen`; returns its epoch.

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from jupyter_durable_chat import writer
+from jupyter_durable_chat.admission import Admission
+from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.board import COMPACT_AFTER, OFFERED, Board
 from jupyter_durable_chat.log import Log
 from jupyter_durable_chat.registry import Registry
@@ -126,6 +128,77 @@ async def test_the_board_stays_small_and_whoever_was_away_goes_on(world: World) 
         await says.come("w")
         assert [(said.what, said.who) for said in await hears.news(10)] == [("came", "w")]
         assert await Board(log, "somebody else").news(0) == []
+
+
+async def test_the_next_question_takes_the_place_of_the_last_answer(world: World) -> None:
+    alone = Admission(turns_per_user=1)
+    async with world.server(part="server", admission=alone) as server, world.server(part="worker"):
+        session_id = await created(server)
+        for n in range(5):
+            turn = await send(server, session_id, f"c{n}")
+            world.agent.finish()
+            assert await outcome(server, session_id, turn) == "completed"
+
+
+async def test_a_clock_that_jumps_takes_no_turn_from_who_runs_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "OFFER_SECONDS", 0.1)
+    gives_up, looks = writer.Writer._give_up, 0
+
+    async def counted(session: writer.Writer, turn_id: str) -> None:
+        nonlocal looks
+        await gives_up(session, turn_id)
+        looks += 1
+
+    monkeypatch.setattr(writer.Writer, "_give_up", counted)
+    async with world.server(part="server") as server, world.server(part="worker"):
+        session_id = await created(server)
+        turn = await send(server, session_id)
+        await world.agent.started.wait()
+        for _ in range(5):
+            seen = looks
+            world.now += 3600
+            await eventually(lambda seen=seen: looks > seen + 1)
+        world.agent.finish()
+        assert await outcome(server, session_id, turn) == "completed"
+
+
+async def test_who_has_no_such_agent_leaves_a_turn_to_others(world: World) -> None:
+    other = World(world.path.parent)
+    other.agent.name = "other"
+    stranger = Registry(other.log, Agents([other.agent], default="other"), clock=world.clock, part="worker")
+    async with world.server(part="server") as server, stranger:
+        session_id = await created(server)
+        turn = await send(server, session_id)
+        async with world.server(part="worker"):
+            world.agent.finish()
+            assert await outcome(server, session_id, turn) == "completed"
+    assert not other.agent.requests
+
+
+async def test_what_waits_behind_a_turn_that_nobody_took_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "OFFER_SECONDS", 1.0)
+    async with world.server(part="server") as server:
+        session_id = await created(server)
+        first, second = await send(server, session_id), await send(server, session_id, "second")
+        assert await outcome(server, session_id, first) == "failed"
+        async with world.server(part="worker"):
+            world.agent.finish()
+            assert await outcome(server, session_id, second) == "completed"
+
+
+async def test_a_worker_that_is_left_alone_ends_when_nothing_is_left(world: World) -> None:
+    async with world.server(part="worker") as worker:
+        async with world.server(part="server") as server:
+            session_id = await created(server)
+            turns = [await send(server, session_id, f"c{n}") for n in range(4)]
+            await world.agent.started.wait()
+        leaving = asyncio.create_task(worker.leave_alone())
+        for turn in turns:
+            assert not leaving.done()
+            world.agent.finish()
+            assert await outcome(worker, session_id, turn) == "completed"
+        await leaving
+    assert len(world.agent.requests) == len(turns)
 
 
 class Meddled:

@@ -107,6 +107,11 @@ class DurableChat(ExtensionApp):
         "('worker'), or in processes that somebody else starts with 'jupyter durable-chat worker', on this machine or, "
         "with PostgreSQL, on any ('elsewhere'; docs/workers.md).",
     )
+    owner = Unicode(
+        config=True,
+        help="Whose conversations these are, where Jupyter makes up names for browsers. Servers and workers on one "
+        "store need the same. Default: the hub's user, else the account that the server runs under.",
+    )
     model = Unicode(
         "",
         config=True,
@@ -307,6 +312,10 @@ class DurableChat(ExtensionApp):
     def _default_store(self) -> str:
         return str(Path(jupyter_data_dir()) / "durable-chat" / "log.sqlite3")
 
+    @default("owner")
+    def _default_owner(self) -> str:
+        return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+
     @default("attachments_folder")
     def _default_attachments_folder(self) -> str:
         if self.in_postgres:
@@ -335,8 +344,6 @@ class DurableChat(ExtensionApp):
 
     def furnish(self, part: Part, tell: Tell, on_tick: Callable[[], None] = lambda: None) -> Registry:
         """Make what turns need, as the settings say: in a server, or in a worker, which has no server around it."""
-        # A hub names its users; elsewhere whoever may come in is the one whose account the server runs under.
-        self.owner = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
         self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
         self.watching = Watching()

@@ -12,9 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from msgspec import MsgspecError
-
-from jupyter_durable_chat.facts import Tell
+from jupyter_durable_chat.facts import Tell, TurnBegun, TurnLeft
 from jupyter_durable_chat.worker.pipe import Settings, from_line
 
 logger = logging.getLogger(__name__)
@@ -37,14 +35,9 @@ class Worker:
         self._log_file = log_file
         self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
+        """One that has its settings, and listens."""
         self._left = threading.Event()
         self._changing = threading.Lock()
-
-    @property
-    def pid(self) -> int | None:
-        """The process that runs now."""
-        process = self._process
-        return process.pid if process and process.poll() is None else None
 
     def start(self) -> None:
         threading.Thread(target=self._keep, name="durable-chat worker", daemon=True).start()
@@ -58,54 +51,79 @@ class Worker:
 
     def leave(self) -> None:
         """Start no other; the one that runs does what is left to do, and ends. Idempotent."""
-        self._left.set()
         with self._changing:
+            self._left.set()
             if self._process and self._process.stdin:
                 with contextlib.suppress(OSError):
                     self._process.stdin.close()
 
+    # In the thread
+
     def _keep(self) -> None:
+        try:
+            settings = self._settings.to_line()
+        except Exception as error:  # a configuration may hold anything
+            logger.error("There is no worker: its settings cannot be given to it (%s)", type(error).__name__)
+            return
         pause = PAUSE_SECONDS
         while not self._left.is_set():
             began = time.monotonic()
             try:
-                self._run()
+                self._run(settings)
                 ended = "It has ended by itself"
-            except (OSError, MsgspecError) as error:
-                ended = f"It cannot be started ({error})"
+            except OSError as error:
+                ended = f"It cannot be started ({error.strerror})"
             if self._left.is_set():
                 return
             pause = PAUSE_SECONDS if time.monotonic() - began > SOON_SECONDS else min(2 * pause, MAX_PAUSE_SECONDS)
             logger.error("%s: the worker, whose log is %s. Another one follows.", ended, self._log_file)
             self._left.wait(pause)
 
-    def _run(self) -> None:
+    def _run(self, settings: bytes) -> None:
         """One worker, from its start to its end."""
-        self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._log_file.exists() and self._log_file.stat().st_size > MAX_LOG_BYTES:
-            self._log_file.unlink()
-        with open(self._log_file, "ab", opener=_private) as log, self._changing:
+        process = self._started()
+        assert process.stdin and process.stdout
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
+            process.stdin.write(settings)
+            process.stdin.flush()
+        if os.name != "nt":
+            # Whoever nudges it is the event loop.
+            os.set_blocking(process.stdin.fileno(), False)
+        with self._changing:
+            self._process = process
             if self._left.is_set():
-                return
-            command = [sys.executable, "-m", "jupyter_durable_chat.worker"]
-            self._process = process = subprocess.Popen(
-                command,
+                process.stdin.close()
+        running: set[str] = set()
+        for line in process.stdout:
+            match fact := from_line(line):
+                case TurnBegun(turn=turn):
+                    running.add(turn)
+                case TurnLeft(turn=turn):
+                    running.discard(turn)
+            if fact:
+                self._tell(fact)
+        process.wait()
+        for turn in running:
+            # It had no time to say so.
+            self._tell(TurnLeft(turn))
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # there is none, or somebody has it open where that matters
+            if self._log_file.stat().st_size > MAX_LOG_BYTES:
+                self._log_file.unlink()
+        own = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS if sys.platform == "win32" else 0
+        with open(self._log_file, "ab", opener=_private) as log:
+            return subprocess.Popen(
+                # Without the folder in which Jupyter was started among what it imports from.
+                [sys.executable, "-P", "-m", "jupyter_durable_chat.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 # What ends everything that the server's terminal has started does not end it.
                 start_new_session=True,
+                creationflags=own,
             )
-        assert process.stdin and process.stdout
-        with contextlib.suppress(OSError):  # it has ended already
-            process.stdin.write(self._settings.to_line())
-            process.stdin.flush()
-            if os.name != "nt":
-                os.set_blocking(process.stdin.fileno(), False)
-        for line in process.stdout:
-            if fact := from_line(line):
-                self._tell(fact)
-        process.wait()
 
 
 def _private(path: str, flags: int) -> int:

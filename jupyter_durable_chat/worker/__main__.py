@@ -11,14 +11,15 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Iterator
 
 from traitlets.config import Config
 
 from jupyter_durable_chat.facts import Fact, several
 from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.traces import Traces
-from jupyter_durable_chat.worker.pipe import Settings, to_line
-from jupyter_durable_chat.worker.serve import serve
+from jupyter_durable_chat.worker.pipe import Settings, lines, to_line
+from jupyter_durable_chat.worker.serve import begin_log, serve
 
 
 class Telling:
@@ -36,7 +37,7 @@ class Telling:
             os.write(self._pipe, to_line(fact))
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, said: Iterator[bytes]) -> None:
     loop = asyncio.get_running_loop()
     server_gone = asyncio.Event()
     chat = DurableChat(config=Config({"DurableChat": settings.traits}))
@@ -44,7 +45,7 @@ async def work(settings: Settings) -> None:
 
     def listen() -> None:
         with contextlib.suppress(RuntimeError):  # this process has ended before
-            while sys.stdin.buffer.readline():
+            for _ in said:
                 loop.call_soon_threadsafe(lambda: chat.registry.nudge())
             loop.call_soon_threadsafe(server_gone.set)
 
@@ -53,10 +54,11 @@ async def work(settings: Settings) -> None:
 
 
 def main() -> None:
-    settings = Settings.from_line(sys.stdin.buffer.readline())
+    said = lines(sys.stdin.fileno())
+    settings = Settings.from_line(next(said))
     sys.path.extend(place for place in settings.path if place not in sys.path)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
-    asyncio.run(work(settings))
+    begin_log(logging.INFO)
+    asyncio.run(work(settings, said))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """`jupyter durable-chat worker`: runs the turns of servers that have them run elsewhere, on this machine or another."""
 
 import asyncio
-import logging
 import os
 
 from jupyter_events import EventLogger
+from jupyter_server.auth.identity import IdentityProvider
 from traitlets import Int
+from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
 from jupyter_durable_chat.facts import several
 from jupyter_durable_chat.lifecycle import Lifecycle
@@ -13,7 +15,7 @@ from jupyter_durable_chat.metrics import shared
 from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.store.command import Failed, StoreCommand
 from jupyter_durable_chat.traces import Traces
-from jupyter_durable_chat.worker.serve import serve
+from jupyter_durable_chat.worker.serve import begin_log, serve
 
 
 class WorkerCommand(StoreCommand):
@@ -33,13 +35,22 @@ class WorkerCommand(StoreCommand):
     async def run(self, chat: DurableChat) -> int:
         if self.extra_args:
             raise Failed("worker takes no file; name another store with --store=…")
-        logging.basicConfig(level=self.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        begin_log(self.log_level)
         if self.metrics_port:
             from prometheus_client import start_http_server
 
             start_http_server(self.metrics_port, addr="127.0.0.1")
-        chat.named_by_others = "JUPYTERHUB_USER" in os.environ or "identity_provider_class" in self.config.ServerApp
+        chat.named_by_others = names_people(self.config)
         loop = asyncio.get_running_loop()
         lifecycle = Lifecycle(EventLogger(config=self.config), loop.call_soon_threadsafe)
         await serve(chat, several(shared(), lifecycle, Traces()))
         return 0
+
+
+def names_people(config: Config) -> bool:
+    """Whether servers of this configuration know people by name, as `DurableChat.names_people` has it; a hub's do."""
+    given = config.ServerApp.get("identity_provider_class")
+    if given is None:
+        return "JUPYTERHUB_USER" in os.environ
+    provider = import_item(given) if isinstance(given, str) else given
+    return provider.get_user is not IdentityProvider.get_user

@@ -1,5 +1,9 @@
-"""What a server and the worker that it has started say to each other, a line of JSON at a time."""
+"""What a server and the worker that it has started say to each other, a line at a time."""
 
+import base64
+import os
+import pickle
+from collections.abc import Iterator
 from typing import Any, Self
 
 import msgspec
@@ -13,7 +17,7 @@ TOLD: dict[str, type[Fact]] = {kind.__name__: kind for kind in (*TurnFact.__args
 
 
 class Settings(Struct, frozen=True):
-    """What the server says of itself, secrets included."""
+    """What the server says of itself, secrets included; any values that a configuration may have."""
 
     traits: dict[str, Any]
     names_people: bool
@@ -22,10 +26,10 @@ class Settings(Struct, frozen=True):
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
-        return msgspec.json.decode(line, type=cls)
+        return cls(*pickle.loads(base64.b64decode(line)))
 
     def to_line(self) -> bytes:
-        return msgspec.json.encode(self) + b"\n"
+        return base64.b64encode(pickle.dumps((self.traits, self.names_people, self.path))) + b"\n"
 
 
 def to_line(fact: Fact) -> bytes:
@@ -39,3 +43,11 @@ def from_line(line: bytes) -> Fact | None:
         return msgspec.convert(said, TOLD[name])
     except (msgspec.MsgspecError, ValueError, TypeError, KeyError):
         return None
+
+
+def lines(descriptor: int) -> Iterator[bytes]:
+    """The lines that come, until the end. No buffer of Python's is held, so a thread that reads may be left behind."""
+    rest = b""
+    while piece := os.read(descriptor, 1 << 16):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole

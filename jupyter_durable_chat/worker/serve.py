@@ -12,6 +12,12 @@ from jupyter_durable_chat.server.extension import DurableChat
 logger = logging.getLogger(__name__)
 
 
+def begin_log(level: int | str) -> None:
+    """What this package does is told from this level on; of others' only what is wrong: they tell whole addresses."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("jupyter_durable_chat").setLevel(level)
+
+
 async def serve(chat: DurableChat, tell: Tell, server_gone: asyncio.Event | None = None) -> None:
     """Run turns until a signal says that this is enough, or the server is gone and nothing is left to do.
 

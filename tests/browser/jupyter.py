@@ -6,6 +6,7 @@ Nothing of the person's own Jupyter is seen or touched: configuration, data and 
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -283,6 +284,12 @@ def running(app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> 
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port for somebody who will be there again and again.
+
+    Not one of those that the system gives to connections: while he is not there, any client may get that.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -151,7 +151,8 @@ class World:
         accept = {"Accept": "application/json"}
         page = (await http.get(f"sessions/{session}/events", params={"after": 0}, headers=accept)).json()
         while page["more"]:
-            after = page["events"][-1]["lsn"]
+            # What was added since the page was read is on the next one, also where the page is a snapshot alone.
+            after = (page["events"] or [page["snapshot"]])[-1]["lsn"]
             more = (await http.get(f"sessions/{session}/events", params={"after": after}, headers=accept)).json()
             page |= {"events": page["events"] + more["events"], "more": more["more"], "lsn": more["lsn"]}
         shown = (await http.get(f"sessions/{session}")).json()
