@@ -335,8 +335,11 @@ class Writer(Replica, ABC):
     async def _follow(self, turn_id: str) -> None:
         loop = asyncio.get_running_loop()
         patience = loop.time() + OFFER_SECONDS
-        while self.transcript.turn and self.transcript.turn["id"] == turn_id:
-            await asyncio.sleep(LOOK_INTERVAL)
+
+        def goes_on() -> bool:
+            return self.transcript.turn is not None and self.transcript.turn["id"] == turn_id
+
+        while goes_on():
             try:
                 if loop.time() >= patience:
                     patience = loop.time() + OFFER_SECONDS
@@ -349,6 +352,8 @@ class Writer(Replica, ABC):
                 return
             except LogError as error:
                 logger.warning("Session %s: its log cannot be read now: %s", self.id, error)
+            if goes_on():
+                await asyncio.sleep(LOOK_INTERVAL)
 
     async def _give_up(self, turn_id: str) -> None:
         """Close a turn that nobody has begun for too long, or that nobody holds. One that only waits has time."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_durable_chat import events as e
 from jupyter_durable_chat import writer
 from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
@@ -12,7 +13,7 @@ from jupyter_durable_chat.board import COMPACT_AFTER, OFFERED, Board
 from jupyter_durable_chat.log import Log
 from jupyter_durable_chat.registry import Registry
 from tests import test_registry
-from tests.test_registry import World, created, outcome, send
+from tests.test_registry import World, created, outcome, send, stored
 from tests.waiting import eventually
 
 world = test_registry.world
@@ -35,9 +36,10 @@ async def test_a_turn_is_run_where_a_worker_is(world: World) -> None:
         assert (await send(server, session_id, "next")) != turn
         for _ in range(2):
             world.agent.finish()
-        assert await outcome(server, session_id, turn) == "completed"
-        await eventually(lambda: len(world.agent.requests) == 2)
+        events = await stored(world, session_id, lambda types: types.count("TurnStopped") == 2)
         await eventually(lambda: server.turns == worker.turns == 0)
+    assert [event.outcome for event in events if isinstance(event, e.TurnStopped)] == ["completed"] * 2
+    assert len(world.agent.requests) == 2
 
 
 async def test_of_two_workers_one_begins_it(world: World) -> None:
@@ -141,7 +143,6 @@ async def test_the_next_question_takes_the_place_of_the_last_answer(world: World
 
 
 async def test_a_clock_that_jumps_takes_no_turn_from_who_runs_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "OFFER_SECONDS", 0.1)
     gives_up, looks = writer.Writer._give_up, 0
 
     async def counted(session: writer.Writer, turn_id: str) -> None:
@@ -154,12 +155,14 @@ async def test_a_clock_that_jumps_takes_no_turn_from_who_runs_it(world: World, m
         session_id = await created(server)
         turn = await send(server, session_id)
         await world.agent.started.wait()
-        for _ in range(5):
-            seen = looks
-            world.now += 3600
-            await eventually(lambda seen=seen: looks > seen + 1)
-        world.agent.finish()
-        assert await outcome(server, session_id, turn) == "completed"
+        monkeypatch.setattr(writer, "OFFER_SECONDS", 0.1)
+        async with world.server(part="server") as impatient:
+            for _ in range(5):
+                seen = looks
+                world.now += 3600
+                await eventually(lambda seen=seen: looks > seen + 1)
+            world.agent.finish()
+            assert await outcome(impatient, session_id, turn) == "completed"
 
 
 async def test_who_has_no_such_agent_leaves_a_turn_to_others(world: World) -> None:
@@ -176,29 +179,30 @@ async def test_who_has_no_such_agent_leaves_a_turn_to_others(world: World) -> No
 
 
 async def test_what_waits_behind_a_turn_that_nobody_took_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "OFFER_SECONDS", 1.0)
+    monkeypatch.setattr(writer, "OFFER_SECONDS", 0.5)
     async with world.server(part="server") as server:
         session_id = await created(server)
-        first, second = await send(server, session_id), await send(server, session_id, "second")
-        assert await outcome(server, session_id, first) == "failed"
-        async with world.server(part="worker"):
-            world.agent.finish()
-            assert await outcome(server, session_id, second) == "completed"
+        turns = [await send(server, session_id, f"c{n}") for n in range(3)]
+        events = await stored(world, session_id, lambda types: types.count("TurnStopped") == len(turns))
+    assert [event.turn for event in events if isinstance(event, e.TurnStopped)] == turns
 
 
 async def test_a_worker_that_is_left_alone_ends_when_nothing_is_left(world: World) -> None:
     async with world.server(part="worker") as worker:
         async with world.server(part="server") as server:
             session_id = await created(server)
-            turns = [await send(server, session_id, f"c{n}") for n in range(4)]
+            for n in range(4):
+                await send(server, session_id, f"c{n}")
             await world.agent.started.wait()
         leaving = asyncio.create_task(worker.leave_alone())
-        for turn in turns:
+        for n in range(1, 5):
             assert not leaving.done()
             world.agent.finish()
-            assert await outcome(worker, session_id, turn) == "completed"
+            await stored(world, session_id, lambda types, n=n: types.count("TurnStopped") == n)
         await leaving
-    assert len(world.agent.requests) == len(turns)
+    events = await stored(world, session_id, lambda types: True)
+    assert {event.outcome for event in events if isinstance(event, e.TurnStopped)} == {"completed"}
+    assert len(world.agent.requests) == 4
 
 
 class Meddled:
