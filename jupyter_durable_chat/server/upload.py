@@ -13,6 +13,8 @@ class Taking(Chatting):
 
     limit: ClassVar[str]
     """The setting that limits it, in bytes."""
+    taken_as: ClassVar[str] = "body"
+    """What its sender calls it."""
 
     def initialize(self, **kwargs: Any) -> None:
         super().initialize(**kwargs)
@@ -29,7 +31,7 @@ class Taking(Chatting):
     def taken(self) -> bytes:
         """The body, once. Raises `ApiError` 413."""
         if self._size > self._allowed:
-            text = f"The body has {self._size} bytes; c.DurableChat.{self.limit} allows {self._allowed}."
+            text = f"The {self.taken_as} has {self._size} bytes; c.DurableChat.{self.limit} allows {self._allowed}."
             raise ApiError(413, "too-large", text)
         data = b"".join(self._pieces)
         self._pieces.clear()
@@ -42,3 +44,5 @@ class Taking(Chatting):
 
 class Upload(Taking, ChatHandler):
     """A route that takes a file."""
+
+    taken_as = "file"

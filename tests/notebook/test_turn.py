@@ -21,7 +21,7 @@ def test_text_in_parts(kernel: Kernel) -> None:
 
 
 def test_pieces_arrive_exactly_once(kernel: Kernel) -> None:
-    kernel.run("turn = chat.send('60 words at 300 per second', agent='paced'); pieces = list(turn)")
+    kernel.run("turn = chat.send('60 words at 20 per second', agent='paced'); pieces = list(turn)")
     assert kernel.value("len(pieces)") > 3
     assert kernel.value("''.join(pieces) == turn.text")
     assert kernel.value("turn.text.split() == [f'w{n}' for n in range(1, 61)]")
