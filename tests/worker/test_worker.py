@@ -61,6 +61,8 @@ def test_an_answer_survives_the_death_of_its_server(jupyter: Jupyter) -> None:
     session, said = ask(jupyter)
     until(lambda: is_told(jupyter, session))
     before, mine = jupyter.events(session), worker(jupyter)
+    # What lies where Jupyter is started is the person's, and nothing that a worker is made of.
+    (jupyter.files / "jupyter_events.py").write_text("raise RuntimeError('imported from where Jupyter was started')")
     jupyter.kill()
     jupyter.demand()
     jupyter.start()
