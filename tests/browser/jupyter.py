@@ -106,6 +106,11 @@ class Jupyter:
         return self._process is not None
 
     @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
     def memory(self) -> int:
         """What the server's process has in memory, in bytes."""
         assert self._process
