@@ -94,7 +94,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv js/node_modules tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
+	rm -rf .venv js/node_modules benchmarks/peers/node_modules benchmarks/peers/protocol/node_modules benchmarks/peers/dist tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):
