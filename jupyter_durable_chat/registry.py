@@ -614,8 +614,9 @@ class Registry:
             with self._by_itself(f"Starting what waits in session {session_id}"):
                 async with self.acquire(session_id) as session:
                     session.drain()
-        if self._runs and self._log is not None:
-            await self._take_offered()
+        if self._runs:
+            with self._by_itself("Looking for turns to run"):
+                await self._take_offered()
 
     async def _follow(self) -> None:
         """Follow every turn that runs elsewhere, whoever has begun it."""
