@@ -305,7 +305,8 @@ class Registry:
             forked_from=session_id,
             by=by,
         )
-        base = Record(transcript.lsn, e.to_json(transcript.to_json()))
+        # Under its own id, by which a reader of several sessions knows whose snapshot it is.
+        base = Record(transcript.lsn, e.to_json(transcript.to_json() | {"id": fact.session}))
         now = e.timestamp(self._clock())
         records = [e.encode(fact, at=now)]
         if transcript.turn:

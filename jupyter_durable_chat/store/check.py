@@ -267,7 +267,6 @@ class _Look:
 
     def _compare(self, lsn: int, one: Folded, other: Folded, text: str) -> None:
         left, right = _plain(one), _plain(other)
-        # A fork begins with the snapshot of another session, so its id is the other's until the next event.
         if names := sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name)):
             self._say(lsn, f"{text} ({', '.join(names)})")
 

@@ -213,6 +213,20 @@ async def test_a_reader_whose_events_were_compacted_gets_the_snapshot_and_goes_o
     assert (await api.send(session, client_id="c_1"))["turn_id"] == before["messages"][0]["metadata"]["turn"]
 
 
+async def test_a_fork_is_read_from_its_beginning_under_its_own_id(api: Api, agent: Scripted) -> None:
+    """It began with the snapshot of the other, by whose id a reader of several sessions knew nothing to do."""
+    session = await api.session()
+    await api.send(session)
+    agent.say_text("in common")
+    agent.finish()
+    before = await api.settled(session)
+    fork = (await api("POST", f"api/sessions/{session}/fork", {})).json()
+    async with api.stream(f"api/events?after={fork['id']}:0") as stream:
+        events = await take(stream, lambda event: event.name == "caught-up")
+    assert [event.name for event in events] == ["hello", "snapshot", "", "caught-up"]
+    assert events[1].data == before | {"id": fork["id"]}
+
+
 async def test_a_large_snapshot_arrives_whole(api: Api, agent: Scripted) -> None:
     session = await api.session()
     await api.send(session)
