@@ -27,7 +27,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser proxies conformance build crash bench screenshots docs format lock clean
+.PHONY: help setup demo test check lint types unit browser proxies conformance build crash soak bench screenshots docs format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ build: $(SYNCED) ## the sdist and the wheel, in dist/
 crash: setup ## kill a server under load five hundred times, and whoever runs of a cluster two hundred (CYCLES=, SEED= to repeat a run)
 	CYCLES=$(or $(CYCLES),500) $(BIN)/pytest -s tests/proof/test_crash.py
 	CYCLES=$(or $(CYCLES),200) $(BIN)/pytest -s tests/proof/test_cluster.py
+
+soak: setup ## a server under everything for two hours, in which nothing grows but its logs (HOURS=, MINUTES=)
+	$(BIN)/python -m tests.proof.soak
 
 bench: setup browser ## the figures
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

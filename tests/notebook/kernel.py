@@ -48,6 +48,10 @@ class Kernel:
         self._client.stop_channels()
         self._ask("DELETE", f"api/sessions/{self.session}")
 
+    def let_go(self) -> None:
+        """It has gone with its server."""
+        self._client.stop_channels()
+
     def run(self, code: str) -> list[Any]:
         """The outputs of a cell, as a notebook keeps them. Raises `CellError`."""
         return self.outputs(self.start(code))
