@@ -1,14 +1,16 @@
 """The schema of the SQLite store, as the steps that lead to it.
 
-A step that was released never changes; a change is a new step at the end. `user_version` counts the steps that a store
-has taken, and `application_id` marks the file as ours. A step is a function of the connection and runs in the
-caller's transaction: no `executescript`, which would commit it.
+A step that was released never changes; a change is a new step at the end, which may be an empty one, when only what
+events and snapshots say has changed (`versions.py`). `user_version` counts the steps that a store has taken, and
+`application_id` marks the file as ours. A step is a function of the connection and runs in the caller's transaction: no
+`executescript`, which would commit it.
 """
 
 import sqlite3
 from collections.abc import Callable, Sequence
 
 from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.log.versions import Newer, Older, Outdated
 
 APPLICATION_ID = 0x6A646368
 """`jdch` in ASCII."""
@@ -62,38 +64,37 @@ def snapshots_and_search(db: sqlite3.Connection) -> None:
 MIGRATIONS: Sequence[Migration] = (streams_and_records, snapshots_and_search)
 
 
-def check_current(db: sqlite3.Connection) -> None:
-    """Raises `LogUnavailable` unless the store is ours and has taken every step that this version knows."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (taken,) = db.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise LogUnavailable("it is no chat store.")
-    if taken > len(MIGRATIONS):
-        raise _newer(taken, len(MIGRATIONS))
-    if taken < len(MIGRATIONS):
-        raise LogUnavailable(
-            f"an older version of jupyter-durable-chat wrote it (schema {taken}; this one knows {len(MIGRATIONS)}). "
-            "Start Jupyter with this version once: that brings it up to date."
-        )
-
-
-def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Take the steps that the store lacks. Raises `LogUnavailable` when it is not ours to touch."""
+def steps_taken(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """How many steps the store has taken, 0 for a new one. Raises `LogUnavailable` when it is not ours to touch."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (taken,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (application or taken or tables):
         raise LogUnavailable("it belongs to another program. Choose another file.")
     if taken > len(migrations):
-        raise _newer(taken, len(migrations))
-    for step in migrations[taken:]:
+        raise Newer(taken, len(migrations), "file")
+    return taken
+
+
+def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Take the steps that the store lacks. Raises `LogUnavailable` when it is not ours to touch."""
+    for step in migrations[steps_taken(db, migrations) :]:
         step(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {len(migrations)}")
 
 
-def _newer(taken: int, known: int) -> LogUnavailable:
-    return LogUnavailable(
-        f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {known}). "
-        "Upgrade jupyter-durable-chat, or choose another file."
-    )
+def check_current(db: sqlite3.Connection) -> None:
+    """Raises `LogUnavailable` unless the store is ours and has taken every step that this version knows."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise LogUnavailable("it is no chat store.")
+    if (taken := steps_taken(db)) < len(MIGRATIONS):
+        raise Older(taken, len(MIGRATIONS))
+
+
+def check_unchanged(db: sqlite3.Connection) -> None:
+    """Raises `Outdated` once another process, of a newer version, has brought the store up to date."""
+    (taken,) = db.execute("PRAGMA user_version").fetchone()
+    if taken != len(MIGRATIONS):
+        raise Outdated(taken, len(MIGRATIONS))

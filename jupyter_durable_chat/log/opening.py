@@ -1,7 +1,8 @@
 """Opening a SQLite store, and saying why it cannot be used.
 
-A file that is damaged, foreign or newer than this version is refused and left as it was. Nothing here runs on an event
-loop. No file of a store is ever opened but by SQLite: closing it would drop the locks of all its connections.
+A file that is damaged, foreign or newer than this version is refused and left as it was; of one that is older, a copy
+is kept beside it. Nothing here runs on an event loop. No file of a store is ever opened but by SQLite: closing it would
+drop the locks of all its connections.
 """
 
 import contextlib
@@ -12,8 +13,10 @@ import time
 from pathlib import Path
 
 from jupyter_durable_chat.log import LogUnavailable
-from jupyter_durable_chat.log.migrations import check_current, migrate
+from jupyter_durable_chat.log.migrations import MIGRATIONS, check_current, migrate, steps_taken
 from jupyter_durable_chat.log.mounts import network
+from jupyter_durable_chat.log.upgrade import KEPT_DAYS, Kept, copies, forget_old_copies
+from jupyter_durable_chat.log.versions import Newer
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,11 @@ ON_NETWORK = (
     "The chat store %s is on a network file system (%s): it uses a rollback journal, which is slower, and is as safe "
     "as that file system's locks. Keep it on a disk of this machine (c.DurableChat.store = '/on/a/disk/log.sqlite3'), "
     "or, for servers on several machines, in PostgreSQL (docs/postgresql.md)."
+)
+
+UPGRADED = (
+    "The chat store %s was brought up to date, from schema %d to %d. What it was is kept for %d days as %s: "
+    "docs/upgrading.md says how to go back to it."
 )
 
 MOVE_AWAY = "Move it away together with its -wal, -shm and -journal files, or restore a backup."
@@ -49,6 +57,10 @@ def code(error: sqlite3.Error) -> int:
 def unavailable(path: Path, error: sqlite3.Error | OSError | RuntimeError | LogUnavailable) -> LogUnavailable:
     """What to tell a person about a store that failed: its name, the reason, the next step."""
     match error:
+        case Newer():
+            # One that this version knows, if there is any: it goes back to what it was before.
+            known = next((copy for _, schema, copy in copies(path) if schema <= len(MIGRATIONS)), None)
+            reason = f"{error} What it was before is kept as {known} (docs/upgrading.md)." if known else str(error)
         case LogUnavailable():
             reason = str(error)
         case OSError():
@@ -76,7 +88,7 @@ def open_store(path: Path, mounts: Path) -> sqlite3.Connection:
         _create(path)
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            _prepare(db, shared_memory=kind is None)
+            _prepare(db, path, shared_memory=kind is None)
         except BaseException:
             db.close()
             raise
@@ -84,6 +96,7 @@ def open_store(path: Path, mounts: Path) -> sqlite3.Connection:
         raise unavailable(path, error) from error
     if kind is not None:
         logger.warning(ON_NETWORK, path, kind)
+    forget_old_copies(path)
     return db
 
 
@@ -158,13 +171,16 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _prepare(db: sqlite3.Connection, shared_memory: bool) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, shared_memory: bool) -> None:
     # Asked for also when there is nothing to migrate: it finds out whether the store can be written to.
     db.execute("BEGIN IMMEDIATE")
     try:
-        migrate(db)
-        _check(db)
-        db.execute("COMMIT")
+        if 0 < (taken := steps_taken(db)) < len(MIGRATIONS):
+            _upgrade(db, path, taken)
+        else:
+            migrate(db)
+            _check(db)
+            db.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
@@ -174,6 +190,16 @@ def _prepare(db: sqlite3.Connection, shared_memory: bool) -> None:
     db.execute("PRAGMA synchronous = FULL")
     # On macOS an fsync leaves the data in the drive's cache; elsewhere this changes nothing.
     db.execute("PRAGMA fullfsync = ON")
+
+
+def _upgrade(db: sqlite3.Connection, path: Path, taken: int) -> None:
+    """Finish the transaction with all steps that the store lacks, or none."""
+    with Kept(path, taken) as kept:
+        migrate(db)
+        _check(db)
+        kept.name()
+        db.execute("COMMIT")
+    logger.warning(UPGRADED, path, taken, len(MIGRATIONS), KEPT_DAYS, kept.copy)
 
 
 def _journal(db: sqlite3.Connection, mode: str) -> str:

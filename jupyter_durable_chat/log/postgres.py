@@ -13,6 +13,9 @@ While the database is away, what is handed in waits for `patience` seconds, then
 may it be stored all the same: if the database was reached, and went away before it answered.
 
 Leases run by the database's clock.
+
+A server whose store a newer version has brought up to date finds out with its next flush, which every second has. From
+then on every operation says so.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import asyncpg
 import msgspec
@@ -34,10 +37,11 @@ from jupyter_durable_chat.log.batches import Batches, Job
 from jupyter_durable_chat.log.facts import Flushed, Tell, appending, silent
 from jupyter_durable_chat.log.postgres_link import Connection, Link, Refused, place
 from jupyter_durable_chat.log.postgres_queries import Question
-from jupyter_durable_chat.log.postgres_schema import check_current, migrate
+from jupyter_durable_chat.log.postgres_schema import STEPS, check_current, migrate, steps_taken
 from jupyter_durable_chat.log.postgres_values import LONGEST_WORD, bigint, plain, plain_pairs
 from jupyter_durable_chat.log.postgres_writes import FLUSH, UNKNOWN_WRITER, Write, handed, number
 from jupyter_durable_chat.log.tail import Tail
+from jupyter_durable_chat.log.versions import Outdated
 from jupyter_durable_chat.log.waiters import GONE, Waiters
 from jupyter_durable_chat.log.words import words_of
 
@@ -122,6 +126,7 @@ class PostgresLog(Log):
         self._waiters = Waiters()
         self._asked = asyncio.Event()
         self._looking = False
+        self._outdated: LogUnavailable | None = None
         self._watching: asyncio.Task[None] | None = None
         self._numbers: dict[int, str] = {}
         self._ends: dict[str, int] = {}
@@ -346,20 +351,30 @@ class PostgresLog(Log):
                     job.reject(refused)
             return
         self._tell(Flushed("postgres", len(jobs)))
-        for job, outcome in zip(jobs, msgspec.json.decode(answer or ""), strict=True):
+        for job, outcome in zip(jobs, msgspec.json.decode(answer), strict=True):
             if job.asked.stored is not None:
                 job.asked.stored(outcome)
             job.resolve(outcome)
 
-    async def _send(self, values: tuple[Any, ...], db: Connection) -> str | None:
+    async def _send(self, values: tuple[Any, ...], db: Connection) -> str:
         try:
-            return await db.fetchval(FLUSH, *values)
+            answer = await db.fetchval(FLUSH, *values)
         except asyncpg.PostgresError as error:
             if getattr(error, "sqlstate", None) != UNKNOWN_WRITER:
                 raise
-        # Forgotten, after a month of sleep, say.
-        await self._begin_writing(db)
-        return await db.fetchval(FLUSH, *values)
+            # Forgotten, after a month of sleep, say.
+            await self._begin_writing(db)
+            answer = await db.fetchval(FLUSH, *values)
+        if answer is None:
+            await self._end_outdated(db)
+        return answer
+
+    async def _end_outdated(self, db: Connection) -> NoReturn:
+        """From now on every operation says that this process is too old for the store."""
+        outdated = Outdated(await steps_taken(db, self._schema), len(STEPS))
+        self._outdated = LogUnavailable(f"{self._name} cannot be used: {outdated}")
+        self._waiters.fail(self._outdated)
+        raise self._outdated
 
     def _created(self, answer: list[Any], stream: str, base: Record | None, records: Sequence[bytes]) -> None:
         if answer[0] == "new":
@@ -382,6 +397,8 @@ class PostgresLog(Log):
         return await self._reader.submit(job).future
 
     async def _answer(self, jobs: Sequence[Job[Question | Query]]) -> None:
+        if self._outdated:
+            raise self._outdated
         until = max(job.until for job in jobs)
         if callable(query := jobs[0].asked):
             jobs[0].resolve(await self._reading.ask(query, until))

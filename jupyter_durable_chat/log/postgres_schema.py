@@ -1,7 +1,9 @@
 """The schema of the PostgreSQL store, as the steps that lead to it.
 
-A step that was released never changes; a change is a new step at the end. `taken` counts the steps that a store has
-taken. Those who come at once take turns by an advisory lock, and each step is in the same transaction as its number.
+A step that was released never changes; a change is a new step at the end, which may be an empty one, when only `flush`,
+or what events and snapshots say, has changed (`versions.py`). `taken` counts the steps that a store has taken. Those
+who come at once take turns by an advisory lock, and all steps are in one transaction with their number. Whoever flushes
+reads that number first: it waits for a change that is under way, and does nothing after one by a newer version.
 
 All that is ever written goes through one function, `flush`: it takes what has gathered at one server, does one after
 the other, and answers for each. It is a single statement, so a server that is paused or cut off holds no lock with it.
@@ -13,11 +15,20 @@ Each row has an owner. A role that may act for whoever made the tables names the
 other role sees and writes only what is its own, whatever it asks for: row-level security says so.
 """
 
+import logging
 from collections.abc import Sequence
 
 import asyncpg
 
 from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.log.versions import Newer, Older
+
+logger = logging.getLogger(__name__)
+
+UPGRADED = (
+    "The chat store in PostgreSQL (schema %s) was brought up to date, from schema %d to %d. To go back, restore a dump "
+    "that was made before (docs/upgrading.md)."
+)
 
 TABLES = """
 CREATE TABLE streams (
@@ -72,7 +83,6 @@ CREATE TABLE writers (
     outcomes jsonb NOT NULL DEFAULT '[]',
     at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
-CREATE INDEX writers_by_owner ON writers (owner);
 """
 
 OWNERSHIP = """
@@ -93,7 +103,7 @@ CREATE POLICY own ON snapshots USING (EXISTS (SELECT FROM streams s WHERE s.id =
 """
 
 FLUSH = r"""
-CREATE FUNCTION flush(
+CREATE OR REPLACE FUNCTION flush(
     "writer" uuid, "flush" bigint, "of" text, "at" double precision, "channel" text,
     "ops" jsonb, "named" text[], "keys" text[], "holders" text[], "keyed" boolean,
     "datas" bytea[], "places" integer[], "nths" integer[], "blobs" bytea[]
@@ -287,51 +297,54 @@ BEGIN
 END $flush$;
 """
 
-STEPS: Sequence[str] = (TABLES + OWNERSHIP + FLUSH,)
+WRITERS_BY_OWNER = """
+-- Stores of the last days before the first release may have it.
+CREATE INDEX IF NOT EXISTS writers_by_owner ON writers (owner);
+"""
+
+STEPS: Sequence[str] = (TABLES + OWNERSHIP, WRITERS_BY_OWNER)
+"""What keeps records. The function is not among them: whoever takes a step makes it anew, as it is now."""
 
 
-async def migrate(db: "asyncpg.Connection", schema: str, steps: Sequence[str] = STEPS) -> None:
+async def migrate(db: "asyncpg.Connection", schema: str, steps: Sequence[str] = STEPS, function: str = FLUSH) -> None:
     """Take the steps that the store lacks. Raises `LogUnavailable` when it is not ours to touch."""
-    if await _taken(db, schema) == len(steps):
+    if await steps_taken(db, schema) == len(steps):
         return
     async with db.transaction():
         await db.execute("SELECT set_config('statement_timeout', '0', true)")
         await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || $1, 0))", schema)
-        taken = await _taken(db, schema)
+        taken = await steps_taken(db, schema)
         if taken > len(steps):
-            raise _newer(taken, len(steps))
+            raise Newer(taken, len(steps), "database")
+        if taken == len(steps):
+            return
         quoted = await db.fetchval("SELECT quote_ident($1)", schema)
-        if not taken:
+        if taken:
+            # Servers of the version before that are at work wait for this, and find out.
+            await db.execute(f"LOCK TABLE {quoted}.taken IN ACCESS EXCLUSIVE MODE")
+        else:
             await db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
             await db.execute(f"CREATE TABLE {quoted}.taken (steps integer NOT NULL)")
             await db.execute(f"INSERT INTO {quoted}.taken VALUES (0)")
-        for step in steps[taken:]:
+        for step in (*steps[taken:], function):
             await db.execute(step)
         await db.execute(f"UPDATE {quoted}.taken SET steps = $1", len(steps))
+    if taken:
+        logger.warning(UPGRADED, schema, taken, len(steps))
 
 
 async def check_current(db: "asyncpg.Connection", schema: str) -> None:
     """Raises `LogUnavailable` unless the store has taken every step that this version knows."""
-    taken = await _taken(db, schema)
+    taken = await steps_taken(db, schema)
     if taken > len(STEPS):
-        raise _newer(taken, len(STEPS))
+        raise Newer(taken, len(STEPS), "database")
     if not taken:
         raise LogUnavailable(f"it has no schema {schema!r} yet: no server has used it.")
     if taken < len(STEPS):
-        raise LogUnavailable(
-            f"an older version of jupyter-durable-chat wrote it (schema {taken}; this one knows {len(STEPS)}). "
-            "Start Jupyter with this version once: that brings it up to date."
-        )
+        raise Older(taken, len(STEPS))
 
 
-def _newer(taken: int, known: int) -> LogUnavailable:
-    return LogUnavailable(
-        f"a newer version of jupyter-durable-chat wrote it (schema {taken}; this version knows {known}). "
-        "Upgrade jupyter-durable-chat, or choose another database."
-    )
-
-
-async def _taken(db: "asyncpg.Connection", schema: str) -> int:
+async def steps_taken(db: "asyncpg.Connection", schema: str) -> int:
     """How many steps the store has taken."""
     tables = await db.fetch("SELECT tablename::text FROM pg_tables WHERE schemaname = $1", schema)
     names = {row[0] for row in tables}

@@ -14,9 +14,13 @@ from jupyter_durable_chat.log import (
     StreamDeleted,
     UnknownStream,
 )
+from jupyter_durable_chat.log.postgres_schema import STEPS
 from jupyter_durable_chat.log.postgres_values import plain
 
-FLUSH = "SELECT flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+FLUSH = f"""
+    SELECT flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) FROM taken WHERE steps = {len(STEPS)}"""
+"""Does nothing, and gives nothing, once a newer version has brought the schema up to date."""
+
 UNKNOWN_WRITER = "DC001"
 
 

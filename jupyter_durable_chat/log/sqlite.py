@@ -4,6 +4,9 @@ One thread writes: all that was asked for while the last commit ran is the next 
 acknowledged when it is on the disk (`synchronous=FULL`). Another thread reads, so the event loop never waits for the
 disk. An operation that is refused takes nothing with it: each has its own savepoint.
 
+A store that a newer version has brought up to date meanwhile is neither written to nor believed any more: every
+operation says so.
+
 Who waits for records is woken by the commit that stores them. Commits of other processes show in the times and sizes
 of the store's files, which are looked at only while somebody waits; SQLite is asked when they have changed.
 """
@@ -20,10 +23,12 @@ from typing import Any, Self, TypeVar
 
 from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, statements
 from jupyter_durable_chat.log.facts import Flushed, Tell, appending, silent
+from jupyter_durable_chat.log.migrations import check_unchanged
 from jupyter_durable_chat.log.mounts import MOUNTS
 from jupyter_durable_chat.log.opening import code, located, open_existing, open_reader, open_store, unavailable
 from jupyter_durable_chat.log.stamps import Stamps
 from jupyter_durable_chat.log.tail import Tail
+from jupyter_durable_chat.log.versions import Outdated
 from jupyter_durable_chat.log.waiters import GONE, Waiters
 from jupyter_durable_chat.log.worker import Job, Work, Worker
 
@@ -243,7 +248,15 @@ class SqliteLog(Log):
         return open_existing(self._path)
 
     def _answer(self, db: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
-        return [self._attempt(db, job) for job in jobs]
+        outcomes = [self._attempt(db, job) for job in jobs]
+        try:
+            # Afterwards, because then it is true of everything that was read.
+            check_unchanged(db)
+        except Outdated as error:
+            return [unavailable(self._path, error)] * len(jobs)
+        except sqlite3.Error:
+            pass  # Whatever keeps it from being read was found by the jobs, or will be by the next ones.
+        return outcomes
 
     def _attempt(self, db: sqlite3.Connection, job: Job[Any]) -> Any:
         job.begun = True
@@ -268,8 +281,12 @@ class SqliteLog(Log):
     def _commit(self, db: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
         try:
             db.execute("BEGIN IMMEDIATE")
+            check_unchanged(db)
             outcomes = [_saved(db, job) for job in jobs]
             db.execute("COMMIT")
+        except Outdated as error:
+            db.execute("ROLLBACK")
+            return [unavailable(self._path, error)] * len(jobs)
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -148,7 +148,24 @@ class Archive:
 
 
 def check_log(path: Path, manifest: Manifest) -> None:
-    """A log's file is a store of ours, whole, and the one that the manifest tells of. Raises `Refused`.
+    """A log's file is a store of ours, whole, and the one that the manifest tells of. Raises `Refused`."""
+    with _checked(path, "The log in the backup") as (db, schema):
+        if schema != manifest.schema:
+            raise Refused("The log in the backup is no chat store.")
+        if counts(db) != manifest.counts:
+            raise Refused("The log in the backup has not what its manifest says.")
+
+
+def check_kept(path: Path, name: str) -> tuple[int, int]:
+    """The same of a log without a manifest, of any schema that this version knows; its streams and records."""
+    with _checked(path, name) as (db, _):
+        streams, records = (db.execute(COUNTS[what]).fetchone()[0] for what in ("streams", "records"))
+    return streams, records
+
+
+@contextmanager
+def _checked(path: Path, name: str) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """A log that was found to be whole, and its schema.
 
     It may be a stranger's, so nothing in its schema is run: what is not ours is found before anything is read.
     """
@@ -158,15 +175,16 @@ def check_log(path: Path, manifest: Manifest) -> None:
             db.execute("PRAGMA query_only = ON")
             (application,) = db.execute("PRAGMA application_id").fetchone()
             (schema,) = db.execute("PRAGMA user_version").fetchone()
-            if application != APPLICATION_ID or schema != manifest.schema or _tables(db) != _expected(schema):
-                raise Refused("The log in the backup is no chat store.")
+            if application == APPLICATION_ID and schema > len(MIGRATIONS):
+                raise Refused(f"{name} is of a newer version of jupyter-durable-chat. Upgrade jupyter-durable-chat.")
+            if application != APPLICATION_ID or schema < 1 or _tables(db) != _expected(schema):
+                raise Refused(f"{name} is no chat store.")
             found = [row[0] for row in db.execute("PRAGMA integrity_check(10)")]
             if found != ["ok"]:
-                raise Refused(f"The log in the backup is damaged: {found[0].splitlines()[-1]}")
-            if counts(db) != manifest.counts:
-                raise Refused("The log in the backup has not what its manifest says.")
+                raise Refused(f"{name} is damaged: {found[0].splitlines()[-1]}")
+            yield db, schema
     except sqlite3.Error as error:
-        raise Refused(f"The log in the backup is damaged: {error}") from None
+        raise Refused(f"{name} is damaged: {error}") from None
 
 
 def _tables(db: sqlite3.Connection) -> set[tuple[str, str, str]]:

@@ -4,11 +4,14 @@ A backup is the store at one moment: first the log is copied in one piece, then 
 server removes but with the session. What was deleted meanwhile is deleted in the copy, too, so every file that the copy
 names is in the archive. The archive has its name once it is whole, on the disk, and read again.
 
-A restore makes a store where there is none. It has its name once everything in it is there and was checked.
+A restore makes a store where there is none. It has its name once everything in it is there and was checked. What a
+newer version has kept of a store, before it brought it up to date, is restored in the same way; it is the log alone,
+and its files are where they were.
 """
 
 import hashlib
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -22,10 +25,16 @@ from jupyter_durable_chat.attachments import Attachments, UnknownAttachment
 from jupyter_durable_chat.log import statements
 from jupyter_durable_chat.log.migrations import MIGRATIONS
 from jupyter_durable_chat.log.opening import open_existing
+from jupyter_durable_chat.log.upgrade import copied, sync_folder
 from jupyter_durable_chat.log.waiters import GONE
-from jupyter_durable_chat.store.archive import Archive, Manifest, Refused, Writing, check_log, counts
+from jupyter_durable_chat.store.archive import Archive, Manifest, Refused, Writing, check_kept, check_log, counts
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
+
+SQLITE = b"SQLite format 3\0"
+"""How every file of SQLite begins."""
+
+STAYS = "(its attachments stay)"
 
 LIVING = "SELECT name FROM streams WHERE NOT deleted ORDER BY name"
 
@@ -48,17 +57,14 @@ async def back_up(store: Path, folder: Path, target: Path, warn: Callable[[str],
             manifest = archive.manifest
         _must_be_free(target)
         os.replace(made, target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     return manifest
 
 
 def _copy(store: Path, copy: Path) -> None:
     """The log at one moment. Where it has a rollback journal, servers wait meanwhile."""
-    os.close(_private(str(copy), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    with closing(open_existing(store)) as source, closing(sqlite3.connect(copy, isolation_level=None)) as target:
-        source.backup(target)
-        # One file, whatever was beside the other.
-        target.execute("PRAGMA journal_mode = DELETE")
+    with closing(open_existing(store)) as source:
+        copied(source, copy)
 
 
 async def _pack(
@@ -122,7 +128,8 @@ def _delete_deleted(copy: sqlite3.Connection, store: Path) -> bool:
 
 async def restore(source: Path, store: Path, folder: Path) -> Manifest:
     """A new store, and its attachments in `folder`, from an archive. Raises `Refused` and `OSError`."""
-    _must_be_new(store, folder)
+    _must_be_new(store, f"with {folder}")
+    _must_be_empty(folder)
     for parent in (store.parent, folder.parent):
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
@@ -148,16 +155,42 @@ async def restore(source: Path, store: Path, folder: Path) -> Manifest:
             data = archive.file(name)
             for session in sessions:
                 await attachments.put(session, data)
-        _must_be_new(store, folder)
+        _must_be_new(store, f"with {folder}")
+        _must_be_empty(folder)
         # The log comes last: there is no store before its files are there.
         if unpacked.exists():
             if folder.exists():
                 folder.rmdir()
             os.rename(unpacked, folder)
-            _sync(folder.parent)
+            sync_folder(folder.parent)
         os.replace(log, store)
-        _sync(store.parent)
+        sync_folder(store.parent)
     return manifest
+
+
+def is_kept(source: Path) -> bool:
+    """Whether this is no archive but a log alone, as it is kept before it is brought up to date."""
+    with open(source, "rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def go_back(source: Path, store: Path) -> tuple[int, int]:
+    """A new store from a log that was kept; how many streams and records it has. Raises `Refused` and `OSError`."""
+    _must_be_new(store, STAYS)
+    if in_use := [path for end in SIDE_FILES if (path := Path(f"{source}{end}")).exists()]:
+        raise Refused(f"{source} is in use, as {in_use[0].name} beside it says: jupyter durable-chat backup copies it.")
+    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{store.name}.", dir=store.parent) as place:
+        log = Path(place, "log.sqlite3")
+        with open(source, "rb") as kept, open(log, "xb", opener=_private) as file:
+            shutil.copyfileobj(kept, file)
+            file.flush()
+            os.fsync(file.fileno())
+        found = check_kept(log, str(source))
+        _must_be_new(store, STAYS)
+        os.replace(log, store)
+        sync_folder(store.parent)
+    return found
 
 
 def _must_be_free(target: Path) -> None:
@@ -165,27 +198,19 @@ def _must_be_free(target: Path) -> None:
         raise Refused(f"{target} is there already. Name a new file, or move that one away.")
 
 
-def _must_be_new(store: Path, folder: Path) -> None:
+def _must_be_new(store: Path, attachments: str) -> None:
     found = [path for path in (store, *(Path(f"{store}{end}") for end in SIDE_FILES)) if path.exists()]
     if any(path != store or path.stat().st_size for path in found):
         raise Refused(
             f"There is a store already: {', '.join(map(str, found))}. Stop the servers that use it and move it away "
-            f"with {folder}, or restore to another place: --store=FILE."
+            f"{attachments}, or restore to another place: --store=FILE."
         )
+
+
+def _must_be_empty(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Refused(f"There are attachments already: {folder}. Move it away, or restore to another place.")
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on the disk, where a folder can be opened (not on Windows)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,7 @@ from jupyter_durable_chat.log import LogUnavailable
 from jupyter_durable_chat.log.opening import damage, located
 from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.store.archive import Manifest, Refused
-from jupyter_durable_chat.store.backup import back_up, restore
+from jupyter_durable_chat.store.backup import back_up, go_back, is_kept, restore
 from jupyter_durable_chat.store.check import Check, Finding
 
 SHOWN = 1000
@@ -135,7 +135,7 @@ class BackupCommand(StoreCommand):
 
 class RestoreCommand(StoreCommand):
     name = "jupyter-durable-chat-restore"
-    description = """Make a store from FILE, which `jupyter durable-chat backup` has made.
+    description = """Make a store from FILE, which `jupyter durable-chat backup` has made, or an upgrade.
 
     Nothing is overwritten: where there is a store already, move it away first, or name another place with --store.
     """
@@ -143,6 +143,10 @@ class RestoreCommand(StoreCommand):
 
     async def run(self, chat: DurableChat) -> int:
         source, store = self.file("restore", chat), located(Path(chat.store))
+        if source.is_file() and is_kept(source):
+            streams, records = await asyncio.to_thread(go_back, source, store)
+            print(f"{store} is what it was before it was brought up to date: {of_both(streams, records)}.")
+            return 0
         made = await restore(source, store, chat.attachments_path)
         print(f"{store} has {contents(made)}, as of {made.made_at}.")
         return 0
@@ -173,13 +177,12 @@ def counted(number: int, noun: str, several: str = "") -> str:
 
 def contents(manifest: Manifest) -> str:
     counts = manifest.counts
-    return ", ".join(
-        (
-            counted(counts["streams"], "conversation, inbox or stream", "conversations, inboxes and streams"),
-            counted(counts["records"], "event"),
-            counted(len(manifest.files), "file"),
-        )
-    )
+    return f"{of_both(counts['streams'], counts['records'])}, {counted(len(manifest.files), 'file')}"
+
+
+def of_both(streams: int, records: int) -> str:
+    kinds = counted(streams, "conversation, inbox or stream", "conversations, inboxes and streams")
+    return f"{kinds}, {counted(records, 'event')}"
 
 
 def printable(text: str) -> str:
