@@ -110,8 +110,10 @@ def _record(event: JSON) -> bytes:
 
 def _write_down(path: Path, said: JSON) -> None:
     """A line for each stream."""
-    lines = [f"{json.dumps(name)}: {json.dumps(about, sort_keys=True)}" for name, about in said["streams"].items()]
-    path.write_text(f'{{"found": {json.dumps(said["found"])}, "streams": {{\n{",\n".join(lines)}\n}}}}\n')
+    lines = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(about, sort_keys=True)}" for name, about in said["streams"].items()
+    )
+    path.write_text(f'{{"found": {json.dumps(said["found"])}, "streams": {{\n{lines}\n}}}}\n')
 
 
 def _dump(server: Postgres, path: Path) -> None:
