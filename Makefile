@@ -27,7 +27,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser proxies conformance build crash soak bench screenshots docs format lock clean
+.PHONY: help setup demo test check lint types unit browser proxies conformance build release crash soak bench screenshots docs format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ conformance: $(CONFORMANCE) $(AI_SDK)
 
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
+
+release: $(SYNCED) ## what is published, in dist/, built twice and compared
+	scripts/release
 
 crash: setup ## kill a server under load five hundred times, and whoever runs of a cluster two hundred (CYCLES=, SEED= to repeat a run)
 	CYCLES=$(or $(CYCLES),500) $(BIN)/pytest -s tests/proof/test_crash.py

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 import { core as coreOptions, inline as inlineOptions, mermaid as mermaidOptions, options } from './build.options.mjs'
+import { packages, sbom } from './sbom.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '../jupyter_durable_chat/static')
@@ -31,11 +32,11 @@ const define = { WORKER: JSON.stringify(WORKER), MERMAID: JSON.stringify(MERMAID
 const core = await build({ ...common, ...coreOptions, ...hashed, define })
 const CORE = files(core, 'src/core.ts')
 // Where no server is reachable there is no Mermaid, and its diagrams are code.
-await build({ ...common, ...inlineOptions, define: { ...define, MERMAID: '""' } })
+const inline = await build({ ...common, ...inlineOptions, define: { ...define, MERMAID: '""' } })
 const loads = { CORE: JSON.stringify(CORE) }
-await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
+const widget = await build({ ...common, define: loads, entryPoints: ['src/widget.ts'] })
 const page = await build({ ...common, ...hashed, define: loads, entryPoints: ['src/page.ts'] })
-await build({
+const plugins = await build({
   ...common,
   outdir: join(here, 'dist'),
   define: loads,
@@ -45,7 +46,9 @@ await build({
 })
 
 writeFileSync(join(out, 'manifest.json'), `${JSON.stringify({ core: CORE[0], worker: WORKER, page: entry(page, 'src/page.ts') })}\n`)
-writeFileSync(join(out, 'licenses.txt'), licenses([worker, mermaid, core]))
+const sources = [worker, mermaid, core, inline, widget, page, plugins].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+writeFileSync(join(out, 'licenses.txt'), packages(sources).map(license).join('\n'))
+writeFileSync(join(here, 'dist/front-end.cdx.json'), sbom(here, sources))
 
 execFileSync(
   process.execPath,
@@ -70,16 +73,10 @@ function files({ metafile }, source) {
   return [file, ...needed.map(({ path }) => path)].map((path) => basename(path))
 }
 
-/** The licence texts of all packages that are in these builds. */
-function licenses(builds) {
-  const sources = builds.flatMap(({ metafile }) => Object.keys(metafile.inputs))
-  const packages = sources.flatMap((source) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [])
-  return [...new Set(packages)].sort().map(license).join('\n')
-}
-
-function license(name) {
-  const folder = join(here, 'node_modules', name)
-  const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+/** The licence texts of a package. */
+function license(path) {
+  const folder = join(here, path)
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   const files = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file))
   const texts = files.sort().map((file) => readFileSync(join(folder, file), 'utf8').trim())
   return [`${'='.repeat(80)}\n${name} ${version} (${license})`, ...texts, ''].join('\n\n')

@@ -1,11 +1,17 @@
-"""The built distributions: a clean checkout builds on a machine without Node, and what comes out needs none."""
+"""The distributions: what is in them, and that they are built without a Node of the machine, and everywhere alike.
 
+What a clean checkout becomes is built once, and tried on a machine that has no Node.
+"""
+
+import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +21,52 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GENERATED = shutil.ignore_patterns(".git", ".venv", "node_modules", "static", "labextension", "dist", "__pycache__")
 UV = Path(sys.executable).with_name("uv")
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+VERSION = PROJECT["version"]
+NAME = f"jupyter_durable_chat-{VERSION}"
+DATA = f"{NAME}.data/data"
+LABEXTENSION = f"{DATA}/share/jupyter/labextensions/jupyter-durable-chat"
+INFO = f"{NAME}.dist-info"
+SBOM = f"{INFO}/sboms/front-end.cdx.json"
+
+# What is in both of them; `*` stands for a part of a name, `**` for anything.
+PACKAGE = """
+    jupyter_durable_chat/**.py
+    jupyter_durable_chat/event_schemas/**.yaml
+    jupyter_durable_chat/static/*.js
+    jupyter_durable_chat/static/manifest.json
+    jupyter_durable_chat/static/licenses.txt
+    jupyter_durable_chat/labextension/package.json
+    jupyter_durable_chat/labextension/schemas/jupyter-durable-chat/sessions.json
+    jupyter_durable_chat/labextension/schemas/jupyter-durable-chat/package.json.orig
+    jupyter_durable_chat/labextension/static/*.js
+    jupyter_durable_chat/labextension/static/third-party-licenses.json
+"""
+SDIST = f"""
+    {PACKAGE}
+    PKG-INFO LICENSE README.md CHANGELOG.md CITATION.cff .gitignore pyproject.toml hatch_build.py
+    jupyter-config/install.json
+    jupyter-config/server-config/jupyter_durable_chat.json
+    js/package.json js/package-lock.json js/tsconfig.json
+    js/build.mjs js/build.options.mjs js/sbom.mjs js/labextension.config.cjs
+    js/schema/sessions.json
+    js/src/**.ts js/src/**.tsx js/src/**.css
+    js/dist/front-end.cdx.json
+"""
+WHEEL = f"""
+    {PACKAGE}
+    {LABEXTENSION}/package.json
+    {LABEXTENSION}/install.json
+    {LABEXTENSION}/schemas/jupyter-durable-chat/sessions.json
+    {LABEXTENSION}/schemas/jupyter-durable-chat/package.json.orig
+    {LABEXTENSION}/static/*.js
+    {LABEXTENSION}/static/third-party-licenses.json
+    {DATA}/etc/jupyter/jupyter_server_config.d/jupyter_durable_chat.json
+    {INFO}/METADATA {INFO}/WHEEL {INFO}/RECORD {INFO}/entry_points.txt
+    {INFO}/licenses/LICENSE
+    {SBOM}
+"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -43,33 +95,106 @@ def dist(tmp_path_factory: pytest.TempPathFactory, without_node: dict[str, str])
     return source / "dist"
 
 
-def test_sdist_holds_sources_only(dist: Path) -> None:
-    (sdist,) = dist.glob("*.tar.gz")
+@pytest.fixture
+def sdist(dist: Path) -> Path:
+    return dist / f"{NAME}.tar.gz"
+
+
+@pytest.fixture
+def wheel(dist: Path) -> Path:
+    return dist / f"{NAME}-py3-none-any.whl"
+
+
+def test_everything_that_belongs_into_an_sdist_is_in_it_and_nothing_else(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"hatch_build.py", "js/package-lock.json", "jupyter_durable_chat/events.py", "LICENSE"} <= names
-    assert not [name for name in names if "node_modules" in name or "/static/" in name or "/labextension/" in name]
+        assert_is(SDIST, {member.name.removeprefix(f"{NAME}/") for member in archive if member.isfile()})
 
 
-def test_wheel_holds_the_front_end(dist: Path) -> None:
-    (wheel,) = dist.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    data = next(name.partition("/")[0] for name in names if ".data/" in name) + "/data"
-    for wanted in (
-        "jupyter_durable_chat/static/manifest.json",
-        "jupyter_durable_chat/static/widget.js",
-        "jupyter_durable_chat/labextension/package.json",
-        f"{data}/share/jupyter/labextensions/jupyter-durable-chat/package.json",
-        f"{data}/share/jupyter/labextensions/jupyter-durable-chat/install.json",
-        f"{data}/etc/jupyter/jupyter_server_config.d/jupyter_durable_chat.json",
-    ):
-        assert wanted in names
+def test_everything_that_belongs_into_a_wheel_is_in_it_and_nothing_else(wheel: Path) -> None:
+    assert_is(WHEEL, set(zipfile.ZipFile(wheel).namelist()))
+
+
+def assert_is(wanted: str, names: set[str]) -> None:
+    """Each name is wanted, and each that is wanted has one."""
+    patterns = {pattern: re.compile(_regex(pattern)) for pattern in wanted.split()}
+    assert not [pattern for pattern, regex in patterns.items() if not any(map(regex.fullmatch, names))]
+    assert not [name for name in names if not any(regex.fullmatch(name) for regex in patterns.values())]
+
+
+def _regex(pattern: str) -> str:
+    return re.escape(pattern).replace(r"\*\*", ".+").replace(r"\*", "[^/]+")
+
+
+def test_a_wheel_has_the_same_bytes_wherever_and_whenever_it_is_built(
+    sdist: Path, wheel: Path, without_node: dict[str, str], tmp_path: Path
+) -> None:
+    # From the sdist: there is no npm, and nothing in the environment to build with but hatchling.
+    previous = os.umask(0o077)
+    try:
+        elsewhere = {**without_node, "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
+        run(
+            UV,
+            "build",
+            "--wheel",
+            "--python",
+            sys.executable,
+            "--out-dir",
+            tmp_path,
+            sdist,
+            cwd=tmp_path,
+            env=elsewhere,
+        )
+    finally:
+        os.umask(previous)
+    assert digest(tmp_path / wheel.name) == digest(wheel)
+    # The front end of this checkout was built in another folder, at another time.
+    built = zipfile.ZipFile(wheel)
+    here = {
+        path for folder in ("static", "labextension") for path in (ROOT / "jupyter_durable_chat" / folder).rglob("*")
+    }
+    assert not [
+        path for path in here if path.is_file() and built.read(str(path.relative_to(ROOT))) != path.read_bytes()
+    ]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_index_will_take_them(sdist: Path, wheel: Path) -> None:
+    command = (sys.executable, "-m", "twine", "--no-color", "check", "--strict", sdist, wheel)
+    assert run(*command, cwd=sdist.parent, env=os.environ).count("PASSED") == 2
+
+
+def test_a_wheel_says_which_npm_packages_are_in_it(wheel: Path) -> None:
+    built = zipfile.ZipFile(wheel)
+    sbom = json.loads(built.read(SBOM))
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.5")
+    locked = json.loads((ROOT / "js" / "package-lock.json").read_text())["packages"]
+    parts = {(part["name"], part["version"]): part for part in sbom["components"]}
+    licensed = re.findall(
+        r"^=+\n(\S+) (\S+) \(", built.read("jupyter_durable_chat/static/licenses.txt").decode(), re.MULTILINE
+    )
+    assert {"preact", "marked", "dompurify", "mermaid"} <= {name for name, _ in parts}
+    assert parts.keys() == set(licensed)
+    assert parts.keys() <= {(path.rpartition("node_modules/")[2], each["version"]) for path, each in locked.items()}
+    assert all(part["purl"].startswith("pkg:npm/") and part["hashes"] for part in parts.values())
+    # khroma has its licence in a file only.
+    assert {name for (name, _), part in parts.items() if "licenses" not in part} <= {"khroma"}
+
+
+def test_all_files_say_the_same_version() -> None:
+    said = {
+        "js/package.json": json.loads((ROOT / "js" / "package.json").read_text())["version"],
+        "CITATION.cff": re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[0],
+        "CHANGELOG.md": re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0],
+    }
+    assert said == dict.fromkeys(said, VERSION)
 
 
 def test_an_installed_wheel_is_enabled_in_the_server_and_in_jupyterlab(
-    dist: Path, without_node: dict[str, str], tmp_path: Path
+    wheel: Path, without_node: dict[str, str], tmp_path: Path
 ) -> None:
-    (wheel,) = dist.glob("*.whl")
     locked = run(UV, "export", "--frozen", "--all-groups", "--no-hashes", "--no-emit-project", cwd=ROOT, env=os.environ)
     constraints = tmp_path / "constraints.txt"
     constraints.write_text(locked)
@@ -84,6 +209,6 @@ def test_an_installed_wheel_is_enabled_in_the_server_and_in_jupyterlab(
     jupyter = python.with_name("jupyter")
     server = run(jupyter, "server", "extension", "list", cwd=tmp_path, env=homeless)
     assert "jupyter_durable_chat enabled" in server
-    assert "jupyter_durable_chat 0.1.0 OK" in " ".join(server.split())
+    assert f"jupyter_durable_chat {VERSION} OK" in " ".join(server.split())
     lab = run(jupyter, "labextension", "list", cwd=tmp_path, env=homeless)
-    assert "jupyter-durable-chat v0.1.0 enabled" in lab
+    assert f"jupyter-durable-chat v{VERSION} enabled" in lab
