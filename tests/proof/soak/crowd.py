@@ -157,9 +157,17 @@ class Crowd(World):
         for known in self.chance.sample(mine, min(4, len(mine))):
             await self.check_sent(http, *known, *self.sent[known])
         self.forget(session)
-        if self.chance.random() > LEFT:
+        if self.chance.random() < LEFT:
+            await self._let_lie(http, session)
+        else:
             (await http.delete(f"sessions/{session}")).raise_for_status()
             self.counts["deleted"] += 1
+
+    async def _let_lie(self, http: httpx2.AsyncClient, session: str) -> None:
+        """Nothing runs or waits there any more, so retention may have it."""
+        await http.post(f"sessions/{session}/stop", json={})
+        for message in (await http.get(f"sessions/{session}")).raise_for_status().json()["queue"]:
+            (await http.delete(f"sessions/{session}/queue/{message['id']}")).raise_for_status()
 
     async def _act(self, http: httpx2.AsyncClient, session: str) -> str:
         """One thing that people do; the conversation that they are in afterwards."""
