@@ -1,6 +1,6 @@
 """A server under everything for hours: memory, file handles, tasks and disk stay flat, but for the logs.
 
-    HOURS=2 python -m tests.proof.soak        # or MINUTES=; PEOPLE=50 and READERS=40
+    HOURS=2 python -m tests.proof.soak        # or MINUTES=; PEOPLE=50 and READERS=25
 
 Fifty people talk with one real Jupyter server, readers come and go, and something happens to it every minute. It is
 killed twice, near the beginning and near the end; the life between is the one that is judged. In it everybody rests
@@ -33,7 +33,7 @@ from tests.proof.soak.samples import LIMITS, Samples, courses_of
 
 SECONDS = 60 * float(os.environ.get("MINUTES") or 60 * float(os.environ.get("HOURS") or 2))
 PEOPLE = int(os.environ.get("PEOPLE") or 50)
-READERS = int(os.environ.get("READERS") or 40)
+READERS = int(os.environ.get("READERS") or 25)
 
 ROUNDS = max(3, min(12, round(SECONDS / 150)))
 """Each ends with a rest; the server is killed in the middle of the first and of the last."""
@@ -87,6 +87,7 @@ class Soak:
                 for task in (rounds, ended, *crowd):
                     task.cancel()
                 await asyncio.gather(rounds, ended, *crowd, return_exceptions=True)
+                await self.crowd.cut()
             for task in done - {ended, rounds}:
                 self.crowd.find(f"somebody of the crowd has ended: {task.exception()!r}")
             if rounds in done and (error := rounds.exception()):
@@ -144,6 +145,9 @@ class Soak:
                 await self.crowd.awake.wait()
                 with self.crowd.acting("a kernel's function is called"):
                     await self.crowd.speak(http, session, 'use add {"a": 2}')
+                    shown = (await http.get(f"sessions/{session}")).raise_for_status().json()
+                    states = [part["state"] for part in shown["messages"][-1]["parts"] if "toolCallId" in part]
+                    self.crowd.counts.update(f"{state} of the kernel" for state in states)
                 await asyncio.sleep(5)
             with self.crowd.acting("a kernel's conversation is left"):
                 await self.crowd.leave(http, session)

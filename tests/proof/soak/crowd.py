@@ -32,7 +32,10 @@ LEFT = 0.3
 TURN_SECONDS = 180.0
 """An answer that has not ended after so long never will; pauses and full disks are in it."""
 
-LOOK_SECONDS = 2.0
+PAUSE_SECONDS = (2.0, 12.0)
+"""Between an answer and what is said next."""
+
+LOOK_SECONDS = 3.0
 """Between two looks of somebody who waits for an answer."""
 
 MOST_FINDINGS = 200
@@ -77,18 +80,19 @@ class Crowd(World):
     async def rest(self, http: httpx2.AsyncClient) -> None:
         """Returns when nobody reads, talks or waits any more, and no answer is under way."""
         self.awake.clear()
-        self.cut()
+        await self.cut()
         async with asyncio.timeout(2 * TURN_SECONDS):
             while self._acting or self._visits:  # noqa: ASYNC110 (many begin and end)
                 await asyncio.sleep(0.5)
         for session in self.sessions:
             (await http.post(f"sessions/{session}/stop", json={})).raise_for_status()
 
-    def cut(self) -> int:
-        """All readers are gone in the middle of what they read; how many they were."""
-        for visit in self._visits:
+    async def cut(self) -> None:
+        """All readers are gone in the middle of what they read."""
+        visits = [*self._visits]
+        for visit in visits:
             visit.cancel()
-        return len(self._visits)
+        await asyncio.gather(*visits, return_exceptions=True)
 
     @contextmanager
     def acting(self, who: str) -> Iterator[None]:
@@ -125,7 +129,7 @@ class Crowd(World):
                 await self.awake.wait()
                 with self.acting("talk"):
                     session = await self._act(http, session)
-                await asyncio.sleep(self.chance.uniform(0.5, 5))
+                await asyncio.sleep(self.chance.uniform(*PAUSE_SECONDS))
             await self.awake.wait()
             with self.acting("leave"):
                 await self.leave(http, session)
@@ -199,7 +203,7 @@ class Crowd(World):
         return session
 
     def _order(self) -> str:
-        return f"{self.chance.randint(5, 80)} words at {self.chance.randint(2, 8)} per second"
+        return f"{self.chance.randint(5, 60)} words at {self.chance.randint(1, 5)} per second"
 
     async def speak(self, http: httpx2.AsyncClient, session: str, text: str, parts: list[JSON] | None = None) -> None:
         """Say it, and stay until it is answered."""

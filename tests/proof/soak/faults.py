@@ -131,7 +131,7 @@ class Faults:
         self._crowd.counts[f"fault: {name}"] += 1
 
     async def readers_are_cut(self) -> None:
-        self._crowd.cut()
+        await self._crowd.cut()
 
     async def an_agent_raises(self) -> None:
         await self._agents_fail("10 words at 8 per second, and raises", "failed")
