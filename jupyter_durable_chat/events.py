@@ -624,6 +624,14 @@ def decode(data: bytes | str) -> AnyEvent:
         return _data.decode(data) if unknown.type.startswith("data-") else unknown
 
 
+def understood(data: bytes | str) -> AnyEvent:
+    """The same for who only shows it, and may be older than its writer: what has a value not known is `Unknown`."""
+    try:
+        return decode(data)
+    except msgspec.ValidationError:
+        return _unknown.decode(data)
+
+
 def timestamp(seconds: float) -> str:
     """`at` for a Unix time in seconds: RFC 3339, UTC, milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,3 +110,13 @@ def test_half_a_character_is_joined_to_its_other_half_or_replaced() -> None:
     joined = e.encode(e.TextDelta(id="x", delta="\ud83e\udd14"), at="")
     alone = e.encode(e.Data(type="data-x", data={"k": ["\ud83e!"]}), at="")
     assert json.loads(joined)["delta"] == "🤔" and json.loads(alone)["data"] == {"k": ["\ufffd!"]}
+
+
+def test_who_only_shows_events_passes_over_what_a_newer_writer_means():
+    newer = b'{"lsn":7,"at":"","turn":"t_1","type":"turn-stopped","outcome":"postponed"}'
+    with pytest.raises(msgspec.ValidationError):
+        e.decode(newer)
+    assert e.understood(newer) == e.Unknown(type="turn-stopped", lsn=7, turn="t_1")
+    assert e.understood(newer.replace(b"postponed", b"stopped")) == e.decode(newer.replace(b"postponed", b"stopped"))
+    with pytest.raises(msgspec.ValidationError):
+        e.understood(b'{"lsn":7}')

@@ -177,7 +177,7 @@ class Reader:
         if transcript := msgspec.json.decode(decoded.snapshot):
             self._catch_up(transcript)
         for raw in decoded.events:
-            self._apply(events.decode(bytes(raw)))
+            self._apply(events.understood(bytes(raw)))
         return decoded.more
 
     def _apply(self, event: events.AnyEvent) -> bool:
@@ -408,7 +408,7 @@ class _Thread(threading.Thread):
         elif kind == "message":
             session = msgspec.json.decode(data, type=_Addressed).session
             if reader := self.follower.followed(session):
-                await self._fold(http, reader, events.decode(data))
+                await self._fold(http, reader, events.understood(data))
 
     async def _fold(self, http: "httpx2.AsyncClient", reader: Reader, event: events.AnyEvent) -> None:
         while not reader._apply(event):
