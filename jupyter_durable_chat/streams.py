@@ -471,10 +471,11 @@ class Streams:
                     continue
                 limit = min(last - end, MAX_RECORDS)
                 records = await self._log.read(source, end, max_bytes=max_bytes, limit=limit)
-                ended = bool(records) and not records[-1].data
-                data += [record.data for record in records if record.data]
-                end += len(records) - ended
-                max_bytes -= sum(len(record.data) for record in records)
+                found = [data for _, data in records if data]
+                ended = len(found) < len(records)
+                data += found
+                end += len(found)
+                max_bytes -= sum(map(len, found))
                 full = max_bytes <= 0 or len(records) == MAX_RECORDS
                 if full or end < last:
                     break

@@ -7,7 +7,9 @@ one statement that counts.
 
 import sqlite3
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import cast
 
 import msgspec
 
@@ -35,6 +37,9 @@ LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
 UNLABELLED = " AND id NOT IN (SELECT stream FROM labels WHERE name = ?)"
 NEXT = "SELECT 1 FROM records WHERE stream = ? AND lsn = ?"
 FOUND = " AND id IN (SELECT CAST(stream AS INTEGER) FROM words WHERE words MATCH ?)"
+_record = cast(Callable[[tuple[int, bytes]], Record], partial(tuple.__new__, Record))
+"""`Record(*row)` in a third of the time, which is most of what reading takes."""
+
 RECORDS = """
     SELECT records.lsn, records.data FROM streams JOIN records ON records.stream = streams.id
     WHERE streams.name = ? AND records.lsn > ? ORDER BY records.lsn LIMIT ?"""
@@ -142,13 +147,14 @@ def leases(db: sqlite3.Connection) -> list[Lease]:
 
 
 def read(db: sqlite3.Connection, stream: str, after: int, limit: int, max_bytes: int) -> list[Record]:
-    records: list[Record] = []
+    rows: list[tuple[int, bytes]] = []
     # SQLite's integers have 63 bits; Python's, and so a reader's, have not.
     for row in db.execute(RECORDS, (stream, min(after, sys.maxsize), limit)):
-        records.append(record := Record(*row))
-        max_bytes -= len(record.data)
+        rows.append(row)
+        max_bytes -= len(row[1])
         if max_bytes <= 0:
             break
+    records = [*map(_record, rows)]
     if not records:
         number, lsn, *_ = _living(db, stream)
         if after > lsn:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from jupyter_core.paths import jupyter_data_dir
@@ -47,6 +47,7 @@ from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.dialects.ai_sdk import AI_SDK
 from jupyter_durable_chat.server.dialects.durable_streams import DURABLE_STREAMS
+from jupyter_durable_chat.server.following import Following
 from jupyter_durable_chat.server.guests import GUESTS, Guests
 from jupyter_durable_chat.server.listing import Listing
 from jupyter_durable_chat.server.notebooks import Notebooks
@@ -334,6 +335,7 @@ class DurableChat(ExtensionApp):
         self.tell = several(self.counting, Traces())
         self.streams: set[Reader] = set()
         self.snapshots = Snapshots()
+        self.following: Following[Any] = Following()
         self._durable_streams: Streams | None = None
         self.guests = Guests(readers=self.max_guests)
         self.prompts_at_hand = prompts(self.prompts)

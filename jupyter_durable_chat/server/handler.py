@@ -60,10 +60,10 @@ P = ParamSpec("P")
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 USER_HEADER = "Durable-Chat-User"
+"""Tells a page whom the server takes its requests for, where it tells people apart."""
 
 TYPED = re.compile(r"\b(q|filename|notebook)=[^&]+")
 """What people say in an address."""
-"""Tells a page whom the server takes its requests for, where it tells people apart."""
 
 MAX_NAME = 200
 """Characters of a name that people see."""
@@ -187,7 +187,8 @@ class Chatting(JupyterHandler):
 
     def _log(self) -> None:
         """Log the request as Jupyter does, without what was searched for, or what files are called."""
-        self.request.uri = TYPED.sub(r"\1=[typed]", self.request.uri or "")
+        if self.request.query:
+            self.request.uri = TYPED.sub(r"\1=[typed]", self.request.uri or "")
         super()._log()
 
     def log_exception(

@@ -30,6 +30,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.facts import ReaderCame, ReaderLeft, ResumeBroke, Resumed, Tell, Transport, silent
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.notices import PREFIX
+from jupyter_durable_chat.server.following import Follower, P
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, Chatting, translated
 from jupyter_durable_chat.watching import View
 
@@ -199,7 +200,7 @@ def frame(data: bytes, *, name: str = "", position: str = "") -> bytes:
     )
 
 
-class Reader(Chatting):
+class Reader(Follower, Chatting):
     """Somebody who reads what comes, until they hang up, or are let go of."""
 
     _following: asyncio.Task[Any] | None = None
@@ -248,6 +249,19 @@ class Reader(Chatting):
         connection = self.request.connection
         assert isinstance(connection, HTTP1Connection) and connection.stream
         connection.stream.close()
+
+    def take(self, data: bytes) -> asyncio.Future[None]:
+        self.write(data)
+        return self.flush()
+
+    async def follow(self, place: P) -> P:
+        """Be given what comes after this place; where the reader is when it has taken that. Raises as `_say` does."""
+        left = await self.chat.following.along(self, place)
+        if left.sent:
+            async with asyncio.timeout(self.chat.stalled_seconds or None):
+                await left.sent
+        await self._say([left.rest])
+        return left.place
 
     async def _say(self, frames: Iterable[bytes]) -> None:
         """Write whole frames, whoever else writes. Raises `TimeoutError` when the reader takes nothing."""

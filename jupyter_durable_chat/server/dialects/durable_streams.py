@@ -10,7 +10,9 @@ https://github.com/durable-streams/durable-streams/blob/main/PROTOCOL.md
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from jupyter_server._tz import utcnow
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -22,11 +24,12 @@ from jupyter_durable_chat import streams as s
 from jupyter_durable_chat.log import Compacted, Log, LogError
 from jupyter_durable_chat.registry import must_be_session
 from jupyter_durable_chat.server.dialects import wire
+from jupyter_durable_chat.server.following import Place
 from jupyter_durable_chat.server.handler import ApiError, route
 from jupyter_durable_chat.server.stream import CHUNK_BYTES, RESTART_SECONDS, Reader, Snapshots
 from jupyter_durable_chat.server.upload import Taking
 
-PAGE_BYTES = 1 << 20
+PAGE_BYTES = 1 << 21
 """About how much one answer holds."""
 
 SESSIONS = "sessions"
@@ -149,6 +152,36 @@ class SessionView(View):
 
     async def wait(self, after: int, seconds: float) -> None:
         await self._log.wait({self.id: after}, seconds)
+
+
+@dataclass(frozen=True)
+class _Place(Place):
+    """After an LSN of what is viewed, as Server-Sent Events have it."""
+
+    view: View
+    end: int
+    up_to_date: bool
+    closed: bool
+    cursor: str
+    keep_alive: float
+
+    @property
+    def key(self) -> Hashable:
+        return self.view.id, self.end, self.cursor
+
+    @property
+    def over(self) -> bool:
+        return self.closed
+
+    async def next(self) -> tuple[bytes, Self]:
+        if self.up_to_date:
+            await self.view.wait(self.end, self.keep_alive)
+        return self.after(await self.view.read(self.end, CHUNK_BYTES))
+
+    def after(self, page: s.Page) -> tuple[bytes, Self]:
+        """This page as it is sent, and the place after it."""
+        place = replace(self, end=page.end, up_to_date=page.up_to_date, closed=page.closed)
+        return wire.frames(page, self.view.content_type, self.cursor, time.time()), place
 
 
 class OneStream(Taking, Reader):
@@ -365,14 +398,16 @@ class OneStream(Taking, Reader):
 
     async def _stream(self, view: View, page: s.Page) -> None:
         """Say what was read, and what comes, until the stream or the connection ends."""
+        begin = _Place(view, page.end, page.up_to_date, page.closed, self._cursor, self.chat.keep_alive_seconds)
         try:
-            while True:
-                await self._say([wire.frames(page, view.content_type, self._cursor, time.time())])
-                if page.closed:
-                    return
-                if page.up_to_date:
-                    await view.wait(page.end, self.chat.keep_alive_seconds)
-                page = await view.read(page.end, CHUNK_BYTES)
+            data, place = begin.after(page)
+            await self._say([data])
+            while not place.over:
+                if place.up_to_date:
+                    place = await self.follow(place)
+                else:
+                    data, place = await place.next()
+                    await self._say([data])
         except StreamClosedError:
             return
         except TimeoutError:
