@@ -118,16 +118,20 @@ class Inboxes:
         return await self._add(inbox_id(person), None, lambda inbox: [e.NoticesCleared()] if inbox.notices else [])
 
     async def forget(self, session_id: str) -> None:
-        """The session was deleted: its notices go, whoever has them. Idempotent."""
+        """The session was deleted: its notices go, whoever has them, and what was stored of them. Idempotent."""
         forgotten = e.SessionForgotten(session_id=session_id)
         last = None
         while heads := await self._log.streams(labels=KIND, before=last):
             for head in heads:
-                await self._add(
+                inbox = await self._add(
                     head.stream,
                     None,
                     lambda inbox: [forgotten] if any(n["session"] == session_id for n in inbox.notices) else [],
                 )
+                # Also of a notice that was cleared before: its record has the words, and so may the snapshot.
+                kept = await self._log.snapshot(head.stream)
+                if inbox.lsn > (kept.lsn if kept else 0):
+                    await self._begin_anew(inbox)
             last = heads[-1].stream
 
     async def _add(self, name: str, turn: str | None, decide: Callable[[Inbox], Sequence[e.Event]]) -> Inbox:
@@ -145,9 +149,13 @@ class Inboxes:
                 continue
             inbox = await self._current(name)
             if seen // COMPACT_AFTER != inbox.lsn // COMPACT_AFTER:
-                await self._log.save_snapshot(name, Record(inbox.lsn, e.to_json(inbox.to_json())))
-                await self._log.compact(name)
+                await self._begin_anew(inbox)
             return inbox
+
+    async def _begin_anew(self, inbox: Inbox) -> None:
+        """Keep what the inbox amounts to in place of its records."""
+        await self._log.save_snapshot(inbox.id, Record(inbox.lsn, e.to_json(inbox.to_json())))
+        await self._log.compact(inbox.id)
 
     async def _current(self, name: str) -> Inbox:
         inbox = self._known.setdefault(name, Inbox(name))

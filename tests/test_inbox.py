@@ -11,7 +11,7 @@ import pytest
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Request
 from jupyter_durable_chat.inbox import MAX_NOTICES, Inbox
-from jupyter_durable_chat.log import StreamDeleted, UnknownStream
+from jupyter_durable_chat.log import Compacted, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.notices import COMPACT_AFTER, DUE, Notices, inbox_id
 from jupyter_durable_chat.registry import Registry, Retention
 from jupyter_durable_chat.watching import Watching
@@ -276,6 +276,23 @@ async def test_the_notices_of_a_session_go_with_it(world: World) -> None:
         assert await told(registry) == []
         with pytest.raises(StreamDeleted):
             await registry.log.head(old)
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+async def test_of_a_deleted_session_no_record_of_an_inbox_has_a_word(world: World, cleared: bool) -> None:
+    async with world.server() as registry:
+        session = await answered(registry, world, *TEXT, e.Finish(finish_reason="stop"), None)
+        inbox = inbox_id(ME)
+        await registry.log.save_snapshot(inbox, Record(1, e.to_json((await registry.inboxes.open(ME)).to_json())))
+        assert b"So" in (await registry.log.read(inbox, 0))[0].data
+        if cleared:
+            await registry.inboxes.clear(ME)
+        await registry.delete(session)
+        kept = await registry.log.snapshot(inbox)
+        assert kept and b'"So"' not in kept.data and kept.lsn == (await registry.log.head(inbox)).lsn
+        with pytest.raises(Compacted):
+            await registry.log.read(inbox, 0)
+        assert (await registry.inboxes.open(ME)).told, "it is not told again"
 
 
 async def test_an_inbox_is_no_session(world: World) -> None:

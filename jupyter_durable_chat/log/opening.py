@@ -8,6 +8,7 @@ drop the locks of all its connections.
 import contextlib
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -22,6 +23,15 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10
 """How long another process may hold the store before we give up."""
+
+CHECKPOINT_MILLISECONDS = 100
+"""How long a checkpoint waits for who reads or writes just now; nobody else writes meanwhile."""
+
+WRITTEN_ANEW_BYTES = 256 << 20
+"""Most bytes of a store that is written anew while it is used: nobody else writes meanwhile, a second for 100 MB."""
+
+ROOM = 3
+"""So many times as much must be free on its disk, so that nobody is refused for that."""
 
 ON_NETWORK = (
     "The chat store %s is on a network file system (%s): it uses a rollback journal, which is slower, and is as safe "
@@ -110,6 +120,32 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
+def erase(path: Path, *, all_of_it: bool) -> bool:
+    """Empty the write-ahead log, which has pages as they were; whether nobody was in the way.
+
+    `all_of_it`: write the store anew before. Where SQLite has moved something from a page to another one, it leaves a
+    copy in the first, which no deletion overwrites. In a store that is too large for that, or on a network, they stay.
+    """
+    with contextlib.closing(
+        sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    ) as db:
+        _make_safe(db)
+        if all_of_it and _can_be_written_anew(db, path):
+            db.execute("VACUUM")
+        db.execute(f"PRAGMA busy_timeout = {CHECKPOINT_MILLISECONDS}")
+        (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _can_be_written_anew(db: sqlite3.Connection, path: Path) -> bool:
+    pages, free, size, journal = (
+        db.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size", "journal_mode")
+    )
+    used = (pages - free) * size
+    return journal == "wal" and used <= WRITTEN_ANEW_BYTES and shutil.disk_usage(path.parent).free > ROOM * used
+
+
 def open_existing(path: Path) -> sqlite3.Connection:
     """A connection that only reads, to a store that may be in use, or on a disk that only reads.
 
@@ -187,9 +223,16 @@ def _prepare(db: sqlite3.Connection, path: Path, shared_memory: bool) -> None:
         raise
     if not shared_memory or _journal(db, "wal") != "wal":
         _journal(db, "truncate")
+    _make_safe(db)
+
+
+def _make_safe(db: sqlite3.Connection) -> None:
+    """What is written is on the disk; what is removed is overwritten, which only some builds of SQLite do anyway."""
+    db.execute("PRAGMA secure_delete = ON")
     db.execute("PRAGMA synchronous = FULL")
     # On macOS an fsync leaves the data in the drive's cache; elsewhere this changes nothing.
     db.execute("PRAGMA fullfsync = ON")
+    db.execute("PRAGMA checkpoint_fullfsync = ON")
 
 
 def _upgrade(db: sqlite3.Connection, path: Path, taken: int) -> None:

@@ -9,10 +9,15 @@ operation says so.
 
 Who waits for records is woken by the commit that stores them. Commits of other processes show in the times and sizes
 of the store's files, which are looked at only while somebody waits; SQLite is asked when they have changed.
+
+What is deleted is gone from the store's files a moment later, whatever the build of SQLite: it is overwritten where it
+stood, then taken out of the index of words; then the store is written anew, and the write-ahead log emptied. If a
+process ends before that, the next one does it.
 """
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -25,12 +30,22 @@ from jupyter_durable_chat.log import Head, Lease, Log, LogUnavailable, Record, s
 from jupyter_durable_chat.log.facts import Flushed, Tell, appending, silent
 from jupyter_durable_chat.log.migrations import check_unchanged
 from jupyter_durable_chat.log.mounts import MOUNTS
-from jupyter_durable_chat.log.opening import code, located, open_existing, open_reader, open_store, unavailable
+from jupyter_durable_chat.log.opening import (
+    code,
+    erase,
+    located,
+    open_existing,
+    open_reader,
+    open_store,
+    unavailable,
+)
 from jupyter_durable_chat.log.stamps import Stamps
 from jupyter_durable_chat.log.tail import Tail
 from jupyter_durable_chat.log.versions import Outdated
 from jupyter_durable_chat.log.waiters import GONE, Waiters
 from jupyter_durable_chat.log.worker import Job, Work, Worker
+
+logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.05
 """How long a commit of another process may go unnoticed."""
@@ -40,6 +55,18 @@ PACE_SECONDS = 0.005
 
 COMPACTED_AT_ONCE = 2000
 """Records that one transaction removes: between two of them, others append."""
+
+SETTLED_SECONDS = 2.0
+"""After which what was removed is erased, if nothing more was removed meanwhile: all of it at once."""
+
+REMOVALS = 15
+"""After so many times that something more was, it is not waited for any longer."""
+
+ERASE_SHARE = 10
+"""Between two rounds of erasing is so many times as long as one took."""
+
+FAILED_SECONDS = 60.0
+"""Before a round that failed, on a full disk, say, is tried again."""
 
 T = TypeVar("T")
 
@@ -71,7 +98,9 @@ class SqliteLog(Log):
         self._reads: dict[tuple[str, int, int, int], Job[list[Record]]] = {}
         self._waiters = Waiters()
         self._asked = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
+        self._removed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._erasing: asyncio.Future[bool] | None = None
         self._stamps = Stamps()
 
     async def __aenter__(self) -> Self:
@@ -83,13 +112,19 @@ class SqliteLog(Log):
             await self.__aexit__()
             raise
         self._looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watching = asyncio.create_task(self._watch(), name=f"watch {self._path}")
+        self._tasks.append(asyncio.create_task(self._watch(), name=f"watch {self._path}"))
+        if not self._read_only:
+            # Somebody may have ended in the middle of it.
+            self._removed.set()
+            self._tasks.append(asyncio.create_task(self._erase(), name=f"erase in {self._path}"))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
+        for task in self._tasks:
+            task.cancel()
+            await asyncio.wait({task})
+        if self._erasing is not None:
+            await asyncio.wait({self._erasing})  # a thread is not cancelled
         self._waiters.fail(LogUnavailable(f"{self._name} was closed"))
         # The writer is the last to go, so that it is the one that checkpoints.
         await self._reader.stop()
@@ -174,6 +209,7 @@ class SqliteLog(Log):
 
         while await self._write(some, lambda _: self._tail.drop(stream)):
             pass
+        self._removed.set()
 
     async def streams(
         self,
@@ -216,6 +252,7 @@ class SqliteLog(Log):
     def _gone(self, stream: str) -> None:
         self._tail.drop(stream)
         self._waiters.tell(stream, GONE)
+        self._removed.set()
 
     async def _watch(self) -> None:
         """Tell those who wait what is stored, whoever stored it: once for each who comes, then whenever it changes."""
@@ -238,6 +275,43 @@ class SqliteLog(Log):
             looked.set_result(None)
             if asked:
                 await asyncio.sleep(PACE_SECONDS)
+
+    async def _erase(self) -> None:
+        """Erase what was removed, whenever something was."""
+        now = asyncio.get_running_loop().time
+        while True:
+            await self._removed.wait()
+            for _ in range(REMOVALS):
+                self._removed.clear()
+                await asyncio.sleep(SETTLED_SECONDS)
+                if not self._removed.is_set():
+                    break
+            began = now()
+            try:
+                is_over = await self._erased()
+                pause = ERASE_SHARE * (now() - began)
+            except (LogUnavailable, sqlite3.Error, OSError) as error:
+                logger.debug("What was deleted is not erased yet: %s", error)
+                is_over, pause = False, FAILED_SECONDS
+            if not is_over:
+                self._removed.set()
+            await asyncio.sleep(pause)
+
+    async def _erased(self) -> bool:
+        """Whether nothing is left of what was removed before; not while somebody reads for long."""
+        if gone := await self._read(statements.unerased):
+            await self._erase_words()
+        self._erasing = asyncio.ensure_future(asyncio.to_thread(erase, self._path, all_of_it=bool(gone)))
+        is_over = await asyncio.shield(self._erasing)
+        if gone and is_over:
+            await self._write(lambda db: statements.erased(db, gone))
+        return is_over
+
+    async def _erase_words(self) -> None:
+        """Make one segment of the index, without what was deleted, in pieces between which others write."""
+        more = await self._write(lambda db: statements.merge(db, True))
+        while more:
+            more = await self._write(lambda db: statements.merge(db, False))
 
     # In the reader's thread
 

@@ -37,12 +37,18 @@ LABELLED = " AND id IN (SELECT stream FROM labels WHERE name = ? AND value = ?)"
 UNLABELLED = " AND id NOT IN (SELECT stream FROM labels WHERE name = ?)"
 NEXT = "SELECT 1 FROM records WHERE stream = ? AND lsn = ?"
 FOUND = " AND id IN (SELECT CAST(stream AS INTEGER) FROM words WHERE words MATCH ?)"
-_record = cast(Callable[[tuple[int, bytes]], Record], partial(tuple.__new__, Record))
-"""`Record(*row)` in a third of the time, which is most of what reading takes."""
-
+UNERASED = "SELECT id FROM streams WHERE deleted = 1"
+ERASED = "UPDATE streams SET deleted = 2 WHERE id IN (SELECT value FROM json_each(?))"
+"""A deleted stream is one or the other: words of it may still be in the index, or are in it no more."""
+MERGE = "INSERT INTO words (words, rank) VALUES ('merge', ?)"
+MERGED_PAGES = 64
+"""Of the index, about as many are written in one transaction: between two of them, others append."""
 RECORDS = """
     SELECT records.lsn, records.data FROM streams JOIN records ON records.stream = streams.id
     WHERE streams.name = ? AND records.lsn > ? ORDER BY records.lsn LIMIT ?"""
+
+_record = cast(Callable[[tuple[int, bytes]], Record], partial(tuple.__new__, Record))
+"""`Record(*row)` in a third of the time, which is most of what reading takes."""
 
 
 def create(
@@ -125,6 +131,26 @@ def delete(db: sqlite3.Connection, stream: str, after: int | None) -> None:
     db.execute(
         "UPDATE streams SET deleted = 1, key = NULL, summary = x'', holder = NULL, until = NULL WHERE id = ?", (number,)
     )
+
+
+def unerased(db: sqlite3.Connection) -> list[int]:
+    """The deleted streams whose words the index may still have: it only notes that they do not count any more."""
+    return [row[0] for row in db.execute(UNERASED)]
+
+
+def merge(db: sqlite3.Connection, anew: bool) -> bool:
+    """Some of what makes one segment of the index out of all, without what does not count; whether there is more.
+
+    `anew` begins with it. https://sqlite.org/fts5.html#the_merge_command
+    """
+    before = db.total_changes
+    db.execute(MERGE, (-MERGED_PAGES if anew else MERGED_PAGES,))
+    return db.total_changes - before >= 2
+
+
+def erased(db: sqlite3.Connection, numbers: Collection[int]) -> None:
+    """Nothing is left of these deleted streams but that they were."""
+    db.execute(ERASED, (msgspec.json.encode(numbers).decode(),))
 
 
 def lease(db: sqlite3.Connection, now: float, stream: str, holder: str, seconds: float, over: int | None) -> int:

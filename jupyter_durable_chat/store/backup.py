@@ -78,7 +78,10 @@ async def _pack(
                 sessions[session] = kept
         if _delete_deleted(db, store):
             return False
-        # What was deleted long ago leaves no trace in a backup.
+        # What was deleted leaves no trace in a backup: not in the index of words, and not in the file.
+        if gone := statements.unerased(db):
+            db.execute("INSERT INTO words (words) VALUES ('optimize')")
+            statements.erased(db, gone)
         db.execute("VACUUM")
         size, digest = writing.add_log(copy)
         writing.add_manifest(

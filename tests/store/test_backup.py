@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_durable_chat.attachments import Attachments
+from jupyter_durable_chat.log import statements
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.store import backup as module
 from jupyter_durable_chat.store.archive import Refused
@@ -120,6 +121,16 @@ async def test_what_is_deleted_meanwhile_is_in_no_backup(
     assert b"SECRET" not in target.read_bytes()
     await restore(target, place, folder(place))
     assert (await sound(place)).counts["sessions"] == 2
+
+
+async def test_no_word_of_what_was_deleted_is_in_a_backup(store: Store, tmp_path: Path) -> None:
+    """A server may have had no time to take them out of the index."""
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        (number,) = db.execute("SELECT id FROM streams WHERE name = ?", (store.answered,)).fetchone()
+        db.execute("INSERT INTO words (stream, text) VALUES (?, 'zzxxysecretword')", (number,))
+        statements.delete(db, store.answered, None)
+    await back_up(store.path, store.folder, tmp_path / "saved.zip", pytest.fail)
+    assert b"xysecretword" not in (tmp_path / "saved.zip").read_bytes()
 
 
 async def test_a_damaged_file_is_said_and_left_out(store: Store, tmp_path: Path, place: Path) -> None:
