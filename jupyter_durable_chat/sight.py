@@ -59,7 +59,7 @@ class Sight:
         except Exception as error:  # what is stored in it may be anything
             if person not in self._damaged:
                 self._damaged.add(person)
-                logger.warning("The inbox of %s cannot be read: %r", person, error)
+                logger.warning("The inbox of %r cannot be read: %r", person, error)
             return None
 
     async def _read(self, inboxes: Inboxes, person: str) -> tuple[str, int]:

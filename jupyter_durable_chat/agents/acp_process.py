@@ -27,6 +27,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Host, Request
 from jupyter_durable_chat.agents.acp import AcpConfig
 from jupyter_durable_chat.agents.acp_updates import Telling
+from jupyter_durable_chat.readable.text import line as in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Process:
             while line := (await stderr.readline()).decode(errors="replace"):
                 for secret in hidden:
                     line = line.replace(secret, "…")
-                log.debug("%s: %s", self._name, line.rstrip())
+                log.debug("%s: %s", self._name, in_one_line(line))
 
     async def _within(self, seconds: float, doing: Awaitable[T]) -> T:
         try:

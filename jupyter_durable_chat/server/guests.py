@@ -29,7 +29,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat import guests
 from jupyter_durable_chat.log import AheadOfLog, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.server.attachments import give
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, translated, translating
+from jupyter_durable_chat.server.handler import ApiError, ChatHandler, Logged, translated, translating
 from jupyter_durable_chat.server.page import POLICY, page
 from jupyter_durable_chat.server.shares import hash_of
 from jupyter_durable_chat.server.stream import CaughtUp, EventStream, Item, Lost, Records, Snapshot
@@ -327,7 +327,7 @@ class SharedEvents(Guest, EventStream):
         return shown, False
 
 
-class SharedPage(JupyterHandler):
+class SharedPage(Logged):
     """The page of every link, the same for all: it holds no more than where it is."""
 
     def set_default_headers(self) -> None:

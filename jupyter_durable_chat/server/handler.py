@@ -49,6 +49,7 @@ from jupyter_durable_chat.commands import (
 )
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, LogUnavailable, StreamDeleted, UnknownStream
 from jupyter_durable_chat.outputs import MAX_DEPTH, nests
+from jupyter_durable_chat.readable.text import line as in_one_line
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.transcript import Transcript
 
@@ -156,7 +157,23 @@ def route(
     return cast(Any, web.authenticated(authorized(cast(Any, translating(method)))))
 
 
-class Chatting(JupyterHandler):
+class Logged(JupyterHandler):
+    """A request of which no more stands in the log than belongs there."""
+
+    def _log(self) -> None:
+        """Log the request as Jupyter does, without what was searched for, or what files are called.
+
+        Nor may who sent it steer the terminal that shows the log: of control characters, HTTP allows those above ASCII.
+        """
+        request = self.request
+        uri = TYPED.sub(r"\1=[typed]", request.uri or "") if request.query else request.uri or ""
+        request.uri = uri if uri.isascii() and uri.isprintable() else in_one_line(uri)
+        if referrer := request.headers.get("Referer"):
+            request.headers["Referer"] = in_one_line(referrer)
+        super()._log()
+
+
+class Chatting(Logged):
     """A request under `durable-chat/`, in whatever language."""
 
     auth_resource = "durable_chat"
@@ -185,17 +202,11 @@ class Chatting(JupyterHandler):
                 self.set_header(USER_HEADER, quote(self.author.username))
         await self.chat.ready()
 
-    def _log(self) -> None:
-        """Log the request as Jupyter does, without what was searched for, or what files are called."""
-        if self.request.query:
-            self.request.uri = TYPED.sub(r"\1=[typed]", self.request.uri or "")
-        super()._log()
-
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
         """Log what went wrong. Its text is for who asked, whom it may quote; that of a foreign exception for nobody."""
-        what = f"{self.request.method} {self.request.path}"
+        what = in_one_line(f"{self.request.method} {self.request.path}")
         if isinstance(value, web.HTTPError):
             why = value.body["code"] if isinstance(value, ApiError) else _CODES.get(value.status_code, "error")
             self.log.warning("%d %s: %s", value.status_code, what, why)

@@ -16,6 +16,8 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from jupyter_durable_chat.server.handler import Logged
+
 if TYPE_CHECKING:
     from jupyter_durable_chat.server.extension import DurableChat
 
@@ -59,7 +61,7 @@ def script() -> str:
     return json.loads((STATIC / "manifest.json").read_bytes())["page"]
 
 
-class SessionPage(JupyterHandler):
+class SessionPage(Logged):
     """Whoever is not known is sent to log in, and comes back."""
 
     auth_resource = "durable_chat"

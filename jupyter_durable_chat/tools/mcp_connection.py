@@ -27,6 +27,7 @@ from fastmcp.client.elicitation import ElicitResult
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from mcp import MCPError
 
+from jupyter_durable_chat.readable.text import line as in_one_line
 from jupyter_durable_chat.tools import Context, Question, ToolError
 from jupyter_durable_chat.tools.mcp import McpConfig
 
@@ -298,7 +299,7 @@ class _Said:
             for line in lines:
                 for secret in secrets:
                     line = line.replace(secret, "…")
-                log.debug("%s: %s", name, line.rstrip())
+                log.debug("%s: %s", name, in_one_line(line))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
