@@ -216,6 +216,14 @@ class Reader(Follower, Chatting):
         accepted = self.request.headers.get("Accept", "")
         return "application/json" in accepted and "text/event-stream" not in accepted
 
+    def begin_stream(self) -> None:
+        """Say that what follows comes as it happens, to whoever is in between, too."""
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
+        # Tornado would compress any text; a compressed stream reaches nobody until the compressor has enough.
+        self.set_header("Content-Encoding", "identity")
+
     def on_connection_close(self) -> None:
         self._hung_up = True
         self.end_stream()
@@ -231,7 +239,7 @@ class Reader(Follower, Chatting):
             self._following.cancel()
 
     async def attend(self, reading: Coroutine[Any, Any, Read]) -> Read | None:
-        """What this reader reads; nothing when it is let go of."""
+        """What this reader reads; nothing when it is let go of, is gone, or takes nothing of it."""
         transport: Transport = "pages" if self.paged else "stream"
         self._following = following = asyncio.create_task(reading)
         self.chat.streams.add(self)
@@ -239,12 +247,18 @@ class Reader(Follower, Chatting):
         try:
             await asyncio.wait({following})
             return None if following.cancelled() else following.result()
+        except StreamClosedError:
+            return None
+        except TimeoutError:
+            self.log.info("A reader has taken nothing for %g s: its connection is closed", self.chat.stalled_seconds)
+            self.hang_up()
+            return None
         finally:
             following.cancel()
             self.chat.streams.discard(self)
             self.chat.tell(ReaderLeft(transport))
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         """Close the connection with what it still holds. Whoever comes back has a position."""
         connection = self.request.connection
         assert isinstance(connection, HTTP1Connection) and connection.stream
@@ -297,11 +311,7 @@ class EventStream(Reader, ChatHandler):
         `view`: of who watches them by it, if that is anybody; whom others see by it is told of them. `lists`: tell of
         changes in the list of sessions too.
         """
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Accel-Buffering", "no")
-        # Tornado would compress any text; a compressed stream reaches nobody until the compressor has enough.
-        self.set_header("Content-Encoding", "identity")
+        self.begin_stream()
         await self.attend(self._follow(positions, view, shared, lost, lists))
 
     async def page(
@@ -342,11 +352,6 @@ class EventStream(Reader, ChatHandler):
                 await self._say(_frames(found, positions, shared) if found else [b": keep-alive\n\n"])
                 if view:
                     view.given.update(positions)
-        except StreamClosedError:
-            return
-        except TimeoutError:
-            self.log.info("A reader has taken nothing for %g s: its connection is closed", self.chat.stalled_seconds)
-            self._hang_up()
         except LogUnavailable as error:
             # Whoever reads this comes back with its position, when there is a store again.
             self.log.warning("A stream of events ends: %s", error)

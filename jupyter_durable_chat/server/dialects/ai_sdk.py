@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from msgspec import Struct
-from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import Edit, Message, NothingToContinue, UnknownMessage, new_id
@@ -102,12 +101,8 @@ class AnswerStream(EventStream):
 
     async def answer(self, session_id: str, turn_id: str, mirror: Mirror) -> None:
         """Stream this turn's answer until it is over, or waits for a person."""
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Accel-Buffering", "no")
+        self.begin_stream()
         self.set_header("X-Vercel-AI-UI-Message-Stream", "v1")
-        # As `EventStream.stream` has it: a compressed stream reaches nobody until the compressor has enough.
-        self.set_header("Content-Encoding", "identity")
         with self.chat.watching.view(self.person, [session_id]) as view:
             await self.attend(self._tell(Answer(session_id, turn_id, mirror), view))
 
@@ -119,15 +114,10 @@ class AnswerStream(EventStream):
                     frames = [b"data: %b\n\n" % e.to_json(chunk) for chunk in chunks]
                     await self._say(frames or [b": keep-alive\n\n"])
             await self._say([DONE])
-        except StreamClosedError:
-            return
-        except TimeoutError:
-            self.log.info("A reader has taken nothing for %g s: its connection is closed", self.chat.stalled_seconds)
-            self._hang_up()
         except LogUnavailable as error:
             # No end is told: the client comes back, when there is a store again.
             self.log.warning("A stream of an answer ends: %s", error)
-            self._hang_up()
+            self.hang_up()
 
     async def _chunks(self, answer: "Answer", view: View) -> AsyncGenerator[list[JSON]]:
         """What the client lacks, again and again; an empty list every `keep_alive_seconds` of silence."""

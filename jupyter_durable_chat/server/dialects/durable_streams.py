@@ -17,7 +17,6 @@ from typing import Any, Self
 from jupyter_server._tz import utcnow
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
-from tornado.iostream import StreamClosedError
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat import streams as s
@@ -387,11 +386,8 @@ class OneStream(Taking, Reader):
 
     async def _follow(self, view: View, after: int) -> None:
         page = await view.read(after, CHUNK_BYTES)
-        self.set_header("Content-Type", "text/event-stream")
+        self.begin_stream()
         self.set_header("Cache-Control", "no-cache, no-store")
-        self.set_header("X-Accel-Buffering", "no")
-        # Tornado would compress any text; a compressed stream reaches nobody until the compressor has enough.
-        self.set_header("Content-Encoding", "identity")
         if wire.needs_base64(view.content_type):
             self.set_header(wire.ENCODING, "base64")
         await self.attend(self._stream(view, page))
@@ -408,11 +404,6 @@ class OneStream(Taking, Reader):
                 else:
                     data, place = await place.next()
                     await self._say([data])
-        except StreamClosedError:
-            return
-        except TimeoutError:
-            self.log.info("A reader has taken nothing for %g s: its connection is closed", self.chat.stalled_seconds)
-            self._hang_up()
         except (s.StreamError, LogError) as error:
             # Whoever reads this comes back with its offset, and is told.
             self.log.debug("A stream ends: %s", error)
