@@ -1,6 +1,6 @@
 """A real Jupyter server with this extension beside the reference server of Durable Streams, and beside jupyter-chat.
 
-    python benchmarks/protocol.py [append | follow | catchup | stall | bytes | resume | status] …
+    python benchmarks/protocol.py [append | follow | catchup | stall | bytes | resume | status | FILE.svg] …
 
 The reference server (npm, `@durable-streams/server`) keeps streams in memory or in files; it and the Jupyter server are
 given the same work by the same client, a process of its own, in turns, several rounds of it. Told is the median of the
@@ -14,7 +14,7 @@ rounds with the least and the greatest, and its ratio to the reference's.
 - resume: from a new connection to the first event after number 100,000
 - status: Jupyter's own `/api/status` while the server does that
 
-Fails when a limit is missed.
+A FILE.svg gets a picture of what was compared. Fails when a limit is missed.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from typing import Any
 import httpx2
 import psutil
 
-from benchmarks.measure import load
+from benchmarks.measure import load, plot
 from benchmarks.measure.answer import answer
 from benchmarks.measure.machine import machine
 from benchmarks.measure.peers import CHAT, PROTOCOL, environment, fetch_chat, fetch_server
@@ -60,6 +60,7 @@ RESUMED = 100_000
 AT = e.timestamp(1_790_000_000)
 
 missed: list[str] = []
+compared: list[plot.Measure] = []
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ def in_turns(among: Sequence[Server], work: Callable[[Server], float], rounds: i
     return values
 
 
-def tell(title: str, unit: str, values: dict[str, list[float]], digits: int = 2) -> None:
+def tell(title: str, unit: str, values: dict[str, list[float]], digits: int = 2, better: str = "less") -> None:
+    compared.append(plot.Measure(title.partition(";")[0], unit, values, better))
     print(title)
     mine = statistics.median(values[OURS])
     for name, rounds in values.items():
@@ -207,7 +209,7 @@ def catchup() -> None:
                 return server.do("catch_up", paths[server.name], EVENTS, live)
 
             values = in_turns(three, work, ROUNDS * TIMES)
-            tell(f"{EVENTS:,} events {how}", "events/s", values, 0)
+            tell(f"{EVENTS:,} events {how}", "events/s", values, 0, better="more")
             limit("the reference's memory to this server", 1 / ratio(values, MEMORY), 1 / 1.5)
 
 
@@ -356,9 +358,12 @@ PARTS = {
 
 def main() -> None:
     print(machine())
-    for part in sys.argv[1:] or PARTS:
+    pictures = [Path(name) for name in sys.argv[1:] if name.endswith(".svg")]
+    for part in [name for name in sys.argv[1:] if name in PARTS] or PARTS:
         print(f"\n{part}", flush=True)
         PARTS[part]()
+    for picture in pictures:
+        picture.write_text(plot.svg(compared))
     if missed:
         raise SystemExit("not good enough:\n" + "\n".join(missed))
 
