@@ -1,4 +1,4 @@
-"""What was measured of several, drawn: for each measure a bar for each, on a scale of its own, with the spread of its rounds.
+"""What was measured of several, drawn: for each measure a bar for each, on a scale of its own, with the rounds' spread.
 
 The picture is SVG, and has the colours of a light or a dark page, as its reader's system says.
 """
