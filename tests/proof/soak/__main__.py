@@ -35,7 +35,7 @@ SECONDS = 60 * float(os.environ.get("MINUTES") or 60 * float(os.environ.get("HOU
 PEOPLE = int(os.environ.get("PEOPLE") or 50)
 READERS = int(os.environ.get("READERS") or 25)
 
-ROUNDS = max(3, min(12, round(SECONDS / 150)))
+ROUNDS = max(5, min(12, round(SECONDS / 150)))
 """Each ends with a rest; the server is killed in the middle of the first and of the last."""
 
 SAMPLE_SECONDS = 10.0
@@ -46,6 +46,9 @@ REST_SECONDS = min(75.0, SECONDS / ROUNDS / 4)
 
 WARM_UP = 0.25
 
+RESTS = 3
+"""At least so many are judged: between fewer, nothing can be said to grow."""
+
 KEPT = ROOT / "test-results" / "soak"
 
 SETTINGS = {
@@ -55,7 +58,7 @@ SETTINGS = {
     "max_messages_per_minute": 0,
     "inactivity_seconds": SILENT_SECONDS,
     "stalled_seconds": STALLED_SECONDS,
-    "compact_after_events": 800,
+    "compact_after_events": 400,
     "max_sessions": PEOPLE + 15,
 }
 
@@ -165,19 +168,20 @@ def report(soak: Soak, seconds: float) -> bool:
     lived = [sample.at for sample in samples.taken if sample.life == 1]
     warm = lived[0] + WARM_UP * (lived[-1] - lived[0]) if lived else 0
     judged = [sample for sample in samples.taken if sample.life == 1 and sample.at >= warm]
+    loaded, rested = ([sample for sample in judged if sample.rest == rest] for rest in (False, True))
     print(f"\n{seconds / 60:.0f} minutes, {machine()}")
     print(", ".join(f"{count} {name}" for name, count in sorted(crowd.counts.items())))
-    right = True
-    for rest in (False, True):
-        courses = courses_of([sample for sample in judged if sample.rest == rest])
-        limits = LIMITS if rest else {}
-        print(f"\n{'At rest' if rest else 'Under load'}, in the life that is judged, after its first quarter")
-        print("\n".join(table(courses, limits)))
-        if rest:
-            right = bool(courses) and not grown(courses, limits)
+    print(f"\nUnder load, {len(loaded)} times in the life that is judged, after its first quarter")
+    print("\n".join(table(courses_of(loaded), {})))
+    print(f"\nAt rest, {len(rested)} times of these")
+    kept = courses_of(rested)
+    print("\n".join(table(kept, LIMITS)))
     for text, count in crowd.findings.items():
         print(f"\n{count} x {text}")
-    return right and not crowd.findings
+    if len(rested) < RESTS:
+        print(f"\nThat was too short: {RESTS} rests are the least that can be judged.")
+        return False
+    return not grown(kept, LIMITS) and not crowd.findings
 
 
 def proven(jupyter: Jupyter) -> bool:

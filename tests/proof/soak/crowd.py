@@ -111,6 +111,7 @@ class Crowd(World):
     def find(self, text: str) -> None:
         if len(self.findings) < MOST_FINDINGS:
             self.findings[text[:600]] += 1
+            print(text[:600], flush=True)
 
     # People
 
@@ -224,20 +225,21 @@ class Crowd(World):
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 while True:
+                    # The event that ends it may be compacted before it is read; the transcript has it.
                     shown = (await http.get(path)).raise_for_status().json()
+                    if outcome := outcome_of(shown, reply["turn_id"]):
+                        self.counts[outcome] += 1
+                        return
+                    if not self.awake.is_set():
+                        await http.post(f"{path}/stop", json={})
+                        return
                     if shown["held"]:
                         await http.post(f"{path}/queue/resume")
                     for approval in shown["approvals"]:
                         answer = {"approved": self.chance.random() < 0.7}
                         await http.post(f"{path}/approvals/{approval['id']}", json=answer)
-                    for event in await self._page(http, session, after, wait=20):
-                        after = event["lsn"]
-                        if event["type"] == "turn-stopped" and event["turn"] == reply["turn_id"]:
-                            self.counts[event["outcome"]] += 1
-                            return
-                    if not self.awake.is_set():
-                        await http.post(f"{path}/stop", json={})
-                        return
+                    page = await self._page(http, session, after, wait=20)
+                    after = page[-1]["lsn"] if page else after
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             raise AssertionError(f"the turn {reply} of {session} has not ended") from None
@@ -400,6 +402,12 @@ class Crowd(World):
             event = {name: value for name, value in event.items() if name != "session"}
             known = self.read[session].setdefault(lsn, event)
             assert known == event, f"{session}: two have read different events {lsn}: {known} and {event}"
+
+
+def outcome_of(transcript: JSON, turn: str) -> str | None:
+    """How that turn has ended, if it has."""
+    answers = [m for m in transcript["messages"] + transcript["others"] if m["role"] == "assistant"]
+    return next((m["metadata"].get("outcome") for m in answers if m["metadata"]["turn"] == turn), None)
 
 
 async def said(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, JSON]]:
