@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 
 import pytest
 
+from jupyter_durable_chat.notebook.client import Client
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel, running_kernel
+from tests.notebook.proxy import Proxy, proxy_to
 
 AGENTS = ["tests.browser.agent:paced", "tests.notebook.agent:obedient"]
 
@@ -74,3 +77,24 @@ def kernel(shared_kernel: Kernel) -> Kernel:
 def token(shared_kernel: Kernel) -> str:
     """What the server gave its kernels to be known by."""
     return shared_kernel.value("__import__('os').environ['JUPYTER_DURABLE_CHAT_TOKEN']")
+
+
+@pytest.fixture
+def proxy(jupyter: Jupyter) -> Iterator[Proxy]:
+    """A network in front of the server, that fails as it is told to."""
+    with proxy_to(jupyter.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def direct(jupyter: Jupyter, token: str) -> Iterator[Client]:
+    """The server as it is."""
+    with closing(Client(f"{jupyter.url}durable-chat/", token)) as client:
+        yield client
+
+
+@pytest.fixture
+def client(jupyter: Jupyter, proxy: Proxy, token: str) -> Iterator[Client]:
+    """The server behind the proxy."""
+    with closing(Client(f"http://127.0.0.1:{proxy.port}{jupyter.base_url}durable-chat/", token)) as client:
+        yield client

@@ -1,8 +1,7 @@
 """A network that does everything a network can do: nothing is lost and nothing is there twice."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 
 import pytest
 
@@ -11,31 +10,11 @@ from jupyter_durable_chat.notebook.follower import Follower, Reader
 from jupyter_durable_chat.transcript import JSON, Transcript
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel
-from tests.notebook.proxy import Proxy, proxy_to
+from tests.notebook.proxy import Proxy
 
 pytestmark = pytest.mark.slow
 
 SECONDS = 30
-
-
-@pytest.fixture
-def proxy(jupyter: Jupyter) -> Iterator[Proxy]:
-    with proxy_to(jupyter.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def direct(jupyter: Jupyter, token: str) -> Iterator[Client]:
-    """The server as it is."""
-    with closing(Client(f"{jupyter.url}durable-chat/", token)) as client:
-        yield client
-
-
-@pytest.fixture
-def client(jupyter: Jupyter, proxy: Proxy, token: str) -> Iterator[Client]:
-    """The server behind the proxy."""
-    with closing(Client(f"http://127.0.0.1:{proxy.port}{jupyter.base_url}durable-chat/", token)) as client:
-        yield client
 
 
 def answered(turns: int) -> Callable[[Transcript], bool]:

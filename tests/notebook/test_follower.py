@@ -12,29 +12,14 @@ from jupyter_durable_chat.notebook.follower import STREAM_SESSIONS, Follower, Re
 from jupyter_durable_chat.transcript import JSON, Transcript
 from tests.browser.jupyter import Jupyter
 from tests.notebook.kernel import Kernel
-from tests.notebook.proxy import Proxy, proxy_to
+from tests.notebook.proxy import Proxy
 
 SECONDS = 30
 
 
 @pytest.fixture
-def proxy(jupyter: Jupyter) -> Iterator[Proxy]:
-    with proxy_to(jupyter.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def direct(jupyter: Jupyter, token: str) -> Iterator[Client]:
-    """The server as it is."""
-    client = Client(f"{jupyter.url}durable-chat/", token)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def follower(jupyter: Jupyter, proxy: Proxy, token: str) -> Iterator[Follower]:
-    """The server behind a network that breaks."""
-    follower = Follower(Client(f"http://127.0.0.1:{proxy.port}{jupyter.base_url}durable-chat/", token))
+def follower(client: Client) -> Iterator[Follower]:
+    follower = Follower(client)
     yield follower
     follower.client.close()
     assert ended(follower), "a reader that nobody listens to has no thread"

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from jupyter_durable_chat.notebook.follower import Follower
 from jupyter_durable_chat.notebook.runner import runner_of
 from jupyter_durable_chat.notebook.tools import kernel_tool
 from tests.browser.jupyter import Jupyter
-from tests.notebook.proxy import Proxy, proxy_to
+from tests.notebook.proxy import Proxy
 from tests.notebook.test_tools import calls_of, is_over, outputs, until
 
 pytestmark = pytest.mark.slow  # kernels are started, restarted and killed
@@ -24,23 +22,8 @@ SECONDS = 30
 
 
 @pytest.fixture
-def proxy(jupyter: Jupyter) -> Iterator[Proxy]:
-    with proxy_to(jupyter.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def direct(jupyter: Jupyter, token: str) -> Iterator[Client]:
-    """The server as it is."""
-    with closing(Client(f"{jupyter.url}durable-chat/", token)) as client:
-        yield client
-
-
-@pytest.fixture
-def follower(jupyter: Jupyter, proxy: Proxy, token: str) -> Iterator[Follower]:
-    """The server behind the proxy."""
-    with closing(Client(f"http://127.0.0.1:{proxy.port}{jupyter.base_url}durable-chat/", token)) as client:
-        yield Follower(client)
+def follower(client: Client) -> Follower:
+    return Follower(client)
 
 
 def test_a_result_waits_for_the_network(jupyter: Jupyter, direct: Client, follower: Follower, proxy: Proxy) -> None:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import tornado.web
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
 from tests.server.conftest import JSON, Api
 from tests.server.kept import Kept
+from tests.server.provider import Provider, serving
 from tests.spans import Spans
 from tests.waiting import eventually
 
@@ -31,51 +29,24 @@ def stumble() -> None:
     raise RuntimeError(CANARY["failure"])
 
 
-class Provider(tornado.web.RequestHandler):
-    """Speaks OpenAI's dialect: it thinks, has both tools called, and answers; what asks for it is refused."""
+class Thinking(Provider):
+    """It thinks, has both tools called, and answers; what asks for it is refused."""
 
     def post(self) -> None:
-        asked = json.loads(self.request.body)
-        assert CANARY["prompt"] in json.dumps(asked["messages"])
-        if "refuse" in str(asked["messages"][-1]["content"]):
-            self.set_status(400)
-            self.finish({"error": {"message": CANARY["refusal"]}})
-            return
-        self.set_header("Content-Type", "text/event-stream")
-        if asked["messages"][-1]["role"] == "tool":
-            self._chunk({"reasoning_content": CANARY["reasoning"]})
-            self._chunk({"content": CANARY["answer"]})
-            self._chunk({}, "stop")
+        said = self.asked["messages"][-1]
+        assert CANARY["prompt"] in json.dumps(self.asked["messages"])
+        if "refuse" in str(said["content"]):
+            self.refuse(400, CANARY["refusal"])
+        elif said["role"] == "tool":
+            self.say({"reasoning_content": CANARY["reasoning"]}, {"content": CANARY["answer"]}, finish="stop")
         else:
-            called = (("look", json.dumps({"what": CANARY["arguments"]})), ("stumble", "{}"))
-            calls = [
-                {"index": i, "id": f"c{i}", "type": "function", "function": {"name": name, "arguments": arguments}}
-                for i, (name, arguments) in enumerate(called)
-            ]
-            self._chunk({"tool_calls": calls})
-            self._chunk({}, "tool_calls")
-        self.finish("data: [DONE]\n\n")
-
-    def _chunk(self, delta: JSON, finish: str | None = None) -> None:
-        choice = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": finish}
-        chunk = {"id": "r", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-        self.write(f"data: {json.dumps(chunk)}\n\n")
+            self.call(("look", {"what": CANARY["arguments"]}), ("stumble", {}))
 
 
 @pytest.fixture
 def provider(jp_asyncio_loop: Any) -> Iterator[str]:
-    """In the server's event loop."""
-    socket, port = bind_unused_port()
-
-    async def listen() -> HTTPServer:
-        server = HTTPServer(tornado.web.Application([(".*", Provider)]))
-        server.add_socket(socket)
-        return server
-
-    server = jp_asyncio_loop.run_until_complete(listen())
-    yield f"http://127.0.0.1:{port}/v1"
-    server.stop()
-    jp_asyncio_loop.run_until_complete(server.close_all_connections())
+    with serving(Thinking, jp_asyncio_loop) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tornado.web
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
 from jupyter_durable_chat.notebook.bundle import chat_bundle, output
 from tests.server.conftest import JSON, Api
+from tests.server.provider import Provider, serving
 
 KEY = "sk-planted-4f9a1c77e2b84d0e"
 INSTRUCTIONS = "Planted: the launch code is purple elephant ninety."
@@ -30,53 +28,26 @@ def leaky(what: str) -> None:
     raise RuntimeError(f"{what} {KEY} {ENVIRONMENT} {INSTRUCTIONS}")
 
 
-class Provider(tornado.web.RequestHandler):
-    """Speaks OpenAI's dialect. It quotes what it was sent when it refuses, as some do."""
+class Quoting(Provider):
+    """It quotes what it was sent when it refuses, as some do."""
 
     def post(self) -> None:
-        asked = json.loads(self.request.body)
-        said = asked["messages"][-1]
+        said = self.asked["messages"][-1]
         if "refuse" in json.dumps(said):
-            self.set_status(401)
             key = self.request.headers["Authorization"]
-            self.finish({"error": {"message": f"Bad key {key}. You said: {json.dumps(asked['messages'][0])}"}})
-            return
-        self.set_header("Content-Type", "text/event-stream")
-        if said["role"] == "tool" or not asked.get("tools"):
-            self._chunk({"content": "I have looked."}, None)
-            self._chunk({}, "stop")
+            self.refuse(401, f"Bad key {key}. You said: {json.dumps(self.asked['messages'][0])}")
+        elif said["role"] == "tool" or not self.asked.get("tools"):
+            self.say({"content": "I have looked."}, finish="stop")
         else:
-            names = [tool["function"]["name"] for tool in asked["tools"]]
-            calls = [
-                {"index": i, "id": f"c{i}", "type": "function", "function": {"name": name, "arguments": "{}"}}
-                for i, name in enumerate(names)
-                if name != "ask_user"
-            ]
-            calls[0]["function"]["arguments"] = json.dumps({"what": "x"})
-            self._chunk({"tool_calls": calls}, None)
-            self._chunk({}, "tool_calls")
-        self.finish("data: [DONE]\n\n")
-
-    def _chunk(self, delta: JSON, finish: str | None) -> None:
-        choice = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": finish}
-        chunk = {"id": "r", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-        self.write(f"data: {json.dumps(chunk)}\n\n")
+            names = [tool["function"]["name"] for tool in self.asked["tools"]]
+            first, *others = [name for name in names if name != "ask_user"]
+            self.call((first, {"what": "x"}), *((name, {}) for name in others))
 
 
 @pytest.fixture
 def provider(jp_asyncio_loop: Any) -> Iterator[str]:
-    """In the server's event loop."""
-    socket, port = bind_unused_port()
-
-    async def listen() -> HTTPServer:
-        server = HTTPServer(tornado.web.Application([(".*", Provider)]))
-        server.add_socket(socket)
-        return server
-
-    server = jp_asyncio_loop.run_until_complete(listen())
-    yield f"http://127.0.0.1:{port}/v1"
-    server.stop()
-    jp_asyncio_loop.run_until_complete(server.close_all_connections())
+    with serving(Quoting, jp_asyncio_loop) as url:
+        yield url
 
 
 @pytest.fixture
