@@ -154,7 +154,10 @@ class World:
             # What was added since the page was read is on the next one, also where the page is a snapshot alone.
             after = (page["events"] or [page["snapshot"]])[-1]["lsn"]
             more = (await http.get(f"sessions/{session}/events", params={"after": after}, headers=accept)).json()
-            page |= {"events": page["events"] + more["events"], "more": more["more"], "lsn": more["lsn"]}
+            if more["snapshot"]:
+                page = more  # what was read is compacted by now
+            else:
+                page |= {"events": page["events"] + more["events"], "more": more["more"], "lsn": more["lsn"]}
         shown = (await http.get(f"sessions/{session}")).json()
         base = page["snapshot"]
         first = base["lsn"] + 1 if base else 1
