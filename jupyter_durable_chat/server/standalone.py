@@ -8,6 +8,7 @@ Settings are those of Jupyter's server (`jupyter_server_config.py`), as far as t
 """
 
 import os
+import socket
 from typing import Any
 
 from jupyter_server._tz import utcnow
@@ -24,7 +25,6 @@ LOOK_SECONDS = 30.0
 
 OURS = {
     "ip": "127.0.0.1",
-    "port": 0,
     "port_retries": 0,
     "sock": "",
     "base_url": "/",
@@ -66,7 +66,7 @@ class Standalone(ServerApp):
 
     def load_config_file(self, suppress_errors: bool = True) -> None:
         super().load_config_file(suppress_errors)
-        self.update_config(Config({"ServerApp": OURS}))
+        self.update_config(Config({"ServerApp": {**OURS, "port": free_port()}}))
 
     def write_server_info_file(self) -> None:
         """It is no server that Jupyter lists."""
@@ -76,6 +76,13 @@ class Standalone(ServerApp):
 
     def write_browser_open_files(self) -> None:
         """Nobody opens it in a browser."""
+
+
+def free_port() -> int:
+    """One that nobody has. Of port 0, Jupyter's server says which one it became only from 2.20 on."""
+    with socket.socket() as probe:
+        probe.bind((OURS["ip"], 0))
+        return probe.getsockname()[1]
 
 
 async def serve(app: Standalone, chat: DurableChat) -> None:
