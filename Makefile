@@ -27,7 +27,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types unit browser proxies conformance build release crash soak bench screenshots docs format lock clean
+.PHONY: help setup demo test check lint types unit browser proxies conformance build release versions crash soak bench screenshots docs format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,8 +73,13 @@ conformance: $(CONFORMANCE) $(AI_SDK)
 build: $(SYNCED) ## the sdist and the wheel, in dist/
 	$(BIN)/uv build
 
-release: $(SYNCED) ## what is published, in dist/, built twice and compared
+release: $(SYNCED) ## what is published, in dist/, built twice and compared; see CONTRIBUTING.md
 	scripts/release
+
+NOX := nox==2026.10.20
+
+versions: setup browser ## the tests with the oldest and the newest versions of everything (SESSIONS= for some; see noxfile.py)
+	$(BIN)/uvx $(NOX) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(ARGS),-- $(ARGS))
 
 crash: setup ## kill a server under load five hundred times, and whoever runs of a cluster two hundred (CYCLES=, SEED= to repeat a run)
 	CYCLES=$(or $(CYCLES),500) $(BIN)/pytest -s tests/proof/test_crash.py
@@ -100,7 +105,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv js/node_modules benchmarks/peers/node_modules benchmarks/peers/protocol/node_modules benchmarks/peers/dist tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
+	rm -rf .venv .nox js/node_modules benchmarks/peers/node_modules benchmarks/peers/protocol/node_modules benchmarks/peers/dist tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):

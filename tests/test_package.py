@@ -19,7 +19,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GENERATED = shutil.ignore_patterns(".git", ".venv", "node_modules", "static", "labextension", "dist", "__pycache__")
+GENERATED = shutil.ignore_patterns(
+    ".git", ".venv", ".nox", "node_modules", "static", "labextension", "dist", "__pycache__"
+)
 UV = Path(sys.executable).with_name("uv")
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
