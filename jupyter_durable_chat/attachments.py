@@ -123,7 +123,7 @@ class Attachments:
         for path in _files(own):
             path.unlink(missing_ok=True)
             self._drop(path.name)
-        with contextlib.suppress(FileNotFoundError, OSError):  # a file came meanwhile: `sweep` finds it
+        with contextlib.suppress(OSError):  # a file came meanwhile: `sweep` finds it
             own.rmdir()
 
     def _drop(self, name: str) -> None:

@@ -53,7 +53,7 @@ class Board:
         await self._say(Said("came", holder))
 
     async def news(self, timeout: float) -> list[Said]:
-        """What is said within `timeout` seconds, after what was heard before; at first, what there is."""
+        """What is said within `timeout` seconds, after what was heard before; at first nothing, at once."""
         if self._lsn is None:
             await self._open()
             return []

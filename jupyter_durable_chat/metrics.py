@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TypeVar
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from jupyter_durable_chat import facts as f
 from jupyter_durable_chat.log import facts as log
@@ -120,3 +120,8 @@ def _shown(collector: Kind, labels: Labels) -> Kind:
 def shared() -> Metrics:
     """The one of this process, on the registry that Jupyter serves."""
     return Metrics(REGISTRY)
+
+
+def serve_metrics(port: int) -> None:
+    """Have Prometheus find them at this port, on this machine only."""
+    start_http_server(port, addr="127.0.0.1")

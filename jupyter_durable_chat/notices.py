@@ -14,10 +14,9 @@ from typing import NamedTuple
 import msgspec
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents.title import line_of
+from jupyter_durable_chat.agents.title import line_of, text_of
 from jupyter_durable_chat.inbox import Inbox, notice_key
-from jupyter_durable_chat.log import Compacted, Conflict, Log, Record
-from jupyter_durable_chat.replica import text_of
+from jupyter_durable_chat.log import Compacted, Conflict, Damaged, Log, Record
 from jupyter_durable_chat.tools.builtin import ASK_USER, PROPOSE_PLAN
 from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, nested
 from jupyter_durable_chat.watching import Watching
@@ -164,7 +163,8 @@ class Inboxes:
                 records = await self._log.read(name, inbox.lsn)
             except Compacted:
                 snapshot = await self._log.snapshot(name)
-                assert snapshot is not None
+                if snapshot is None or snapshot.lsn <= inbox.lsn:
+                    raise Damaged(name, inbox.lsn) from None
                 inbox = self._known[name] = Inbox.from_json(msgspec.json.decode(snapshot.data))
                 continue
             if not records:

@@ -30,6 +30,7 @@ from msgspec import Struct
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission
 from jupyter_durable_chat.agents.catalog import Agents
+from jupyter_durable_chat.agents.title import text_of
 from jupyter_durable_chat.attachments import Attachments
 from jupyter_durable_chat.board import OFFERED, TAKEN, Board
 from jupyter_durable_chat.board import PREFIX as BOARDS
@@ -51,7 +52,7 @@ from jupyter_durable_chat.log.words import words_of
 from jupyter_durable_chat.notices import DUE, SESSIONS, TOLD, Inboxes, Notices
 from jupyter_durable_chat.notices import PREFIX as INBOXES
 from jupyter_durable_chat.portable import Portable
-from jupyter_durable_chat.replica import KEPT, SHARES, summary, text_of
+from jupyter_durable_chat.replica import KEPT, SHARES, summary
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.session import Session
 from jupyter_durable_chat.sight import Sight
@@ -185,6 +186,7 @@ class Registry:
         self._ticking: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._taking: asyncio.Task[None] | None = None
+        self._has_come = False
         self._alone = False
         """Whether the server that this worker was started by is gone."""
 
@@ -198,8 +200,7 @@ class Registry:
         self._looking = asyncio.create_task(sight.look(), name="durable-chat sight")
         if self._part == "server":
             with self._by_itself("Telling the workers of this server"):
-                # Who was left alone by the last one begins nothing more.
-                await self._on_board().come(self._holder)
+                await self._come()
         if self._part == "worker":
             self._taking = asyncio.create_task(self._take_turns(), name="durable-chat worker")
         return self
@@ -428,8 +429,7 @@ class Registry:
 
     async def has(self, key: str) -> bool:
         """Whether there is a session of this key."""
-        heads = [head async for head in self._all(_notebook(key))]
-        return any(head.key == key for head in heads)
+        return await self.log.find(key) is not None
 
     async def sessions(
         self,
@@ -497,18 +497,20 @@ class Registry:
             self._board = Board(self.log, self._owner)
         return self._board
 
+    async def _come(self) -> None:
+        """Say once that this process is there: who was left alone by the last server begins nothing more."""
+        if not self._has_come:
+            await self._on_board().come(self._holder)
+            self._has_come = True
+
     async def _take_turns(self) -> None:
         """Take what is handed over, as soon as it is; what nobody has told of, a little later."""
-        has_come = False
         while True:
             with self._by_itself("Looking for turns to run"):
-                board = self._on_board()
-                if not has_come:
-                    await board.come(self._holder)
-                    has_come = True
+                await self._come()
                 if self._runs:
                     await self._take_offered()
-                for said in await board.news(TICK):
+                for said in await self._on_board().news(TICK):
                     if said.what == "came" and said.who != self._holder and self._alone:
                         # It has the settings of today. What this one begins from now on is begun there.
                         self._runs = False
@@ -548,6 +550,7 @@ class Registry:
                     await self._open()
                 await self._round()
                 if self._part == "server":
+                    await self._come()
                     await self._follow()
                 if abs(self._clock() - self._tidied) >= TIDY_SECONDS:
                     self._tidied = self._clock()

@@ -13,9 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.agents.title import words_of
+from jupyter_durable_chat.agents.title import text_of, words_of
 from jupyter_durable_chat.commands import UnknownMessage
-from jupyter_durable_chat.log import Compacted, Conflict, Log, LogUnavailable, Record
+from jupyter_durable_chat.log import Compacted, Conflict, Damaged, Log, Record
 from jupyter_durable_chat.transcript import JSON, Transcript
 
 PREVIEW_CHARACTERS = 120
@@ -52,7 +52,7 @@ class Replica:
     async def refresh(self) -> Transcript:
         """Fold what the log has by now, on top of its snapshot if that is further; returns the transcript.
 
-        Raises `LogUnavailable`, also for a session whose records are missing.
+        Raises `LogUnavailable`, also `Damaged`.
         """
         if self.transcript.lsn == 0:
             await self._restore()
@@ -63,10 +63,7 @@ class Replica:
                 before = self.transcript.lsn
                 await self._restore()
                 if self.transcript.lsn == before:
-                    raise LogUnavailable(
-                        f"Session {self.id} is damaged: what follows LSN {before} is missing, and no snapshot has it. "
-                        "See what else is: jupyter durable-chat check"
-                    ) from None
+                    raise Damaged(self.id, before) from None
                 continue
             if not records:
                 return self.transcript
@@ -219,12 +216,6 @@ def summary(transcript: Transcript, *, title: str | None = None, preview: str | 
             "created_at": transcript.created_at,
         }
     )
-
-
-def text_of(message: JSON) -> str:
-    """The words of a message, without its reasoning, tools and files."""
-    texts = (part.get("text") for part in message["parts"] if part.get("type") == "text")
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 def queue_state(waiting: int, held: bool) -> str:

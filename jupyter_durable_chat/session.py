@@ -19,6 +19,7 @@ import msgspec
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent
 from jupyter_durable_chat.agents.catalog import Agents, UnknownAgent
+from jupyter_durable_chat.agents.title import text_of
 from jupyter_durable_chat.commands import (
     AgentUnavailable,
     AlreadyAnswered,
@@ -44,7 +45,7 @@ from jupyter_durable_chat.commands import (
 )
 from jupyter_durable_chat.log import Log, LogError, LogUnavailable
 from jupyter_durable_chat.outputs import cut
-from jupyter_durable_chat.replica import Numbered, text_of
+from jupyter_durable_chat.replica import Numbered
 from jupyter_durable_chat.stage import Whom
 from jupyter_durable_chat.tools import ToolError
 from jupyter_durable_chat.tools.builtin import ASKING, PROPOSE_PLAN

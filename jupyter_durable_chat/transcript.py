@@ -1,7 +1,7 @@
 """The pure fold of a session's events into what a person sees.
 
 `fold(all events) == fold(the rest, Transcript.from_json(t))` where `t` is the transcript at any LSN in between: a
-transcript holds everything that the fold needs to go on. `js/src/transcript.ts` is the same fold; the vectors in
+transcript holds everything that the fold needs to go on. `js/src/fold.ts` is the same fold; the vectors in
 `tests/vectors/` hold the two together, and `docs/architecture.md` has the shapes.
 """
 

@@ -1,10 +1,11 @@
 """One turn: agent output becomes events in the log.
 
 What an agent yields is stored in the order it was yielded, as soon as the store takes it: the first piece at once,
-then everything that came within `interval` seconds, adjacent deltas of a part in one event. A turn ends exactly once,
+then everything that came within `INTERVAL` seconds, adjacent deltas of a part in one event. A turn ends exactly once,
 with an outcome, whatever the agent does: finishes, ends too early, fails, hangs, or ignores its cancellation.
 
-The turn belongs to no request: it runs in a task of its own, and only `stop` and `interrupt` end it from outside.
+The turn belongs to no request: it runs in a task of its own, and only `stop`, `fail`, `leave` and `interrupt` end it
+from outside.
 """
 
 import asyncio
@@ -138,12 +139,10 @@ class Turn:
         answer: AsyncGenerator[e.Chunk],
         append: Append,
         *,
-        interval: float = INTERVAL,
         limits: Limits = Limits(),  # noqa: B008 (it is frozen)
     ) -> None:
         self._answer = answer
         self._append = append
-        self._interval = interval
         self._limits = limits
         self._pending: list[e.Chunk] = []
         self._arrived = asyncio.Event()
@@ -251,7 +250,7 @@ class Turn:
         if (seconds := events / self._limits.events_per_second) > 0:
             await asyncio.wait({self._agent}, timeout=seconds)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._interval):
+            async with asyncio.timeout(INTERVAL):
                 await self._urgent.wait()
 
     async def _give_up(self) -> None:

@@ -23,7 +23,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.admission import Admission, Place
 from jupyter_durable_chat.agents import Agent, AgentError, Verdict
 from jupyter_durable_chat.agents.catalog import UnknownAgent
-from jupyter_durable_chat.agents.title import title_of
+from jupyter_durable_chat.agents.title import text_of, title_of
 from jupyter_durable_chat.attachments import URL, Attachments, TooLarge, UnknownAttachment, media_type
 from jupyter_durable_chat.board import OFFERED, TAKEN
 from jupyter_durable_chat.commands import Busy
@@ -39,7 +39,7 @@ from jupyter_durable_chat.log import (
     UnknownStream,
 )
 from jupyter_durable_chat.notices import DUE, TOLD, Noticed, Notices, asker, kind_of, outcome_noticed, waiting_noticed
-from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary, text_of
+from jupyter_durable_chat.replica import KEPT, Numbered, Replica, summary
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.stage import Seen, Stage, StepLimits, Whom, verdict_on
 from jupyter_durable_chat.steps import Steps, discard

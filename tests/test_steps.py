@@ -638,9 +638,9 @@ class TestTwoPhases:
         async def prepare(path: str) -> Suspended:
             world.ran.append(path)
             if to == "kernel":
-                return Suspended({"rows": 3}, "kernel", "plot", {})
+                return Suspended({"rows": 3}, "plot", {})
             questions = {"questions": [{"id": "sure", "question": "Sure?", "kind": "boolean"}]}
-            return Suspended({"rows": 3}, "person", arguments=questions)
+            return Suspended({"rows": 3}, arguments=questions)
 
         async def finish(kept: Any, answer: Any) -> Any:
             return {"kept": kept, "answer": answer}

@@ -80,7 +80,7 @@ class AgentError(Exception):
 
 
 class Agent(ABC):
-    """The seam. Implementations: `demo`, `pydantic_ai`."""
+    """The seam. Implementations: `demo`, `pydantic_ai`, `acp`, and `exported` for agents of packages."""
 
     name: str
     description: str = ""

@@ -26,6 +26,7 @@ from jupyter_durable_chat.events import Chunk
 logger = logging.getLogger(__name__)
 
 DEMO = "demo"
+ASSISTANT = "assistant"
 
 ENTRY_POINTS = "jupyter_durable_chat.agents"
 
@@ -115,14 +116,13 @@ class UnknownAgent(ValueError):
 class Agents:
     """Agents by name: instances, and dotted paths `package.module:object` that are loaded when first asked.
 
-    `default` answers when neither an agent nor a model is named, `for_models` when only a model is.
+    `default` answers when neither an agent nor a model is named, the assistant when only a model is.
     """
 
-    def __init__(self, agents: Iterable[Agent | str], default: str = DEMO, *, for_models: str = "assistant") -> None:
+    def __init__(self, agents: Iterable[Agent | str], default: str = DEMO) -> None:
         known = [LazyAgent(agent) if isinstance(agent, str) else agent for agent in agents]
         self._agents = {agent.name: agent for agent in known}
         self.default = default
-        self._for_models = for_models
 
     def resolve(self, agent: str | None, model: str | None) -> tuple[Agent, str | None]:
         """Who answers, and with which model: `None` when the agent has none to choose.
@@ -137,7 +137,7 @@ class Agents:
     def _implied(self, model: str | None) -> str:
         if model is None:
             return self.default
-        return DEMO if model == DEMO else self._for_models
+        return DEMO if model == DEMO else ASSISTANT
 
     def __getitem__(self, name: str) -> Agent:
         try:

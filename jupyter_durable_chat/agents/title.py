@@ -66,6 +66,7 @@ def excerpt(messages: Sequence[dict[str, Any]]) -> str:
 
 
 def text_of(message: dict[str, Any]) -> str:
+    """The words of a message, without its reasoning, tools and files; a line for each part."""
     # Logs of earlier versions have parts that nobody looked at.
     texts = (part.get("text") for part in message["parts"] if part.get("type") == "text")
     return "\n".join(text for text in texts if isinstance(text, str))

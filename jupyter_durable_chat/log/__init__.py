@@ -130,6 +130,16 @@ class LogUnavailable(LogError):
     """
 
 
+class Damaged(LogUnavailable):
+    """Records of a stream are missing, and its snapshot does not have them."""
+
+    def __init__(self, stream: str, after: int) -> None:
+        super().__init__(
+            f"{stream} is damaged: what follows LSN {after} is missing, and no snapshot has it. "
+            "See what else is: jupyter durable-chat check"
+        )
+
+
 class Log(ABC):
     """The seam. An async context manager: entering opens the store, leaving flushes and closes it.
 
@@ -161,8 +171,8 @@ class Log(ABC):
     ) -> Head:
         """A new stream with its first records, or the living stream that already has this `key`, untouched.
 
-        `base` is a snapshot to begin with: the stream is as if it had been compacted there, and the records follow it.
-        Compare `head.stream` with `stream` to know which. A stream that exists, or existed, under this name without
+        Compare `head.stream` with `stream` to know which. `base` is a snapshot to begin with: the stream is as if it
+        had been compacted there, and the records follow it. A stream that exists, or existed, under this name without
         the key raises `ValueError`. Deleting a stream frees its key.
         """
 

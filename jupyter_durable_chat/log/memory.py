@@ -1,4 +1,4 @@
-"""A log that lives as long as its process: for tests, and for a server that must not write.
+"""A log that lives as long as its process: for tests.
 
 It keeps the whole contract but durability. Nothing here awaits, so every operation is a transaction.
 """

@@ -182,7 +182,7 @@ class SqliteLog(Log):
         if job is None or job.begun:
             # Those who ask the same before it is begun share the answer: a thousand readers, one look at the store.
             job = self._reader.submit(lambda db: statements.read(db, *question))
-            job.future.add_done_callback(lambda _: self._reads.pop(question, None))
+            job.future.add_done_callback(lambda _: self._answered(question, job))
             self._reads[question] = job
         return list(await asyncio.shield(job.future))
 
@@ -245,6 +245,10 @@ class SqliteLog(Log):
     async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work).future
 
+    def _answered(self, question: tuple[str, int, int, int], job: Job[list[Record]]) -> None:
+        if self._reads.get(question) is job:
+            del self._reads[question]
+
     def _grown(self, stream: str, end: int, records: Sequence[bytes]) -> None:
         self._tail.extend(stream, end, records)
         self._waiters.tell(stream, end)
@@ -303,7 +307,8 @@ class SqliteLog(Log):
             await self._erase_words()
         self._erasing = asyncio.ensure_future(asyncio.to_thread(erase, self._path, all_of_it=bool(gone)))
         is_over = await asyncio.shield(self._erasing)
-        if gone and is_over:
+        if gone:
+            # The store is written anew once: each time adds all of it to a log that somebody in the way keeps as it is.
             await self._write(lambda db: statements.erased(db, gone))
         return is_over
 
@@ -359,7 +364,8 @@ class SqliteLog(Log):
             outcomes = [_saved(db, job) for job in jobs]
             db.execute("COMMIT")
         except Outdated as error:
-            db.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
             return [unavailable(self._path, error)] * len(jobs)
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):

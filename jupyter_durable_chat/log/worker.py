@@ -84,8 +84,15 @@ class Worker:
             self._call(_resolve, connected, None)
             with closing(connection):
                 while jobs := self._gather():
-                    self._call(_deliver, jobs, self._perform(connection, jobs))
+                    self._call(_deliver, jobs, self._performed(connection, jobs))
         self._call(_resolve, ended, None)
+
+    def _performed(self, connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
+        try:
+            return self._perform(connection, jobs)
+        except Exception as error:
+            # Whoever asked gets it, whatever it is; the thread goes on.
+            return [error] * len(jobs)
 
     def _gather(self) -> list[Job[Any]]:
         """What there is to do, at least one job; empty when there will never be more."""

@@ -178,14 +178,18 @@ class Relay:
         import httpx2
 
         options = self._client.options()
-        if self._known != (options["base_url"], options["headers"]):
+        if self._opened is None or self._known != (options["base_url"], options["headers"]):
             self._known = (options["base_url"], options["headers"])
+            if self._opened is not None:
+                # What it still has under way fails as it would at a server that is gone.
+                self._closing = asyncio.ensure_future(self._opened.aclose())
             timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
             self._opened = httpx2.AsyncClient(**{**options, "timeout": timeout, "follow_redirects": False})
         return self._opened
 
     _known: tuple[str, JSON] | None = None
-    _opened: "httpx2.AsyncClient"
+    _opened: "httpx2.AsyncClient | None" = None
+    _closing: "asyncio.Future[None] | None" = None
 
 
 class _Exchange:

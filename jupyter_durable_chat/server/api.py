@@ -331,20 +331,22 @@ class SessionEvents(EventStream):
         limit = number(self, "limit", default=MAX_PAGE, most=MAX_PAGE)
         log = self.registry.log
         snapshot = b"null"
-        try:
-            records = await log.read(session_id, after, limit=limit)
-        except Compacted:
-            kept = await log.snapshot(session_id)
-            assert kept is not None
-            if after:
-                self.chat.tell(ResumeBroke("compacted"))
-            after, snapshot = kept
-            records = await log.read(session_id, after, limit=limit)
-        if not records and (wait := seconds(self)):
+        wait = seconds(self)
+        while True:
+            try:
+                records = await log.read(session_id, after, limit=limit)
+            except Compacted:
+                kept = await self.chat.snapshots.after(after, log, session_id)
+                if after:
+                    self.chat.tell(ResumeBroke("compacted"))
+                after, snapshot = kept.lsn, kept.data
+                continue
+            if records or not wait:
+                break
             with self.chat.watching.view(self.person, [session_id]) as view:
                 await log.wait({session_id: after}, wait)
                 view.lingers = 0.0 if self.hung_up else LINGER_SECONDS
-            records = await log.read(session_id, after, limit=limit)
+            wait = 0.0
         last = (await log.head(session_id)).lsn
         page = b",".join(e.number(*record) for record in records)
         more = b"true" if last > (records[-1].lsn if records else after) else b"false"

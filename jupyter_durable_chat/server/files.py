@@ -142,9 +142,8 @@ class Export(ChatHandler):
                     await asyncio.to_thread(file.write, between + numbered)
                     after, between = records[-1].lsn, b",\n"
             except Compacted:
-                kept = await log.snapshot(session_id)
-                assert kept is not None
-                after, snapshot = kept
+                kept = await self.chat.snapshots.after(after, log, session_id)
+                after, snapshot = kept.lsn, kept.data
             else:
                 return [name.decode() for name in named]
 

@@ -47,9 +47,10 @@ STRANGERS = 16
 """Who may be looked up at once."""
 
 REQUESTS = 600
-"""Of all who have the same link, in a minute; and how many such links are remembered."""
+"""Of all who have the same link, in a minute."""
 
 LINKS = 1000
+"""Of which that is remembered."""
 
 MINUTE = 60.0
 

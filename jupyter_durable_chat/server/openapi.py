@@ -36,7 +36,6 @@ METHODS = ("get", "head", "put", "post", "patch", "delete")
 SSE = "text/event-stream"
 JSON = "application/json"
 HTML = "text/html"
-BYTES = "application/octet-stream"
 
 
 @dataclass(frozen=True)

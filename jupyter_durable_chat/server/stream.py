@@ -28,7 +28,16 @@ from tornado.iostream import StreamClosedError
 from jupyter_durable_chat import __version__
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.facts import ReaderCame, ReaderLeft, ResumeBroke, Resumed, Tell, Transport, silent
-from jupyter_durable_chat.log import AheadOfLog, Compacted, Log, LogUnavailable, Record, StreamDeleted, UnknownStream
+from jupyter_durable_chat.log import (
+    AheadOfLog,
+    Compacted,
+    Damaged,
+    Log,
+    LogUnavailable,
+    Record,
+    StreamDeleted,
+    UnknownStream,
+)
 from jupyter_durable_chat.notices import PREFIX
 from jupyter_durable_chat.server.following import Follower, P
 from jupyter_durable_chat.server.handler import ApiError, ChatHandler, Chatting, translated
@@ -92,13 +101,17 @@ class Snapshots:
         self._asking = asyncio.Lock()
 
     async def after(self, lsn: int, log: Log, session: str) -> Snapshot:
-        """One that is beyond `lsn`, perhaps not the newest: then reading on from it leads here again."""
+        """One that is beyond `lsn`, perhaps not the newest: then reading on from it leads here again.
+
+        Raises `Damaged` when there is none.
+        """
         # One reader asks at a time, so that those who come together get the same.
         async with self._asking:
             sent = self._sent.get(session)
             if sent is None or sent.lsn <= lsn:
                 kept = await log.snapshot(session)
-                assert kept is not None
+                if kept is None or kept.lsn <= lsn:
+                    raise Damaged(session, lsn)
                 self._sent[session] = sent = Snapshot(session, *kept)
             return sent
 

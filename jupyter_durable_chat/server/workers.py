@@ -65,7 +65,7 @@ class Worker:
         except Exception as error:  # a configuration may hold anything
             logger.error("There is no worker: its settings cannot be given to it (%s)", type(error).__name__)
             return
-        pause = PAUSE_SECONDS
+        pause = PAUSE_SECONDS / 2
         while not self._left.is_set():
             began = time.monotonic()
             try:

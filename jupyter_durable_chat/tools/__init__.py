@@ -154,11 +154,10 @@ def described(tool: Tool, approval: Approval) -> dict[str, Any]:
 class Suspended(Struct, frozen=True):
     """What the first phase of a tool leaves: `kept` (JSON) for its last phase, and what is asked of whom meanwhile.
 
-    `to` is `kernel` with the name and arguments of a tool that a kernel offers, or `person` with questions.
+    A kernel is asked by the name and arguments of a tool that it offers, a person by `ask_user` with questions.
     """
 
     kept: Any
-    to: Literal["kernel", "person"]
     tool_name: str = "ask_user"
     arguments: dict[str, Any] = {}
 

@@ -11,7 +11,7 @@ from traitlets.utils.importstring import import_item
 
 from jupyter_durable_chat.facts import several
 from jupyter_durable_chat.lifecycle import Lifecycle
-from jupyter_durable_chat.metrics import shared
+from jupyter_durable_chat.metrics import serve_metrics, shared
 from jupyter_durable_chat.server.extension import DurableChat
 from jupyter_durable_chat.store.command import Failed, StoreCommand
 from jupyter_durable_chat.traces import Traces
@@ -37,9 +37,7 @@ class WorkerCommand(StoreCommand):
             raise Failed("worker takes no file; name another store with --store=…")
         begin_log(self.log_level)
         if self.metrics_port:
-            from prometheus_client import start_http_server
-
-            start_http_server(self.metrics_port, addr="127.0.0.1")
+            serve_metrics(self.metrics_port)
         chat.named_by_others = names_people(self.config)
         loop = asyncio.get_running_loop()
         lifecycle = Lifecycle(EventLogger(config=self.config), loop.call_soon_threadsafe)

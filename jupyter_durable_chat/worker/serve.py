@@ -31,9 +31,12 @@ async def serve(chat: DurableChat, tell: Tell, server_gone: asyncio.Event | None
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(enough.wait())]
         if server_gone is not None:
             waits.append(asyncio.create_task(_outlive(chat, server_gone)))
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for over in done:
+            over.result()
     finally:
         await registry.__aexit__(None, None, None)
         await asyncio.gather(registry.agents.aclose(), chat.tools_at_hand.aclose())

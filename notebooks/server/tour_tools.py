@@ -38,7 +38,7 @@ def reserve(room: str) -> Suspended:
     :param room: the name of the room
     """
     question = {"id": "sure", "question": f"Book {room}?", "options": [{"label": "Yes"}, {"label": "No"}]}
-    return Suspended({"room": room, "reservation": 42}, "person", arguments={"questions": [question]})
+    return Suspended({"room": room, "reservation": 42}, arguments={"questions": [question]})
 
 
 def book(kept: Any, answer: Any) -> str:

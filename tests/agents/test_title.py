@@ -10,7 +10,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, Request
 from jupyter_durable_chat.agents.catalog import LazyAgent
 from jupyter_durable_chat.agents.demo import DemoAgent
-from jupyter_durable_chat.agents.title import FROM_MODEL, FROM_TEXT, as_title, title_of, words_of
+from jupyter_durable_chat.agents.title import FROM_MODEL, FROM_TEXT, as_title, text_of, title_of, words_of
 from tests.agents.asking import CHAT, INSTRUCTIONS, MODELS, agent_at, assistant, user
 from tests.agents.conftest import Aimock
 from tests.agents.raw import DIALECTS, Connection, RawProvider, Script, data, refuses, says
@@ -152,3 +152,9 @@ async def test_an_agent_of_a_dotted_path_has_its_own() -> None:
 )
 def test_what_a_list_shows_of_a_text_is_plain_words(text: str, words: str) -> None:
     assert words_of(text, 120) == words
+
+
+def test_the_words_around_a_call_stay_words() -> None:
+    """They were found as one word by no search."""
+    parts = [{"type": "text", "text": "I read the data"}, {"type": "tool-plot"}, {"type": "text", "text": "The result"}]
+    assert text_of({"parts": parts}).split() == ["I", "read", "the", "data", "The", "result"]

@@ -5,9 +5,11 @@ import pytest
 from jupyter_durable_chat.agents import AgentError
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.commands import Message
-from jupyter_durable_chat.log import LogUnavailable
+from jupyter_durable_chat.log import Damaged, LogUnavailable, Record
 from jupyter_durable_chat.log.sqlite import SqliteLog
+from jupyter_durable_chat.notices import Inboxes, inbox_id
 from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.server.stream import Snapshots, read
 from tests.scripted import Scripted
 from tests.store.conftest import Store
 
@@ -32,3 +34,20 @@ async def test_a_fork_of_what_has_failed_has_failed(store: Store) -> None:
             assert await session.turn_ended(sent.turn_id, 20)
         fork = await registry.fork(store.answered, None, None)
         assert fork.status == "failed" and (await registry.log.head(fork.id)).labels["status"] == "failed"
+
+
+async def test_readers_of_what_is_damaged_are_told_and_none_waits_for_ever(store: Store) -> None:
+    """A page, a stream, an export and an inbox: each of them once looked for a snapshot again and again."""
+    store.sql("DELETE FROM snapshots WHERE stream = (SELECT id FROM streams WHERE name = ?)", store.compacted)
+    async with SqliteLog(store.path) as log:
+        with pytest.raises(Damaged, match=f"{store.compacted} is damaged"):
+            async for _ in read(log, {store.compacted: 0}, 1.0, Snapshots()):
+                pass
+        name = inbox_id("me")
+        inboxes = Inboxes(log, lambda: 0.0)
+        await log.create(name, [b"{}"] * 3, key=name)
+        await log.save_snapshot(name, Record(3, b"{}"))
+        await log.compact(name)
+        store.sql("DELETE FROM snapshots WHERE stream = (SELECT id FROM streams WHERE name = ?)", name)
+        with pytest.raises(Damaged, match=f"{name} is damaged"):
+            await inboxes.open("me")

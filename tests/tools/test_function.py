@@ -182,7 +182,7 @@ async def test_a_function_says_how_it_is_a_tool_and_stays_a_function() -> None:
 async def test_a_tool_of_two_phases_keeps_what_its_first_left() -> None:
     async def first(column: str) -> Suspended:
         """Describe a column."""
-        return Suspended(kept={"column": column}, to="kernel", tool_name="describe", arguments={"name": column})
+        return Suspended(kept={"column": column}, tool_name="describe", arguments={"name": column})
 
     def finish(kept: Any, answer: Any, context: Context) -> str:
         context.log("finishing")

@@ -91,10 +91,8 @@ class AnswerStream(EventStream):
     async def find(self, chat_id: str) -> str:
         """The session of this chat: the client's id is its key, or it is the session's own. Raises `UnknownStream`."""
         key = _key(chat_id)
-        # The key's label leads to it; so it does to forks of it, which have another key, or none.
-        heads = await self.registry.log.streams(labels={"notebook": key})
-        if found := next((head.stream for head in heads if head.key == key), None):
-            return found
+        if found := await self.registry.log.find(key):
+            return found.stream
         if not SESSION.fullmatch(chat_id):
             raise UnknownStream(chat_id)
         return chat_id
@@ -124,8 +122,12 @@ class AnswerStream(EventStream):
         lsn = None
         while True:
             try:
-                passing = [] if lsn is None else await self._passing(answer, lsn)
                 async with self.registry.acquire(answer.session) as session:
+                    passing: list[JSON] = []
+                    # It may be folded further while that is read.
+                    while lsn is not None and lsn < (end := session.transcript.lsn):
+                        passing += await self._passing(answer, lsn, end)
+                        lsn = end
                     chunks = answer.catch_up(session.transcript, passing)
                     lsn = session.transcript.lsn
             except (UnknownStream, StreamDeleted):
@@ -139,13 +141,16 @@ class AnswerStream(EventStream):
             if not await self.registry.log.wait({answer.session: lsn}, self.chat.keep_alive_seconds):
                 yield []
 
-    async def _passing(self, answer: "Answer", after: int) -> list[JSON]:
-        """What has come for those who are there, and is in no message."""
+    async def _passing(self, answer: "Answer", after: int, end: int) -> list[JSON]:
+        """What has come up to `end` for those who are there, and is in no message."""
+        passing: list[JSON] = []
         with contextlib.suppress(Compacted):
-            records = await self.registry.log.read(answer.session, after)
-            said = (e.decode(e.number(*record)) for record in records if TRANSIENT in record.data)
-            return [chunk for event in said if (chunk := answer.passing(event))]
-        return []
+            while after < end:
+                records = await self.registry.log.read(answer.session, after, limit=end - after)
+                said = (e.decode(e.number(*record)) for record in records if TRANSIENT in record.data)
+                passing += [chunk for event in said if (chunk := answer.passing(event))]
+                after = records[-1].lsn
+        return passing
 
 
 class Answer:

@@ -322,7 +322,6 @@ class OneStream(Taking, Reader):
     def _writes(self, path: str) -> None:
         """Somebody wants to change what is at this path. That is activity."""
         if self._checked(path).partition("/")[0] == SESSIONS:
-            self.set_header("Allow", "GET, HEAD, OPTIONS")
             raise Refusal(405, "read-only", "A session is only read here.", {"Allow": "GET, HEAD, OPTIONS"})
         self.settings["api_last_activity"] = utcnow()
 
