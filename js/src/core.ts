@@ -13,7 +13,6 @@ import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
 import type { Fetch } from './connection/http'
-import { Kernel, type Model } from './connection/kernel'
 import { you } from './connection/you'
 import { atLeisure, onIdle, onNextFrame } from './frames'
 import { findNotebook } from './host'
@@ -33,10 +32,10 @@ export interface MountOptions {
   /** The output's data of our MIME type, as it was found. */
   source: unknown
   /**
-   * Where Jupyter is, and, of a guest, the token of a link to read by; or the widget's model, whose kernel asks the server for a page that cannot reach it. `null`: draw what
-   * there is.
+   * Where Jupyter is, and, of a guest, the token of a link to read by; or the way there of a page that cannot reach it. `null`: draw
+   * what there is.
    */
-  host: { baseUrl: string; share?: string } | { model: WidgetModel } | null
+  host: { baseUrl: string; share?: string } | { connection: Connection } | null
   /** Unmounts. */
   signal: AbortSignal
   /** MIME type → data to be kept in the output, after an outcome that it does not have. */
@@ -50,18 +49,10 @@ export interface Mounted {
   update(source: unknown): void
 }
 
-export type WidgetModel = Model & { get(name: string): unknown }
-
 /** The worker's file beside this one. Defined by the build. */
 declare const WORKER: string
 
 const connections = new Map<string, Connection>()
-
-/** What requests that go through a kernel are addressed to: nobody else's address. */
-const KERNEL = 'http://kernel.invalid/durable-chat/api/'
-
-/** By what the kernel calls itself, which it does in its next life again. */
-const kernels = new Map<string, { kernel: Kernel; connection: Connection }>()
 
 const attention = new Lazy(() => withWords(import('./attention')))
 
@@ -115,7 +106,6 @@ class Chat implements Mounted {
     this.#bundle = restoreBundle(options.source)
     root.classList.add('jdc')
     keepKeysIn(root, options.signal)
-    if (options.host && 'model' in options.host) kernelOf(options.host.model).kernel.join(options.host.model, options.signal)
     this.#visibility = new IntersectionObserver((entries) => this.#see(entries.at(-1)?.isIntersecting ?? false))
     this.#visibility.observe(root)
     this.#open()
@@ -230,7 +220,7 @@ class Chat implements Mounted {
 }
 
 function connectionTo(host: NonNullable<MountOptions['host']>): Connection {
-  if ('model' in host) return kernelOf(host.model).connection
+  if ('connection' in host) return host.connection
   const { baseUrl, share } = host
   const api = new URL(share === undefined ? 'durable-chat/api/' : 'durable-chat/shared/', new URL(baseUrl, location.href))
   let connection = connections.get(api.href)
@@ -250,17 +240,6 @@ function asGuest(token: string): Fetch {
     headers.set('X-Share-Token', token)
     return fetch(url, { ...init, headers })
   }
-}
-
-function kernelOf(model: WidgetModel): { kernel: Kernel; connection: Connection } {
-  const name = String(model.get('kernel') ?? '')
-  let found = kernels.get(name)
-  if (!found) {
-    const kernel = new Kernel()
-    const connection = new Connection({ api: new URL(KERNEL), worker: null, kernel, signal: new AbortController().signal })
-    kernels.set(name, (found = { kernel, connection }))
-  }
-  return found
 }
 
 /** What an answer may need next, or a person may press, once the page has nothing else to do: the server may be away by then. */

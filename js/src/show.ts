@@ -1,7 +1,11 @@
 /** A widget's view: the core in its element, for as long as that is shown. */
 
-import type { MountOptions, WidgetModel } from './core'
-import type { Core } from './host'
+import type { Model } from './connection/kernel'
+import type { Mounted, MountOptions } from './core'
+
+export type WidgetModel = Model & { get(name: string): unknown }
+
+export type MountAt<Host> = Omit<MountOptions, 'host'> & { host: Host }
 
 export interface View {
   model: WidgetModel
@@ -9,7 +13,7 @@ export interface View {
 }
 
 /** Returns what takes it away. */
-export function show(core: Core, host: MountOptions['host'], { model, el }: View): () => void {
+export function show<Host>(core: { mount(root: HTMLElement, options: MountAt<Host>): Mounted }, host: Host, { model, el }: View): () => void {
   const unmount = new AbortController()
   const mounted = core.mount(el, { source: model.get('bundle'), host, signal: unmount.signal })
   const update = () => mounted.update(model.get('bundle'))

@@ -6,13 +6,15 @@
  * kernel's messages.
  */
 
-import type { WidgetModel } from './core'
-import { type Core, findHost, importCore } from './host'
-import { type View, show } from './show'
+import { findHost, importCore } from './host'
+import type { mount } from './inline'
+import { show, type View, type WidgetModel } from './show'
+
+type Inline = { mount: typeof mount }
 
 const INLINE = Symbol.for('jupyter-durable-chat')
 
-const page = globalThis as { [INLINE]?: Promise<Core> }
+const page = globalThis as { [INLINE]?: Promise<Inline> }
 
 async function render(view: View): Promise<() => void> {
   const host = findHost()
@@ -20,14 +22,14 @@ async function render(view: View): Promise<() => void> {
   return served ? show(served, host, view) : show(await (page[INLINE] ??= fromKernel(view.model)), view, view)
 }
 
-function fromKernel(model: WidgetModel): Promise<Core> {
+function fromKernel(model: WidgetModel): Promise<Inline> {
   return new Promise((resolve) => {
     const hear = (message: unknown) => {
       const { type, code } = message as { type: string; code: string }
       if (type !== 'core') return
       model.off('msg:custom', hear)
       const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }))
-      resolve(import(/* webpackIgnore: true */ url) as Promise<Core>)
+      resolve(import(/* webpackIgnore: true */ url) as Promise<Inline>)
     }
     model.on('msg:custom', hear)
     model.send({ type: 'core' })
