@@ -16,6 +16,11 @@ export interface Model {
   send(message: unknown, callbacks?: undefined, buffers?: ArrayBuffer[]): unknown
 }
 
+/** A view's way to the kernel. Two views of one widget are two: each hears all that is said. */
+interface Way {
+  readonly model: Model
+}
+
 /** What the kernel says of a request. */
 type Said =
   /** It was read. */
@@ -44,10 +49,10 @@ const PAGE = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byt
 
 export class Kernel {
   /** The last one carries. */
-  #models: Model[] = []
+  #ways: Way[] = []
   #count = 0
   readonly #exchanges = new Map<string, Exchange>()
-  /** Of what was sent over the model that carries: what the kernel has not read yet, taken back or not. */
+  /** Of what was sent the way that carries: what the kernel has not read yet, taken back or not. */
   readonly #ahead = new Set<string>()
   #behind: Exchange[] = []
   #timer: ReturnType<typeof setTimeout> | null = null
@@ -57,16 +62,17 @@ export class Kernel {
 
   /** Requests may go this way until `signal`. */
   join(model: Model, signal: AbortSignal): void {
-    const hear = (message: unknown, buffers?: DataView[]) => this.#hear(message as Said, buffers)
+    const way = { model }
+    const hear = (message: unknown, buffers?: DataView[]) => this.#hear(way, message as Said, buffers)
     model.on('msg:custom', hear)
-    this.#models.push(model)
-    // What went another way is no sign of what this one does.
-    this.#ahead.clear()
-    this.#sendNext()
+    this.#ways.push(way)
+    this.#carryAnew()
     const leave = () => {
       model.off('msg:custom', hear)
-      this.#models = this.#models.filter((other) => other !== model)
-      for (const exchange of [...this.#exchanges.values()]) if (exchange.model === model) this.#drop(exchange, new TypeError('The widget has gone.'))
+      const carried = this.#carrier === way
+      this.#ways = this.#ways.filter((other) => other !== way)
+      for (const exchange of [...this.#exchanges.values()]) if (exchange.carrier === way) this.#drop(exchange, new TypeError('The widget has gone.'))
+      if (carried) this.#carryAnew()
     }
     signal.addEventListener('abort', leave, { once: true })
   }
@@ -94,12 +100,22 @@ export class Kernel {
     return exchange.response
   }
 
+  get #carrier(): Way | undefined {
+    return this.#ways.at(-1)
+  }
+
+  /** What went another way is no sign of what the one that carries now does. */
+  #carryAnew(): void {
+    this.#ahead.clear()
+    this.#sendNext()
+  }
+
   #sendNext(): void {
-    const model = this.#models.at(-1)
-    while (model && this.#ahead.size < AHEAD) {
+    const carrier = this.#carrier
+    while (carrier && this.#ahead.size < AHEAD) {
       const exchange = this.#behind.shift()
       if (!exchange) break
-      exchange.model = model
+      exchange.carrier = carrier
       this.#ahead.add(exchange.request.id)
       this.#tell(exchange, exchange.request, exchange.file)
     }
@@ -123,19 +139,19 @@ export class Kernel {
     const fail = () => this.#drop(exchange, new TypeError('The kernel is not there.'))
     try {
       // Some hosts give a promise, and others raise.
-      void Promise.resolve(exchange.model?.send(message, undefined, buffers)).catch(fail)
+      void Promise.resolve(exchange.carrier?.model.send(message, undefined, buffers)).catch(fail)
     } catch {
       fail()
     }
   }
 
-  #hear(said: Said, buffers: DataView[] = []): void {
-    if (this.#ahead.delete(said.id)) {
+  #hear(way: Way, said: Said, buffers: DataView[] = []): void {
+    if (way === this.#carrier && this.#ahead.delete(said.id)) {
       this.#reads()
       this.#sendNext()
     }
     const exchange = this.#exchanges.get(said.id)
-    if (!exchange) return
+    if (exchange?.carrier !== way) return
     if (said.type === 'response') exchange.begin(said.status, said.headers)
     else if (said.type === 'body') for (const buffer of buffers) exchange.add(copied(buffer))
     else if (said.type !== 'received') {
@@ -150,7 +166,7 @@ export class Kernel {
     if (!this.#exchanges.delete(id)) return
     this.#behind = this.#behind.filter((other) => other !== exchange)
     exchange.end(reason)
-    if (exchange.model) this.#tell(exchange, { type: 'drop', id })
+    if (exchange.carrier) this.#tell(exchange, { type: 'drop', id })
   }
 }
 
@@ -158,7 +174,7 @@ export class Kernel {
 class Exchange {
   readonly response: Promise<Response>
   /** What carries it, once it was sent. */
-  model: Model | null = null
+  carrier: Way | null = null
   #resolve!: (response: Response) => void
   #reject!: (reason: unknown) => void
   #body: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | null = null

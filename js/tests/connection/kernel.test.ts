@@ -118,6 +118,38 @@ describe('through the kernel', () => {
     expect(server.requests.at(-1)?.query.getAll('after')).toEqual(['s_1:5'])
   })
 
+  test('one widget that two views show gives every piece once, and the one that stays goes on', async () => {
+    const model = relay.widget()
+    const views = [new AbortController(), new AbortController()] as const
+    for (const view of views) kernel.join(model, view.signal)
+    widget.abort()
+    const handle = await streaming()
+    server.say('s_1', 'one ', 'two ')
+    await until(() => text(handle) === 'one two ')
+    const body = await kernel.fetch(new URL('agents', API), { headers: { Accept: 'application/json' } })
+    expect(await body.json()).toEqual(await (await fetch(new URL('agents', server.api))).json())
+    views[1].abort()
+    server.say('s_1', 'three ')
+    await until(() => text(handle) === 'one two three ')
+    expect(handle.session.gaps).toBe(0)
+    expect(relay.running).toBe(1)
+  })
+
+  test('what was in front of a widget that has gone holds up nothing: not what waited, nor what comes', async () => {
+    const handle = await streaming()
+    const blocked = new AbortController()
+    const silent = { ...relay.widget(), send: () => undefined }
+    kernel.join(silent, blocked.signal)
+    const asked = range(1, 6).map(async (n) => {
+      const answer = kernel.fetch(new URL(`agents?${n}`, API), { headers: { Accept: 'application/json' } })
+      return answer.then(({ status }) => status, () => 'gone')
+    })
+    await until(() => kernel.waits)
+    blocked.abort()
+    expect(await Promise.all(asked)).toEqual(['gone', 'gone', 'gone', 'gone', 200, 200])
+    await until(() => !kernel.waits && handle.session.notice === null)
+  })
+
   test('a kernel that was started anew goes on from the last event that the page has', async () => {
     const handle = await streaming()
     server.say('s_1', 'before ')
