@@ -30,8 +30,12 @@ export function useDragging(order: string[], reorder: (order: string[]) => void)
     latest.current = next
     setDrag(next)
   }
-  // Another order has come, from whomever.
-  useLayoutEffect(() => show(null), [order.join()])
+  const going = useRef<AbortController | null>(null)
+  useLayoutEffect(() => {
+    show(null)
+    // Another order has come, from whomever, or the list has gone: no key is taken for a row that may not be there.
+    return () => going.current?.abort()
+  }, [order.join()])
   useLayoutEffect(() => {
     if (drag?.id !== null) return
     const timer = setTimeout(() => show(null), PATIENCE)
@@ -46,19 +50,18 @@ export function useDragging(order: string[], reorder: (order: string[]) => void)
     event.preventDefault() // no text is selected, and nothing scrolls
     handle.setPointerCapture(event.pointerId)
     show({ id, order })
-    const dragging = new AbortController()
+    const dragging = (going.current = new AbortController())
     const { signal } = dragging
     const end = (dropped: boolean) => {
       dragging.abort()
       const next = latest.current?.order ?? order
-      const isMoved = dropped && latest.current !== null && next.join() !== order.join()
+      const isMoved = dropped && next.join() !== order.join()
       show(isMoved ? { id: null, order: next } : null)
       if (isMoved) reorder(next)
     }
     handle.addEventListener(
       'pointermove',
       ({ clientY }) => {
-        if (!latest.current) return dragging.abort() // the list has changed meanwhile
         const others = order.filter((other) => other !== id)
         const place = others.filter((other) => middle(rowOf(list, other)) < clientY).length
         others.sort((one, other) => middle(rowOf(list, one)) - middle(rowOf(list, other)))

@@ -267,6 +267,12 @@ describe('the queue', () => {
       expect(did).toEqual([])
     })
 
+    test('a row that has gone meanwhile takes no key with it', async () => {
+      await draw({ transcript: withQueue({ queue: queue.slice(1) }) })
+      expect((await press('Escape')).defaultPrevented).toBe(true)
+      expect(did).toEqual(['stop'])
+    })
+
     test('not if the list changes meanwhile', async () => {
       await draw({ transcript: withQueue({ queue: queue.slice(0, 2) }) })
       await at('pointermove', 70)
