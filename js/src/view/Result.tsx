@@ -84,7 +84,7 @@ export function Result({ output, said }: { output: unknown; said: Part[] }) {
   if (typeof output === 'string' && [...nested(said)].some((part) => part.type === 'text' && part.text.trim() === output.trim())) {
     return (
       <Fold class="jdc-json" summary={<span>{words.result}</span>}>
-        {() => <pre dir="auto">{output}</pre>}
+        {() => <pre tabIndex={0} dir="auto">{readable(output)}</pre>}
       </Fold>
     )
   }

@@ -189,6 +189,16 @@ describe('arguments and results', () => {
     expect(find('.jdc-logs')?.textContent).toBe('one\nwarning: two\n')
   })
 
+  test('what was said inside is folded away as the result, which hides no character, and scrolls for the keyboard', async () => {
+    const text = `is\u202E hidden`
+    await opened({ output: text, parts: [{ type: 'text', text, state: 'done' }] })
+    await open('details.jdc-json')
+    const result = find('.jdc-json pre')
+    expect(result?.textContent).toBe(text)
+    expect(result?.tabIndex).toBe(0)
+    expect(result?.querySelector('[data-jdc-invisible]')).not.toBeNull()
+  })
+
   test('text, data, pictures, files, and what was cut', async () => {
     const content = [
       { type: 'text', text: 'one' },
