@@ -8,6 +8,7 @@ import { personName } from './calls'
 import { Desk } from './desk'
 import { Icon } from './Icon'
 import { keepFocus } from './focus'
+import { isComposing } from './keys'
 import { readable } from './Readable'
 import { nameOf } from './waits'
 
@@ -61,7 +62,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
             disabled={said}
             onInput={(event) => setReason(event.currentTarget.value)}
             onKeyDown={(event) => {
-              if (event.key !== 'Enter' || event.isComposing) return
+              if (event.key !== 'Enter' || isComposing(event)) return
               event.preventDefault()
               void say(false, event.currentTarget)
             }}

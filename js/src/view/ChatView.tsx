@@ -21,6 +21,7 @@ import { PartView } from './Parts'
 import { Position } from './position'
 import { Icon } from './Icon'
 import { IconButton } from './IconButton'
+import { isComposing } from './keys'
 import { Composer, controls, Downloads, Here, Outline, Queue, Sharing, Shortcuts } from './late'
 import { offer } from './offer'
 import { signsIn } from './people'
@@ -138,7 +139,7 @@ function Chat(props: ChatViewProps): VNode {
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (whole) controls.module?.onMoveKey(event, moves)
-    if (event.key !== 'Escape' || !running || !actions || event.isComposing) return
+    if (event.key !== 'Escape' || !running || !actions || isComposing(event)) return
     event.preventDefault()
     actions.stop()
   }

@@ -6,6 +6,7 @@ import { words } from '../words'
 import { clock } from '../words/numbers'
 import { Icon } from './Icon'
 import { closedByEscape } from './escape'
+import { isComposing } from './keys'
 import { type TurnLine, turnsOf } from './turns'
 
 interface Props {
@@ -38,7 +39,7 @@ export function Outline({ messages, running, goTo, foldAll, help, close }: Props
   }, [at, query])
   const onKeyDown = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
-    if (event.isComposing || event.altKey) return
+    if (isComposing(event) || event.altKey) return
     if (step !== 0) setChosen(found[Math.min(Math.max(at + step, 0), found.length - 1)]?.id ?? null)
     else if (event.key === 'Enter' && event.target === input.current) found[at] && goTo(found[at].id)
     else if (event.key === 'Escape') close()

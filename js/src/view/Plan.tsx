@@ -9,6 +9,7 @@ import { grow } from './editing'
 import { keepFocus } from './focus'
 import { Fold } from './Fold'
 import { Icon, type IconName } from './Icon'
+import { isComposing } from './keys'
 import { Text } from './Text'
 
 interface Plan {
@@ -90,7 +91,7 @@ function Decision({ part: { toolCallId } }: { part: ToolPart }) {
         disabled={said}
         onInput={(event) => setDraft(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
+          if (event.key !== 'Enter' || event.shiftKey || event.altKey || isComposing(event)) return
           event.preventDefault()
           change(event.currentTarget)
         }}

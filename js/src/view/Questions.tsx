@@ -20,6 +20,8 @@ import { Desk } from './desk'
 import { grow } from './editing'
 import { keepFocus } from './focus'
 import { Icon } from './Icon'
+import { isComposing } from './keys'
+
 interface Props {
   part: ToolPart
   questions: Question[]
@@ -264,7 +266,7 @@ function Written({ kind, label, placeholder, text, required, disabled, write, su
       disabled={disabled}
       onInput={(event) => write(event.currentTarget.value)}
       onKeyDown={(event) => {
-        if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return
+        if (event.key !== 'Enter' || event.shiftKey || event.altKey || isComposing(event)) return
         event.preventDefault()
         submit()
       }}

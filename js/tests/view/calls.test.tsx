@@ -249,6 +249,9 @@ describe('arguments and results', () => {
   })
 })
 
+/** Keys that belong to a character that is being composed; the second one as Safari says it. */
+const COMPOSED = [{ isComposing: true }, { keyCode: 229 }]
+
 describe('an approval', () => {
   const asks = (more = {}) => during(call({ state: 'approval-requested', approval: { id: 'a1', ...more } }))
 
@@ -270,6 +273,8 @@ describe('an approval', () => {
   test('is refused, with a reason', async () => {
     await draw({ transcript: asks() })
     await type('not now', find<HTMLTextAreaElement>('.jdc-reason') as HTMLTextAreaElement)
+    for (const composed of COMPOSED) await press('Enter', composed, find('.jdc-reason') as Element)
+    expect(did).toEqual([])
     await click('.jdc-deny')
     expect(did).toEqual(['approve a1 false not now'])
   })
@@ -381,6 +386,8 @@ describe('questions', () => {
     await choose('Bars')
     await type('Pie', field())
     expect(find<HTMLInputElement>('.jdc-option input:checked')).toBeNull()
+    for (const composed of COMPOSED) await press('Enter', composed, field())
+    expect(did).toEqual([])
     await press('Enter', {}, field())
     expect(answered()).toEqual({ action: 'accept', answers: { 1: 'Pie' } })
   })
@@ -449,6 +456,8 @@ describe('a plan', () => {
     await draw({ transcript: asks() })
     expect(find<HTMLButtonElement>('.jdc-plan-change')?.disabled).toBe(true)
     await type(' Keep it. ', said())
+    for (const composed of COMPOSED) await press('Enter', composed, said())
+    expect(did).toEqual([])
     await click('.jdc-plan-change')
     expect(did).toEqual(['answer c1 {"decision":"change","text":"Keep it."}'])
   })

@@ -114,6 +114,8 @@ describe('the outline', () => {
     await type('no such thing', filter())
     expect(find('.jdc-outline .jdc-aside')?.textContent).toBe('No turn has that in it')
     await press('Enter', {}, filter())
+    await press('Escape', { keyCode: 229 }, filter())
+    expect(find('.jdc-outline')).not.toBeNull()
     await press('Escape', {}, filter())
     expect(find('.jdc-outline')).toBeNull()
     expect(document.activeElement).toBe(find('button.jdc-outline-button'))
