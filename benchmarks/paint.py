@@ -47,10 +47,11 @@ EDGE = 60
 
 OPEN = """
 async () => {
+  const questions = '[data-role=user] .jdc-text';
   const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   const inSight = (edge) => {
     const { top, bottom } = (root.querySelector('.jdc-scroll') ?? root).getBoundingClientRect();
-    const blocks = [...root.querySelectorAll('.jdc-user .jdc-text, .jdc-markdown > *')].filter((block) => {
+    const blocks = [...root.querySelectorAll(`${questions}, .jdc-markdown > *`)].filter((block) => {
       const rect = block.getBoundingClientRect();
       return rect.bottom > Math.max(top, 0) + edge && rect.top < Math.min(bottom, innerHeight) - edge;
     });
@@ -67,6 +68,7 @@ async () => {
     if (root.dataset.lastLsn !== LSN || texts.size !== before?.texts.size) still = 0;
     frames.push({ at: performance.now() - begun, texts });
   }
+  if (!root.querySelector(questions)) throw new Error('The last question is always drawn, and was not found.');
   const final = inSight(EDGE);
   const there = frames.map(({ at, texts }) => [at, final.filter((text) => texts.has(text)).length]);
   return there.filter(([, count], index) => count > (there[index - 1]?.[1] ?? 0)).map(([at]) => at);
