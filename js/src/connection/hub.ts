@@ -44,6 +44,8 @@ export class Hub {
   #stream: Stream | null = null
   #xsrf = ''
   #tokenGiven: ((xsrf: string) => void) | null = null
+  /** The token that was asked for, by however many. */
+  #asked: Promise<string> | null = null
 
   constructor(options: HubOptions = {}) {
     this.#options = options
@@ -169,14 +171,14 @@ export class Hub {
 
   /** The token as any living page knows it; cookies of a page are out of a worker's sight. */
   #freshToken(): Promise<string> {
-    return new Promise((resolve) => {
+    return (this.#asked ??= new Promise<string>((resolve) => {
       const timer = setTimeout(() => resolve(this.#xsrf), XSRF_PATIENCE)
       this.#tokenGiven = (xsrf) => {
         clearTimeout(timer)
         resolve(xsrf)
       }
       for (const { port } of this.#pages.values()) send(port, { type: 'xsrf?' })
-    })
+    }).finally(() => (this.#asked = null)))
   }
 }
 

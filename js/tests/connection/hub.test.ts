@@ -136,6 +136,21 @@ test('the XSRF token is asked of the pages', async () => {
   expect(server.requests.map(({ xsrf }) => xsrf)).toEqual(['fresh'])
 })
 
+test('requests that are made at once ask for one token, and both go with it', async () => {
+  server.answer = (_, response, { pathname }) => pathname.endsWith('/watching') && (reply(response, 200, {}), true)
+  server.begin('s')
+  const page = join('fresh')
+  page.say({ type: 'follow', session: 's', lsn: 0, seen: true })
+  await until(() => page.lsns('s').length === 4)
+  const before = page.of('xsrf?').length
+  page.say({ type: 'sight', sessions: ['s'] })
+  page.say({ type: 'typing', session: 's', typing: true })
+  const told = () => server.requests.filter(({ path }) => path === '/watching')
+  await until(() => told().length === 2)
+  expect(told().map(({ xsrf }) => xsrf)).toEqual(['fresh', 'fresh'])
+  expect(page.of('xsrf?').length).toBe(before + 1)
+})
+
 test('what becomes of a session is told to its pages only, which then do not follow it any more', async () => {
   server.begin('s')
   const [one, other] = [join(), join()]
