@@ -45,8 +45,10 @@ const GRAVEST = ['failed', 'waiting', 'done'] as const
 export class Attention {
   readonly #connection: Connection
   readonly #desk: Desk | null
+  readonly #signal: AbortSignal
   readonly #page = `p_${crypto.getRandomValues(new Uint32Array(4)).join('')}`
   #inbox: Inbox | null = null
+  #joining: Promise<void> | null = null
   /** By the notice: what takes back what is shown of it; `null` until it is. */
   readonly #shown = new Map<string, (() => void) | null>()
   readonly #reading = new Set<string>()
@@ -57,6 +59,7 @@ export class Attention {
   constructor(connection: Connection, desk: Desk | null, signal: AbortSignal) {
     this.#connection = connection
     this.#desk = desk
+    this.#signal = signal
     connection.attend({ hear: (message) => this.#hear(message), look: () => this.#look(), join: () => void this.#join() })
     // An application that names its page anew while nobody sees it takes the mark away.
     const title = document.querySelector('title')
@@ -76,21 +79,28 @@ export class Attention {
     this.#look()
   }
 
+  /** Whoever wants it meanwhile gets the same. */
+  #join(): Promise<void> {
+    return (this.#joining ??= this.#readAndFollow().finally(() => (this.#joining = null)))
+  }
+
   /** Read first, follow second: what comes in between is told by the hub. */
-  async #join(): Promise<void> {
+  async #readAndFollow(): Promise<void> {
     const backoff = this.#connection.backoff()
-    for (;;) {
+    while (!this.#signal.aborted) {
       try {
         const inbox = await json<Inbox>(await this.#connection.ask(new URL('inbox', this.#connection.api), { accept: 'application/json' }))
         if (!this.#inbox || inbox.lsn >= this.#inbox.lsn || inbox.id !== this.#inbox.id) this.#inbox = inbox
         break
       } catch (error) {
         if (!(error instanceof HttpError)) throw error
-        await new Promise((resolve) => setTimeout(resolve, backoff.failed()))
+        await pause(backoff.failed(), this.#signal)
       }
     }
-    const { id, lsn } = this.#inbox as Inbox
-    this.#connection.send({ type: 'follow', session: id, lsn, seen: true })
+    if (!this.#inbox || this.#signal.aborted) return
+    const { id, lsn } = this.#inbox
+    // The person may have gone since: then it is read, and followed when they are back.
+    if (this.#connection.shared || !document.hidden) this.#connection.send({ type: 'follow', session: id, lsn, seen: true })
     this.#look()
   }
 
@@ -220,6 +230,19 @@ export class Attention {
     const title = this.#marked ?? bare
     if (document.title !== title) document.title = title
   }
+}
+
+/** Ends at once when nobody waits any more. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, milliseconds)
+    signal.addEventListener('abort', end)
+  })
 }
 
 /** One by one if they are few, else by chat, and together if these are many, too. */

@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Attention, type Told } from '../src/attention'
 import { Backoff } from '../src/connection/backoff'
 import type { Attentive, Connection } from '../src/connection/connection'
+import { HttpError } from '../src/connection/http'
+import type { ToHub } from '../src/connection/protocol'
 import type { WireEvent } from '../src/events'
 import { foldInbox, type Inbox } from '../src/inbox'
 import { en } from '../src/words/en'
@@ -16,6 +18,10 @@ let pages: Page[]
 let closing: AbortController
 
 interface Page {
+  /** How often the inbox was read, and what the hub was told. */
+  reads: () => number
+  said: string[]
+  join(): void
   told: (Told & { shown: boolean })[]
   hear(events: WireEvent[]): void
   look(): void
@@ -43,17 +49,23 @@ function hide(hidden: boolean): void {
 }
 
 /** A page, whose connection is this. */
-function open({ sees = [] as string[] } = {}): Page {
+function open({ sees = [] as string[], shared = true, away = (): boolean => false } = {}): Page {
   let attentive: Attentive
   const told: Page['told'] = []
-  const ask = async (url: URL, { body }: { body?: Record<string, never> }) => json(serve(url.pathname, body))
+  let reads = 0
+  const said: string[] = []
+  const ask = async (url: URL, { body }: { body?: Record<string, never> }) => {
+    if (url.pathname.endsWith('/inbox')) reads += 1
+    if (away()) throw new HttpError(0)
+    return json(serve(url.pathname, body))
+  }
   const connection = {
     api: new URL('http://localhost/durable-chat/api/'),
-    shared: true,
+    shared,
     attend: (who: Attentive) => (attentive = who),
     isInSight: (id: string) => !document.hidden && sees.includes(id),
     ask,
-    send: () => undefined,
+    send: ({ type }: ToHub) => void said.push(type),
     backoff: () => new Backoff(),
   } as unknown as Connection
   const tell = async (notice: Told) => {
@@ -63,7 +75,7 @@ function open({ sees = [] as string[] } = {}): Page {
   }
   new Attention(connection, { open: () => undefined, tell }, closing.signal)
   const hear = (events: WireEvent[]) => attentive.hear({ type: 'events', session: inbox.id, events })
-  const page = { told, hear, look: () => attentive.look(), sees }
+  const page = { told, hear, look: () => attentive.look(), join: () => attentive.join(), sees, said, reads: () => reads }
   pages.push(page)
   return page
 }
@@ -199,4 +211,32 @@ test('a hidden page has the number in front of its title, and keeps what the app
   expect(document.title).toBe('(2) (3) of my notebooks')
   hide(false)
   expect(document.title).toBe('(3) of my notebooks')
+})
+
+test('a server that is away is asked by one loop, however many want to know, and by none when it is over', async () => {
+  let away = true
+  const page = open({ away: () => away })
+  for (let n = 0; n < 5; n++) page.join()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(page.reads()).toBe(1)
+  away = false
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect([page.reads(), page.said]).toEqual([2, ['follow']])
+  away = true
+  page.join()
+  await vi.advanceTimersByTimeAsync(0)
+  closing.abort()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(vi.getTimerCount()).toBe(0)
+  expect([page.reads(), page.said]).toEqual([3, ['follow']])
+})
+
+test('a stream of its own is not begun for a page that was hidden meanwhile, and is when it is seen', async () => {
+  const page = open({ shared: false })
+  hide(true)
+  await settle()
+  expect([page.reads(), page.said]).toEqual([1, []])
+  hide(false)
+  await settle()
+  expect(page.said).toEqual(['follow'])
 })
