@@ -143,7 +143,8 @@ class Chat implements Mounted {
 
   #changed(): void {
     const transcript = this.#handle?.session.transcript
-    if (transcript && isOutdated(this.#bundle, transcript)) void this.#keep(transcript)
+    const { onFinal } = this.#options
+    if (onFinal && transcript && isOutdated(this.#bundle, transcript)) void this.#keep(transcript, onFinal)
     if (speaks) this.#cancelPaint ??= this.#whenSeen(() => this.#paint())
   }
 
@@ -152,15 +153,13 @@ class Chat implements Mounted {
     return this.#visible && !document.hidden ? onNextFrame : atLeisure
   }
 
-  async #keep(transcript: Transcript): Promise<void> {
-    const { onFinal, signal } = this.#options
-    if (!onFinal) return
+  async #keep(transcript: Transcript, onFinal: NonNullable<MountOptions['onFinal']>): Promise<void> {
     const bundle = this.#bundle
     this.#bundle = { ...bundle, lsn: transcript.lsn, snapshot: transcript, notice: null }
     const { output } = await saved.load()
     const kept = await output(bundle, transcript)
     // Meanwhile the cell may have got something else, or more to keep.
-    if (this.#bundle.snapshot === transcript && !signal.aborted) onFinal(kept)
+    if (this.#bundle.snapshot === transcript && !this.#options.signal.aborted) onFinal(kept)
   }
 
   #paint(): void {
