@@ -5,7 +5,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { type ESTree, parseSync, Visitor } from 'vite'
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { locale, speak, words } from '../src/words'
+import { locale, speak, withWords, words } from '../src/words'
 import { de } from '../src/words/de'
 import { en } from '../src/words/en'
 import { tables } from '../src/words/lab'
@@ -149,6 +149,18 @@ describe('what is spoken', () => {
     await speak(tag)
     expect(words.stop).toBe('Stop')
     expect(locale).toMatch(/^en/)
+  })
+
+  test('English that comes with a chunk is fetched for nobody who reads another language', async () => {
+    const rest = Object.keys(late)
+    const known = () => rest.filter((name) => name in en).length
+    for (const name of rest) Reflect.deleteProperty(en, name)
+    await speak('de')
+    expect(await withWords(Promise.resolve('chunk'))).toBe('chunk')
+    expect(known()).toBe(0)
+    await speak('en')
+    expect(await withWords(Promise.resolve('chunk'))).toBe('chunk')
+    expect(known()).toBe(rest.length)
   })
 
   test('numbers and times go with the words', async () => {

@@ -27,8 +27,9 @@ export async function speak(language: string): Promise<void> {
   locale = localeOf(translation ? tongue : 'en')
 }
 
-/** A chunk, together with what it says. */
+/** A chunk, together with what it says. A translation says all of it from the beginning. */
 export async function withWords<M>(chunk: Promise<M>): Promise<M> {
+  if (words !== en) return chunk
   const [module, { late }] = await Promise.all([chunk, import('./late')])
   Object.assign(en, late)
   return module
