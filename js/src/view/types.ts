@@ -4,7 +4,8 @@
  *
  * `src/view/index.ts` exports `ChatView(props: ChatViewProps): VNode`, rendered by the core into the root element (class
  * `jdc`, `data-*` set by it). `styles.ts` puts the styles into the document or shadow root that holds the root element.
- * `toHtml`, `toMarkdown`, `toText`: `(transcript: Transcript, turn: string | null) => string`, for the saved output.
+ * `toMarkdown`, `toText`: `(transcript: Transcript, turn: string | null) => string`, for the saved output. (`toHtml` is the same
+ * for a page; only tests read it, and no build has it.)
  *
  * Everything is compared by identity: a message or part object that is the same object has not changed.
  * A transcript may come from a hostile file. Its shape has been checked (restore.ts), its texts have not.
@@ -121,7 +122,10 @@ export interface Reads {
   reconnect(): void
 }
 
-/** None of these throws. What the person wrote is in `outbox` until the transcript has it; any other failure is the `notice`. */
+/**
+ * None of these throws. What the person wrote is in `outbox` until the transcript has it; any other failure is the `notice`,
+ * but for what is asked for and said to reject.
+ */
 export interface Actions extends Reads {
   send(text: string, options?: { parts?: Part[] } & Choice): void
   resend(clientId: string): void
