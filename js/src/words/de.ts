@@ -86,8 +86,8 @@ export const de: Words = {
 
   // Moving
   turns: 'Fragen und Antworten',
-  downloadChat: 'Herunterladen…',
-  shareChat: 'Teilen…',
+  downloadChat: 'Herunterladen …',
+  shareChat: 'Teilen …',
   readOnly: 'nur lesen',
   linkOver: 'Dieser Link öffnet nichts oder nichts mehr: Er wurde widerrufen, ist abgelaufen oder unvollständig.',
   filterTurns: 'Fragen filtern',
@@ -121,7 +121,7 @@ export const de: Words = {
   continue: 'Fortsetzen',
   copyAnswer: 'Antwort kopieren',
   fork: 'Von hier an in einem neuen Chat weitermachen',
-  forking: 'Der neue Chat ist unterwegs…',
+  forking: 'Der neue Chat ist unterwegs …',
   forked: 'Der neue Chat hat alles bis hierher. Dieser geht weiter wie bisher.',
   openFork: 'In einem neuen Tab öffnen',
   forkInCell: 'In einer Zelle:',
@@ -143,10 +143,10 @@ export const de: Words = {
     ipynb: ['Notebook', 'Python-Code in eigenen Zellen'],
     json: ['JSON', 'alles, auch zum Importieren'],
   },
-  fileComes: 'wird geholt…',
+  fileComes: 'wird geholt …',
   close: 'Schließen',
 
-  // Teilen
+  // Sharing
   elsewhere: 'Anderswo öffnen',
   elsewhereText: 'Auf einem anderen Gerät: Wer diese Adresse öffnet, meldet sich an und kann alles, was hier geht.',
   readLinks: 'Links zum Lesen',
@@ -157,7 +157,7 @@ export const de: Words = {
   holds: 'Gilt',
   holdsFor: { day: 'einen Tag', week: 'eine Woche', month: '30 Tage', ever: 'bis zum Widerruf' },
   makeLink: 'Link erstellen',
-  linkOnce: 'Dieser Link wird nur jetzt gezeigt. Er geht alle an, die ihn haben: Geben Sie ihn weiter wie einen Schlüssel.',
+  linkOnce: 'Dieser Link wird nur jetzt gezeigt. Er gilt für alle, die ihn haben: bitte weitergeben wie einen Schlüssel.',
   address: 'Adresse dieses Chats',
   newLink: 'Der neue Link',
   copyAddress: 'Adresse kopieren',
@@ -165,7 +165,7 @@ export const de: Words = {
   qrCode: 'QR-Code',
   qrOfAddress: 'QR-Code der Adresse dieses Chats',
   qrOfLink: 'QR-Code des Links zum Lesen',
-  loopback: 'Diese Adresse gibt es nur auf diesem Rechner: Andere Geräte können sie nicht öffnen. Öffnen Sie Jupyter unter einer Adresse, die sie erreichen.',
+  loopback: 'Diese Adresse gibt es nur auf diesem Rechner: Andere Geräte können sie nicht öffnen. Jupyter unter einer Adresse öffnen, die sie erreichen.',
   made: (date) => `erstellt ${date}`,
   endsOn: (date) => `gilt bis ${date}`,
   ranOut: 'abgelaufen',
@@ -202,7 +202,7 @@ export const de: Words = {
   // What is on its way to the server
   sending: 'Wird gesendet …',
   sendingLater: 'Wartet auf die Verbindung',
-  sentBefore: 'Sie war schon angekommen, so wie sie vor Ihrer Änderung war.',
+  sentBefore: 'Die Nachricht war schon angekommen, so wie sie vor der Änderung war.',
   edit: 'Bearbeiten',
   notSent: (why) => `Nicht gesendet. ${why}`,
   sendAgain: 'Erneut senden',
@@ -425,12 +425,12 @@ export const de: Words = {
   showChat: 'Zeigen',
   aChat: 'Chat',
   showChats: 'Zeigen',
-  noticeMany: (count: string) => `${count} Chats haben etwas Neues für dich`,
+  noticeMany: (count: string) => `${count} Chats haben etwas Neues`,
   noticeDone: (chat: string) => `${chat}: Die Antwort ist da`,
   noticeFailed: (chat: string) => `${chat}: Die Antwort ist fehlgeschlagen`,
-  noticeAsks: (chat: string) => `${chat}: eine Frage an dich`,
-  noticePlans: (chat: string) => `${chat}: ein Plan wartet auf deine Entscheidung`,
-  noticeCalls: (chat: string, tool: string) => `${chat}: ${tool} wartet auf deine Freigabe`,
+  noticeAsks: (chat: string) => `${chat}: eine Frage wartet auf Antwort`,
+  noticePlans: (chat: string) => `${chat}: ein Plan wartet auf eine Entscheidung`,
+  noticeCalls: (chat: string, tool: string) => `${chat}: ${tool} wartet auf Freigabe`,
 
   // The panel of all chats
   chats: 'Chats',
@@ -444,7 +444,7 @@ export const de: Words = {
   sessionGroups: { today: 'Heute', yesterday: 'Gestern', week: 'Letzte 7 Tage', older: 'Älter' },
   sessionStates: {
     streaming: 'antwortet',
-    waiting: 'wartet auf dich',
+    waiting: 'hat eine Rückfrage',
     attention: 'braucht Aufmerksamkeit',
     failed: 'Antwort fehlgeschlagen',
     ready: 'Antwort ist da',
