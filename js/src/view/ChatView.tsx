@@ -3,7 +3,7 @@
  */
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { isOfTurn, type Part, type ToolPart, type Transcript, type Turn } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
@@ -134,6 +134,7 @@ function Chat(props: ChatViewProps): VNode {
     edge: (by) => (by > 0 ? position.toTheEnd() : position.toTheBeginning()),
     help: () => setPanel('keys'),
   }
+  const chosen = useChosen(transcript)
   const address = actions?.address() ?? null
   const asked = messages.filter(({ role }) => role === 'user')
 
@@ -143,10 +144,14 @@ function Chat(props: ChatViewProps): VNode {
     event.preventDefault()
     actions.stop()
   }
-  const send = (text: string, parts: Part[], choice: Choice) => {
-    actions?.send(text, { ...choice, ...(parts.length > 0 ? { parts } : {}) })
-    if (!queues) jump()
-  }
+  const send = useCallback(
+    (text: string, parts: Part[], choice: Choice) => {
+      actions?.send(text, { ...choice, ...(parts.length > 0 ? { parts } : {}) })
+      if (!queues) jump()
+    },
+    [actions, queues],
+  )
+  const editLast = useCallback(() => editLastIn(chat.current), [])
   const takesFiles = (event: DragEvent) => whole && actions !== null && event.dataTransfer?.types.includes('Files')
   const onDragOver = (event: DragEvent) => {
     if (!takesFiles(event)) return
@@ -262,13 +267,11 @@ function Chat(props: ChatViewProps): VNode {
             wait={queues ? waitOf(held) : null}
             returned={returned}
             attach={attach}
-            chosen={chosenIn(transcript)}
-            choose={(choice) => actions.choose(choice)}
+            chosen={chosen}
             send={send}
             notebook={props.notebook}
-            stop={() => actions.stop()}
-            resume={held === null ? null : () => actions.resumeQueue()}
-            editLast={() => editLast(chat.current)}
+            held={held !== null}
+            editLast={editLast}
           />
         )}
         {(queue.length > 0 || (queues && fresh.length > 0)) && (
@@ -282,7 +285,7 @@ function Chat(props: ChatViewProps): VNode {
 }
 
 /** Begins to edit the message that waits last, or else the last question; whether that can be edited. */
-function editLast(chat: HTMLElement | null): boolean {
+function editLastIn(chat: HTMLElement | null): boolean {
   const buttons = (place: string) => [...(chat?.querySelectorAll<HTMLButtonElement>(`${place} button.jdc-edit`) ?? [])]
   const button = buttons('.jdc-queued').at(-1) ?? buttons('.jdc-message').at(-1)
   if (!button || button.disabled) return false
@@ -290,10 +293,10 @@ function editLast(chat: HTMLElement | null): boolean {
   return true
 }
 
-/** Who answers in this session, and how. */
-function chosenIn(transcript: Transcript | null) {
+/** Who answers in this session, and how: the same object for as long as that does not change. */
+function useChosen(transcript: Transcript | null) {
   const { agent = null, model = null, effort = null, mode = null, muted = false } = transcript ?? {}
-  return { agent, model, effort, mode, muted }
+  return useMemo(() => ({ agent, model, effort, mode, muted }), [agent, model, effort, mode, muted])
 }
 
 function waitOf(held: string | null): string {

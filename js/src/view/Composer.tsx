@@ -18,6 +18,7 @@ import { Desk } from './desk'
 import { grow } from './editing'
 import { Icon } from './Icon'
 import { isComposing, isSend, nameOf, sendKey } from './keys'
+import { memo } from './memo'
 import { useNamed } from './named'
 import { firstBlank, put, type Token } from './names'
 import { StopButton } from './StopButton'
@@ -33,12 +34,10 @@ interface Props {
   /** Becomes what attaches files. */
   attach: { current: (files: Iterable<File>) => void }
   chosen: Chosen & { mode: Mode | null; muted: boolean }
-  choose(choice: Choice): void
   send(text: string, parts: Part[], choice: Choice): void
   notebook: Notebook | null
-  stop(): void
-  /** Lets what is held go on. */
-  resume: (() => void) | null
+  /** What waits is held back, until it is let go on here. */
+  held: boolean
   /** Opens what was written last, if it can be edited; whether it can. */
   editLast(): boolean
 }
@@ -47,8 +46,9 @@ export interface Returned {
   text: string
 }
 
-export function Composer(props: Props) {
-  const { turn, placeholder, wait, returned, attach, chosen, choose, send, stop, resume, editLast, notebook } = props
+/** It is not drawn again for what comes of an answer. */
+export const Composer = memo((props: Props) => {
+  const { turn, placeholder, wait, returned, attach, chosen, send, held, editLast, notebook } = props
   const actions = useContext(Desk)
   const [text, setText] = useState(() => actions?.draft()?.text ?? '')
   const attachments = useAttachments(actions)
@@ -94,7 +94,7 @@ export function Composer(props: Props) {
   const submit = () => {
     if (busy) return setHint(words.filesFirst)
     if (reading) return
-    if (isEmpty) return resume?.()
+    if (isEmpty) return held ? actions?.resumeQueue() : undefined
     if (mentions.length === 0) return done([])
     setHint('')
     void named.read(input.current as Element).then((parts) => parts && done(parts))
@@ -159,7 +159,7 @@ export function Composer(props: Props) {
         class="jdc-input"
         rows={1}
         value={text}
-        placeholder={resume ? words.followUpResumes(sendsWith) : placeholder}
+        placeholder={held ? words.followUpResumes(sendsWith) : placeholder}
         aria-label={words.message}
         dir="auto"
         readOnly={reading}
@@ -177,8 +177,8 @@ export function Composer(props: Props) {
         onFocus={() => setTouched(true)}
       />
       {completion.list}
-      <ComposerFoot attachments={attachments} chosen={chosen} choose={choose} touched={touched} />
-      {turn && <StopButton turn={turn} stop={stop} />}
+      <ComposerFoot attachments={attachments} chosen={chosen} choose={(choice) => actions?.choose(choice)} touched={touched} />
+      {turn && <StopButton turn={turn} stop={() => actions?.stop()} />}
       <button
         type="submit"
         class="jdc-send jdc-round"
@@ -195,7 +195,7 @@ export function Composer(props: Props) {
       )}
     </form>
   )
-}
+})
 
 function hasModifier({ shiftKey, altKey, ctrlKey, metaKey }: KeyboardEvent): boolean {
   return shiftKey || altKey || ctrlKey || metaKey

@@ -2,8 +2,9 @@
 /** Writing: what sends, what goes back to what was written, and what one is told meanwhile. */
 
 import { act } from 'preact/test-utils'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { sendKey } from '../../src/view/keys'
+import { en } from '../../src/words/en'
 import { all, click, did, draw, editor, find, input, press, taken, type } from './drawn'
 import { answer, question, running, transcript, waiting } from './transcripts'
 
@@ -176,4 +177,16 @@ describe('without a connection', () => {
     await draw({ transcript: transcript([question('Later')]), outbox: [] })
     expect(input().value).toBe('Sooner')
   })
+})
+
+test('where one writes is not drawn again for what comes of an answer', async () => {
+  const before = running('Half')
+  await draw({ transcript: before })
+  const drawn = vi.spyOn(en as typeof en & { message: string }, 'message', 'get')
+  await draw({ transcript: { ...before, messages: running('Half an answer').messages } })
+  expect(find('[data-role="assistant"] .jdc-text')?.textContent).toBe('Half an answer\n')
+  expect(drawn).not.toHaveBeenCalled()
+  await type('More')
+  expect(drawn).toHaveBeenCalled()
+  drawn.mockRestore()
 })
