@@ -141,6 +141,7 @@ class Registry:
         on_offer: Callable[[], None] = lambda: None,
         on_tick: Callable[[], None] = lambda: None,
         tell: Tell = silent,
+        titles: bool = True,
     ) -> None:
         self.agents = agents
         self._open_log = open_log
@@ -170,6 +171,7 @@ class Registry:
             tell=tell,
             runs=lambda: self._runs,
             offer=self._offer,
+            titles=titles,
         )
         self._log: Log | None = None
         self._board: Board | None = None

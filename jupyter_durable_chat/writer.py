@@ -62,8 +62,9 @@ OFFER_SECONDS = 30.0
 
 NO_WORKER = e.Error(
     "internal",
-    "Nobody is there to answer: no worker has taken this question. Start one with 'jupyter durable-chat worker', or "
-    "see in the log of the server's own why it does not run; then try again.",
+    "Nobody is there to answer: no worker of this owner has taken this question. Start one with 'jupyter durable-chat "
+    "worker' (on a hub: with JUPYTERHUB_USER set to this user), or see in the log of the server's own why it does not "
+    "run; then try again.",
     recoverable=True,
 )
 
@@ -109,6 +110,8 @@ class Terms(Struct, frozen=True):
     runs: Callable[[], bool]
     """Whether turns run in this process; else they are offered to others."""
     offer: Callable[[str], Awaitable[None]]
+    titles: bool = True
+    """Whether agents are asked for titles."""
 
 
 class Writer(Replica, ABC):
@@ -465,7 +468,7 @@ class Writer(Replica, ABC):
             title = await self._close_turn(start.turn_id, epoch, ending)
             if unwanted:
                 await discard(start.whom.agent, unwanted)
-            if title and not self._closing and self._titling is None:
+            if title and self._terms.titles and not self._closing and self._titling is None:
                 titling = self._title(start.whom.agent, start.whom.model, title)
                 self._titling = asyncio.create_task(titling, name=f"title of {self.id}")
         except (Fenced, StreamDeleted, UnknownStream) as error:
@@ -685,7 +688,8 @@ class Writer(Replica, ABC):
                 await self.decide(decide, self.add)
             await self.summarise(touch=False)
         except (AgentError, LogError, TimeoutError) as error:
-            logger.info("Session %s keeps the title from its text: %s", self.id, error)
+            why = error if str(error) else f"it took longer than {TITLE_SECONDS:g} s"
+            logger.info("Session %s keeps the title from its text: %s", self.id, why)
         except Exception as error:
             # The text of a foreign exception may hold a key or a prompt.
             logger.error("Agent %s has no title for session %s: %s", agent.name, self.id, type(error).__name__)

@@ -1,7 +1,7 @@
 """Commands and turns at the worst moments, on the real registry and store, with commits that the test holds up."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jupyter_durable_chat.commands import Busy, ClientIdReused, Edit, Message, S
 from jupyter_durable_chat.log import Log, LogUnavailable
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.transcript import JSON
 from jupyter_durable_chat.turn import Limits
 from tests.scripted import Scripted
 from tests.test_registry import World, created, outcome, send
@@ -106,6 +107,26 @@ async def test_a_persons_title_wins_at_the_last_moment(tmp_path: Path) -> None:
         assert await outcome(registry, session_id, turn) == "completed"
         async with registry.acquire(session_id) as session:
             assert session.transcript.title == "Mine"
+
+
+@pytest.mark.parametrize("titles", [True, False])
+async def test_the_model_is_asked_for_a_title_where_one_wants_that(tmp_path: Path, titles: bool) -> None:
+    class Titling(Scripted):
+        async def title(self, messages: Sequence[JSON], model: str | None) -> str:
+            return "From the model"
+
+    world = World(tmp_path)
+    world.agent = Titling()
+    async with world.server(titles=titles) as registry:
+        session_id = await created(registry)
+        turn = await send(registry, session_id)
+        world.agent.finish()
+        assert await outcome(registry, session_id, turn) == "completed"
+        async with registry.acquire(session_id) as session:
+            await eventually(lambda: not session.busy)
+            if titles:
+                await eventually(lambda: session.transcript.title == "From the model")
+            assert session._titling is None and (session.transcript.title == "From the model") is titles
 
 
 async def test_a_message_removed_at_the_last_moment_leaves_no_label(tmp_path: Path) -> None:

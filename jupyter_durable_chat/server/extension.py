@@ -111,13 +111,20 @@ class DurableChat(ExtensionApp):
     owner = Unicode(
         config=True,
         help="Whose conversations these are, where Jupyter makes up names for browsers. Servers and workers on one "
-        "store need the same. Default: the hub's user, else the account that the server runs under.",
+        "store need the same. Default: the hub's user, else the account that the server runs under. On a hub, in "
+        "PostgreSQL, the hub's user counts, whatever this says.",
     )
     model = Unicode(
         "",
         config=True,
         help="The model that answers when neither session nor message names one, as pydantic-ai names it "
         "('openai:gpt-5', 'anthropic:claude-sonnet-4-5', 'ollama:llama3.2'). Empty: the offline demo agent answers.",
+    )
+    titles = Bool(
+        True,
+        config=True,
+        help="Ask the model for a title after a conversation's first answer, with the beginning of what was said: one "
+        "short request more. Without, the title is from the first question.",
     )
     instructions = Unicode(
         "You are a helpful assistant in a Jupyter notebook. Answer in Markdown.",
@@ -384,6 +391,7 @@ class DurableChat(ExtensionApp):
             ),
             budget=e.Budget(self.session_tokens, self.session_cost_usd),
             runners=self.runners,
+            titles=self.titles,
             attachments=self.attachments,
             notices=Notices(self.watching, self.person),
             part=part,

@@ -27,6 +27,7 @@ async def serve(chat: DurableChat, tell: Tell, server_gone: asyncio.Event | None
     enough = asyncio.Event()
     _on_signals(enough)
     await chat.open()
+    logger.info("This worker runs answers of %r.", chat.owner)
     try:
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(enough.wait())]
         if server_gone is not None:
