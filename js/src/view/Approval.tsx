@@ -4,11 +4,11 @@ import { useContext, useId, useState } from 'preact/hooks'
 import type { ToolApproval, ToolPart } from '../transcript'
 import { words } from '../words'
 import { clock } from '../words/numbers'
-import { personName } from './calls'
 import { Desk } from './desk'
 import { Icon } from './Icon'
 import { keepFocus } from './focus'
 import { isComposing } from './keys'
+import { authorName } from './Person'
 import { readable } from './Readable'
 import { nameOf } from './waits'
 
@@ -76,7 +76,7 @@ export function ApprovalForm({ part, approval }: { part: ToolPart; approval: Too
 /** What was said, and by whom. */
 export function approvalWords({ approved, scope, reason, by }: ToolApproval): string {
   if (approved === undefined) return ''
-  const who = by ? personName(by) : ''
+  const who = by ? authorName(by) : ''
   const what = approved ? (scope === 'session' ? words.allowedSession(who) : words.allowed(who)) : words.denied(who)
   return reason ? `${what}: ${reason}` : what
 }

@@ -3,6 +3,7 @@
 import { isOver, OVER, type ToolPart } from '../transcript'
 import { words } from '../words'
 import { duration } from '../words/numbers'
+import { authorName } from './Person'
 import { ran } from './times'
 import { needsPerson, waits } from './waits'
 
@@ -33,7 +34,7 @@ const AT_ONCE = 50
 export function stateWords(part: ToolPart, running: boolean): string {
   const { state, approval } = part
   const { callStates } = words
-  if (state === 'output-denied') return approval?.by ? words.deniedBy(personName(approval.by)) : callStates.denied
+  if (state === 'output-denied') return approval?.by ? words.deniedBy(authorName(approval.by)) : callStates.denied
   const open = openEnd(part)
   if (open) return callStates[open]
   if (isOver(part)) {
@@ -43,10 +44,6 @@ export function stateWords(part: ToolPart, running: boolean): string {
   if (!running) return callStates['no-result']
   if (state === 'input-streaming') return callStates.writing
   return callStates[needsPerson(part) ?? waits(part) ?? 'running']
-}
-
-export function personName({ name, username }: { name?: string; username: string }): string {
-  return name || username
 }
 
 /** The arguments; agents of their own name also what they leave empty. */

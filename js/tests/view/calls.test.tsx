@@ -309,6 +309,9 @@ describe('an approval', () => {
     await draw({ transcript: after(call({ state: 'output-available', output: 1, approval })) })
     await open('.jdc-tool details')
     expect(find('.jdc-tool-note')?.textContent).toBe('Allowed for this chat by Ada')
+    const code = { id: 'a1', approved: false, by: { username: 'ada', name: 'Ada', via: 'kernel' } } as const
+    await draw({ transcript: after(call({ state: 'output-denied', approval: code })) })
+    expect(find('.jdc-tool-state')?.textContent).toBe('denied by Ada, by code')
     await draw({ transcript: after(call({ state: 'output-denied', approval: { id: 'a1', approved: false, reason: 'too dear' } })) })
     expect(find('.jdc-tool-error')?.textContent).toBe('too dear')
   })
