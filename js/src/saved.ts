@@ -5,7 +5,7 @@
 
 import { type ChatBundle, MIME_TYPE } from './bundle'
 import { inSlices } from './frames'
-import { isOfTurn, type Part, type Transcript, type UIMessage } from './transcript'
+import { isOfTurn, type Part, textsOf, type Transcript, type UIMessage } from './transcript'
 import { pieces } from './view/html'
 import { messagesOf } from './view/shown'
 import { toMarkdown, toText } from './view/static'
@@ -59,7 +59,7 @@ export function limited(transcript: Transcript, turn: string | null, limit = SNA
 
 /** The beginning of what a message says, in about `limit` bytes of JSON, and how much there was. */
 function shortened(message: UIMessage, limit: number): UIMessage {
-  const texts = message.parts.flatMap((part) => (part.type === 'text' && part.text ? [part.text] : []))
+  const texts = textsOf(message).filter((text) => text !== '')
   const said = new TextEncoder().encode(texts.join('\n\n'))
   for (let room = Math.max(limit, 0); ; ) {
     room = Math.floor(room / 2)

@@ -285,6 +285,11 @@ export function canContinue({ role, metadata: { outcome } }: UIMessage): boolean
   return role === 'assistant' && outcome !== undefined && outcome !== 'completed'
 }
 
+/** What is written in a message, part by part. */
+export function textsOf({ parts }: UIMessage): string[] {
+  return parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+}
+
 /** Whether the message was said or answered in this turn. */
 export function isOfTurn({ metadata }: UIMessage, turn: string): boolean {
   return metadata.turn === turn || (metadata.continued ?? []).some((before) => before.turn === turn)

@@ -5,7 +5,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Lazy } from '../lazy'
-import type { ToolPart, Transcript, Turn, UIMessage } from '../transcript'
+import { textsOf, type ToolPart, type Transcript, type Turn, type UIMessage } from '../transcript'
 import { withWords, words } from '../words'
 import type { Speech } from './speech'
 import { waitingWords } from './waits'
@@ -28,7 +28,7 @@ export function Announcement({ transcript, turn, waiting }: Props) {
   const id = turn?.id ?? null
   const message = turn && answerOf(transcript, turn)
   const source = useRef('')
-  source.current = message ? textOf(message) : ''
+  source.current = message ? textsOf(message).join('\n\n') : ''
 
   useEffect(() => {
     // Of a queue, one answer may end and the next begin between two paints.
@@ -70,10 +70,6 @@ export function Announcement({ transcript, turn, waiting }: Props) {
 
 function answerOf(transcript: Transcript | null, { message_id }: Turn): UIMessage | undefined {
   return [...(transcript?.messages ?? []), ...(transcript?.others ?? [])].find(({ id }) => id === message_id)
-}
-
-function textOf({ parts }: UIMessage): string {
-  return parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n')
 }
 
 function ending(message: UIMessage | undefined): string {

@@ -3,6 +3,7 @@
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { words } from '../words'
 import { Desk } from './desk'
+import { closedByEscape } from './escape'
 import type { AgentInfo, Agents, Choice, Chosen } from './types'
 
 interface ChoicesProps {
@@ -47,12 +48,7 @@ export function Choices({ label, chosen, pick, close }: ChoicesProps) {
       class="jdc-choices"
       role="group"
       aria-label={label}
-      onKeyDown={(event) => {
-        if (event.key !== 'Escape') return
-        event.preventDefault()
-        event.stopPropagation() // Esc stops no answer here
-        close()
-      }}
+      onKeyDown={closedByEscape(close)}
     >
       {!agents && <p class="jdc-tool-note">{problem || words.whoCan}</p>}
       {agents && (

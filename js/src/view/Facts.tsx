@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import type { UIMessage } from '../transcript'
+import { textsOf, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { dollars, duration, moment, number, percent } from '../words/numbers'
 import { CopyButton } from './CopyButton'
@@ -15,8 +15,8 @@ export function answers({ metadata: { model, agent, effort } }: UIMessage): stri
 /** Who answered, how many tokens, at what cost, how long; and what can be done with the answer. */
 export function Facts({ message, last, children }: { message: UIMessage; last: boolean; children: ComponentChildren }) {
   const [open, setOpen] = useState(false)
-  const { parts, metadata } = message
-  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  const { metadata } = message
+  const texts = textsOf(message)
   const { mode, usage = {}, context, finished_at: end } = metadata
   const { cost_usd: cost, ...tokens } = usage
   const took = worked(message)

@@ -1,6 +1,6 @@
 /** An answer in one line: how it begins, and what became of it. */
 
-import type { UIMessage } from '../transcript'
+import { textsOf, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { CopyButton } from './CopyButton'
 import { Icon } from './Icon'
@@ -21,7 +21,7 @@ export const FoldedAnswer = memo(({ message, at, of, running, question, fold }: 
   const { id, parts, metadata } = message
   const { outcome } = metadata
   const isComplete = outcome === 'completed'
-  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  const texts = textsOf(message)
   return (
     <article
       class="jdc-message jdc-folded-answer"

@@ -1,7 +1,7 @@
 /** One message, and what became of it. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { canContinue, isOver, type Part, type Turn, type UIMessage } from '../transcript'
+import { canContinue, isOver, type Part, textsOf, type Turn, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { CopyButton } from './CopyButton'
@@ -73,7 +73,7 @@ export const Message = memo((props: Props) => (props.message.role === 'user' ? <
 function Question(props: Props) {
   const { message, at, of, signed, edited, actions, busy, folded, fold } = props
   const { editing, button, begin, end } = useEditing()
-  const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  const texts = textsOf(message)
   const files = message.parts.filter(({ type }) => type !== 'text')
   const author = signed ? message.metadata.author : null
   return (

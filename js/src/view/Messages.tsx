@@ -5,7 +5,7 @@
 
 import { Component, type ComponentChildren, type VNode } from 'preact'
 import { useCallback } from 'preact/hooks'
-import { type UIMessage, versions } from '../transcript'
+import { textsOf, type UIMessage, versions } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import type { Folds } from './folds'
@@ -113,7 +113,7 @@ class Slot extends Component<SlotProps> {
 
   override render({ message, height, children }: SlotProps): VNode {
     if (height === null) return <div class="jdc-slot">{children}</div>
-    const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+    const texts = textsOf(message)
     return (
       <div class="jdc-slot jdc-away" style={{ height: `${height}px` }}>
         <div ref={untilFound}>{texts.join('\n')}</div>

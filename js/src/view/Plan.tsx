@@ -1,6 +1,7 @@
 /** A plan that the person approves, changes or cancels before anything is done; and the plan of an agent of its own. */
 
 import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { isRecord } from '../restore'
 import { isOver, type ToolPart } from '../transcript'
 import { words } from '../words'
 import { Card } from './Card'
@@ -17,7 +18,6 @@ interface Plan {
   text: string
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 const text = (value: unknown) => (typeof value === 'string' ? value : '')
 
 /** The plan in a call's arguments; `null` while it is not there. */
@@ -133,7 +133,7 @@ function statusOf(status: string): { icon: IconName; label: string } {
 
 /** What an agent says that it will do, and how far it is: `[{content, status}]`, or that as `entries`. */
 export function Entries({ data }: { data: unknown }) {
-  const listed = isRecord(data) && !Array.isArray(data) ? data['entries'] : data
+  const listed = isRecord(data) ? data['entries'] : data
   const entries = Array.isArray(listed) ? listed.filter(isRecord).slice(0, 100) : []
   if (entries.length === 0) return null
   return (

@@ -1,7 +1,7 @@
 /** What waits for its turn, the next one first: everybody who sees it may change, move (by dragging, too) or remove it. */
 
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import type { UIMessage } from '../transcript'
+import { textsOf, type UIMessage } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
 import { type Dragging, useDragging } from './dragging'
@@ -139,7 +139,7 @@ interface WaitingProps extends Pick<Props, 'actions' | 'whole' | 'left'> {
 function Waiting({ message, signed, edited, first, last, actions, whole, dragging, move, remove, left }: WaitingProps) {
   const { id, parts, metadata } = message
   const { editing, button, begin, end } = useEditing()
-  const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n')
+  const text = textsOf(message).join('\n\n')
   const files = parts.filter(({ type }) => type !== 'text').length
   const mode = message.metadata['resolved_mode'] ?? message.metadata.mode
   const style = { order: dragging.placeOf(id) }

@@ -1,5 +1,6 @@
 /** What a call gave: text, data, files. It is whatever the tool says, so it is shown as text and never as markup. */
 
+import { isRecord } from '../restore'
 import { type FilePart, nested, type Part, type ToolPart } from '../transcript'
 import { words } from '../words'
 import { number } from '../words/numbers'
@@ -20,7 +21,6 @@ interface Content {
   cut: number | null
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 /** A result that is made of texts and files; `null`: it is any other JSON. */
 function contentOf(output: unknown): Content | null {

@@ -1,5 +1,6 @@
 /** What a model, or a tool, asks a person: read from arguments that anybody may have written; and answers to it. */
 
+import { isRecord } from '../restore'
 import { words } from '../words'
 
 export interface Question {
@@ -31,7 +32,6 @@ export const NO_DRAFT: Draft = { chosen: [], text: '' }
 
 const MOST = 20
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 const text = (value: unknown) => (typeof value === 'string' ? value : '')
 
 /** The questions in a call's arguments; none while they are not there yet, or are not questions. */

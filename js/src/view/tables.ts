@@ -1,5 +1,7 @@
 /** Tables in what a call gave or a question brings. They are whatever a file says: what has not this shape is no table. */
 
+import { isRecord } from '../restore'
+
 export type Cell = string | number | boolean | null
 
 export interface Table {
@@ -11,8 +13,6 @@ export interface Table {
   rows: Cell[][]
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === 'string')
 const isCell = (value: unknown): value is Cell => value === null || ['string', 'number', 'boolean'].includes(typeof value)
