@@ -4,8 +4,11 @@
  * Of all pages in the world one shows a notice: the one that the server has given it to. A page that has its session in
  * sight says that it is read; the others wait a moment for that, those that nobody sees a moment longer. What was shown
  * goes when it is read, wherever that was.
+ *
+ * A page that is of another version than its server says so: until both are the same, either may know what the other does not.
  */
 
+import { version } from '../package.json'
 import { json } from './connection/ask'
 import type { Connection } from './connection/connection'
 import { HttpError } from './connection/http'
@@ -15,8 +18,14 @@ import { preferences } from './preferences'
 import { words } from './words'
 import { number } from './words/numbers'
 
+/** What any page does for it. */
+export interface Place {
+  /** Shows this, which is of the page itself, until it is taken back. Returns what takes it back. */
+  say(message: string): Promise<() => void>
+}
+
 /** What the page's application does for it. */
-export interface Desk {
+export interface Desk extends Place {
   /** Shows this until it is taken back, with a button that leads to the session. Returns what takes it back. */
   tell(notice: Told, notebook: string | null): Promise<() => void>
   open(session: string, notebook: string | null): void
@@ -44,6 +53,7 @@ const GRAVEST = ['failed', 'waiting', 'done'] as const
 
 export class Attention {
   readonly #connection: Connection
+  readonly #place: Place
   readonly #desk: Desk | null
   readonly #signal: AbortSignal
   readonly #page = `p_${crypto.getRandomValues(new Uint32Array(4)).join('')}`
@@ -52,13 +62,17 @@ export class Attention {
   /** By the notice: what takes back what is shown of it; `null` until it is. */
   readonly #shown = new Map<string, (() => void) | null>()
   readonly #reading = new Set<string>()
+  /** What is said about the server's version, and what takes that back. */
+  #odd = ''
+  #takeOddBack: Promise<() => void> | null = null
   /** The page's title with a mark in front, as it was set here. */
   #marked: string | null = null
 
   /** Without a desk nothing is told here; what is in sight is read all the same. */
-  constructor(connection: Connection, desk: Desk | null, signal: AbortSignal) {
+  constructor(connection: Connection, place: Place | Desk, signal: AbortSignal) {
     this.#connection = connection
-    this.#desk = desk
+    this.#place = place
+    this.#desk = 'tell' in place ? place : null
     this.#signal = signal
     connection.attend({ hear: (message) => this.#hear(message), look: () => this.#look(), join: () => void this.#join() })
     // An application that names its page anew while nobody sees it takes the mark away.
@@ -107,6 +121,7 @@ export class Attention {
   #hear(message: FromHub & { session: string }): void {
     const inbox = this.#inbox
     if (!inbox || message.session !== inbox.id) return
+    if (message.type === 'version') return this.#compare(message.version)
     if (message.type === 'following') return message.lsn > inbox.lsn ? void this.#join() : undefined
     if (message.type === 'lost' || message.type === 'dropped') return void this.#join()
     if (message.type === 'snapshot') this.#inbox = message.transcript as unknown as Inbox
@@ -116,6 +131,15 @@ export class Attention {
       this.#inbox = foldInbox(inbox, fresh)
     }
     this.#look()
+  }
+
+  #compare(server: string): void {
+    const isOlder = version.localeCompare(server, 'en', { numeric: true }) < 0
+    const odd = server === version ? '' : isOlder ? words.pageIsOlder(version, server) : words.serverIsOlder(version, server)
+    if (odd === this.#odd) return
+    this.#odd = odd
+    void this.#takeOddBack?.then((takeBack) => takeBack())
+    this.#takeOddBack = odd ? this.#place.say(odd) : null
   }
 
   /** Something is other than it was: in the inbox, or in sight. */

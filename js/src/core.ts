@@ -8,7 +8,7 @@
 
 import { h, render } from 'preact'
 
-import type { Desk } from './attention'
+import type { Desk, Place } from './attention'
 import { type ChatBundle, isOutdated, restoreBundle } from './bundle'
 import { clock } from './connection/clock'
 import { Connection, type Handle } from './connection/connection'
@@ -73,11 +73,11 @@ export function mount(root: HTMLElement, options: MountOptions): Mounted {
   return chat
 }
 
-/** From now on the person is told at this desk of what they do not watch, and has read what is in sight. */
-export async function attend(host: { baseUrl: string }, desk: Desk | null): Promise<void> {
+/** From now on the person is told at this place of what they do not watch, and has read what is in sight. */
+export async function attend(host: { baseUrl: string }, place: Place | Desk): Promise<void> {
   await speaking
   const { Attention } = await attention.load()
-  new Attention(connectionTo(host), desk, new AbortController().signal)
+  new Attention(connectionTo(host), place, new AbortController().signal)
 }
 
 /** The list of all sessions there, and the panel that shows it. */

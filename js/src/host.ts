@@ -1,6 +1,6 @@
 /** The Jupyter that this page belongs to. */
 
-import type { Desk } from './attention'
+import type { Desk, Place } from './attention'
 import type { MountOptions, Mounted } from './core'
 import type { preferences } from './preferences'
 import type { Sessions } from './sessions'
@@ -8,7 +8,7 @@ import type { Notebook } from './view/types'
 
 export interface Core {
   mount(root: HTMLElement, options: MountOptions): Mounted
-  attend(host: { baseUrl: string }, desk: Desk | null): Promise<void>
+  attend(host: { baseUrl: string }, place: Place | Desk): Promise<void>
   preferences: typeof preferences
   sessions(host: { baseUrl: string }): Promise<Sessions>
 }

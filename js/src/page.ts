@@ -13,6 +13,16 @@ const host = findHost()
 const { chat, shared } = body.dataset
 const session = chat ?? shared
 
+/** Above the chat. */
+async function say(message: string): Promise<() => void> {
+  const line = document.createElement('p')
+  line.role = 'status'
+  line.className = 'jdc-said'
+  line.textContent = message
+  body.prepend(line)
+  return () => line.remove()
+}
+
 if (host && session) {
   documentElement.lang = navigator.language // what the core speaks is decided when it comes
   const sheet = new CSSStyleSheet()
@@ -29,5 +39,5 @@ if (host && session) {
     signal: new AbortController().signal,
     onTitle: (title) => (document.title = title),
   })
-  if (!shared) await core.attend(host, null) // who has a link only has no inbox
+  if (!shared) await core.attend(host, { say }) // who has a link only has no inbox
 }

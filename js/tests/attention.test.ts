@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
+import { version } from '../package.json'
 import { Attention, type Told } from '../src/attention'
 import { Backoff } from '../src/connection/backoff'
 import type { Attentive, Connection } from '../src/connection/connection'
@@ -23,6 +24,9 @@ interface Page {
   said: string[]
   join(): void
   told: (Told & { shown: boolean })[]
+  /** What is said of the page itself now. */
+  ofItself: Set<string>
+  meet(version: string): void
   hear(events: WireEvent[]): void
   look(): void
   sees: string[]
@@ -73,9 +77,15 @@ function open({ sees = [] as string[], shared = true, away = (): boolean => fals
     told.push(shown)
     return () => void (shown.shown = false)
   }
-  new Attention(connection, { open: () => undefined, tell }, closing.signal)
+  const ofItself = new Set<string>()
+  const say = async (message: string) => {
+    ofItself.add(message)
+    return () => void ofItself.delete(message)
+  }
+  new Attention(connection, { open: () => undefined, tell, say }, closing.signal)
   const hear = (events: WireEvent[]) => attentive.hear({ type: 'events', session: inbox.id, events })
-  const page = { told, hear, look: () => attentive.look(), join: () => attentive.join(), sees, said, reads: () => reads }
+  const meet = (version: string) => attentive.hear({ type: 'version', session: inbox.id, version })
+  const page = { told, ofItself, hear, meet, look: () => attentive.look(), join: () => attentive.join(), sees, said, reads: () => reads }
   pages.push(page)
   return page
 }
@@ -239,4 +249,19 @@ test('a stream of its own is not begun for a page that was hidden meanwhile, and
   hide(false)
   await settle()
   expect(page.said).toEqual(['follow'])
+})
+
+test('a page that is of another version than its server says which of the two is older, until they are the same', async () => {
+  const page = open()
+  await settle()
+  const said = async (server: string) => {
+    page.meet(server)
+    await settle()
+    return [...page.ofItself]
+  }
+  expect(await said(version)).toEqual([])
+  expect(await said('999.0.0')).toEqual([late.pageIsOlder(version, '999.0.0')])
+  expect(await said('999.0.0')).toEqual([late.pageIsOlder(version, '999.0.0')])
+  expect(await said('0.0.9')).toEqual([late.serverIsOlder(version, '0.0.9')])
+  expect(await said(version)).toEqual([])
 })

@@ -69,7 +69,7 @@ class Kept:
             why = error.strerror if isinstance(error, OSError) else error
             raise LogUnavailable(
                 f"an older version wrote it, and it cannot be copied before it is brought up to date: {why}. It needs "
-                f"room for {self._path.stat().st_size >> 20} MB more in its folder. Nothing was changed."
+                f"room for {(self._path.stat().st_size >> 20) + 1} MB more in its folder. Nothing was changed."
             ) from error
         return self
 

@@ -339,7 +339,8 @@ class EventStream(Reader, ChatHandler):
             raise ApiError(503, "busy", "The server is shutting down.", retry_after=RESTART_SECONDS)
         here = [self._presence(session) for session in sessions] if view and view.who else []
         presence = b',"presence":%b' % e.to_json(here) if here else b""
-        self.reply(b'{"items":[%b]%b}' % (b",".join(_item(item) for item in given), presence))
+        items = b",".join(_item(item) for item in given)
+        self.reply(b'{"version":%b,"items":[%b]%b}' % (e.to_json(__version__), items, presence))
 
     async def _follow(
         self, positions: dict[str, int], view: View | None, shared: bool, lost: Sequence[Lost], lists: bool

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from tests.browser import newer
 from tests.browser.jupyter import Jupyter, running
 
 REFUSED = """
@@ -56,3 +57,25 @@ def test_one_that_is_gone_says_so(jupyter: Jupyter, context: BrowserContext) -> 
     page = context.new_page()
     page.goto(f"{jupyter.url}durable-chat/s/s_never?token={jupyter.token}")
     expect(page.locator("[data-session=s_never]")).to_have_attribute("data-state", "gone")
+
+
+def test_a_page_that_is_older_than_its_server_says_so(tmp_path: Path, context: BrowserContext) -> None:
+    with running("server", tmp_path, agents=["tests.browser.newer:paced"]) as server:
+        session = server.post("durable-chat/api/sessions", agent="paced")["id"]
+        said = {"client_id": "c", "text": "3 words at 50 per second"}
+        server.post(f"durable-chat/api/sessions/{session}/messages", **said)  # which loads the agent
+
+        page = context.new_page()
+        page.goto(f"{server.url}durable-chat/s/{session}?token={server.token}")
+        line = page.get_by_role("status").filter(has_text=newer.VERSION)
+        expect(line).to_contain_text("Reload the page")
+        chat = page.locator(f"[data-session={session}]")
+        expect(chat.locator("[data-outcome=completed]")).to_have_count(1)
+        expect(chat.get_by_role("textbox")).to_be_in_viewport(ratio=1)
+        above, below = line.bounding_box(), chat.bounding_box()
+        assert above and below and page.viewport_size
+        assert (above["y"], below["y"], below["y"] + below["height"]) == (
+            0,
+            above["height"],
+            page.viewport_size["height"],
+        )

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.log import Fenced, LogUnavailable
+from jupyter_durable_chat.log.migrations import migrate
 from jupyter_durable_chat.server.prompts import prompts
 from jupyter_durable_chat.session import Session
 from tests.scripted import Scripted
@@ -475,6 +479,26 @@ class TestStoreThatCannotBeOpened:
 
         await eventually(works)
         await asyncio.to_thread(store.unlink)
+
+
+class TestStoreOfANewerVersion:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Path:
+        """With what it was before beside it."""
+        path = tmp_path / "log.sqlite3"
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            migrate(db)
+            shutil.copy(path, f"{path}.schema-2.20261128T120000Z.backup")
+            db.execute("PRAGMA user_version = 99")
+        return path
+
+    async def test_jupyter_works_and_the_api_says_what_to_do(self, api: Api, store: Path, jp_fetch: Any) -> None:
+        assert (await jp_fetch("api", "status")).code == 200
+        refused = await api("GET", "api/sessions")
+        assert refused.status_code == 503 and refused.json()["code"] == "store-unavailable"
+        said = refused.json()["message"]
+        assert f"{store} cannot be used: a newer version" in said and "Upgrade jupyter-durable-chat" in said
+        assert f"kept as {store}.schema-2.20261128T120000Z.backup (docs/upgrading.md)" in said
 
 
 async def test_the_end_closes_what_an_opening_that_failed_had_begun(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

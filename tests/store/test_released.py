@@ -35,7 +35,8 @@ from tests.postgres import Postgres
 from tests.scripted import Scripted
 from tests.store.released.make import SCHEMA, told
 from tests.store.test_check import command
-from tests.test_registry import outcome, send
+from tests.test_registry import World, created, outcome, send, stored
+from tests.waiting import eventually
 
 RELEASED = Path(__file__).parent / "released"
 VERSIONS = sorted(path.name for path in RELEASED.iterdir() if (path / "log.sqlite3").exists())
@@ -301,3 +302,34 @@ async def test_a_server_whose_database_a_newer_version_changes_stops_writing(pos
             await waiting
     (row,) = await postgres.run("SELECT count(*), max(lsn) FROM records", schema=schema)
     assert tuple(row) == (len(acknowledged),) * 2
+
+
+async def test_an_answer_that_an_older_server_writes_is_ended_by_the_newer_one(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    def becomes(schema: int) -> None:
+        with closing(sqlite3.connect(world.path, isolation_level=None)) as db:
+            db.execute(f"PRAGMA user_version = {schema}")
+
+    async with world.server() as older:
+        session = await created(older)
+        await send(older, session)
+        world.agent.say(e.TextStart(id="x"), e.TextDelta(id="x", delta="half"))
+        await stored(world, session, lambda types: "TextDelta" in types)
+        becomes(len(MIGRATIONS) + 1)
+        world.agent.say(e.TextDelta(id="x", delta=" and nobody keeps this"))
+        await world.agent.closed.wait()
+        with pytest.raises(LogUnavailable, match="Restart Jupyter"):
+            await created(older)
+    becomes(len(MIGRATIONS))
+    world.now += 60
+    async with world.server() as newer:
+
+        async def ended() -> bool:
+            async with newer.acquire(session) as loaded:
+                return loaded.transcript.turn is None
+
+        await eventually(ended)
+        async with newer.acquire(session) as loaded:
+            answer = loaded.transcript.messages[-1]
+    assert answer["metadata"]["outcome"] == "interrupted" and answer["parts"][0]["text"] == "half"

@@ -32,6 +32,7 @@ export interface HubOptions {
   now?: () => number
   backoff?: Backoff
   silence?: number
+  patience?: number
   fetch?: Fetch
 }
 
@@ -39,7 +40,7 @@ export class Hub {
   readonly #options: HubOptions
   readonly #now: () => number
   readonly #pages = new Map<MessagePort, Page>()
-  /** Who was at each session that is followed, as it was said last. */
+  /** Who was at each session that is followed, or who brings an inbox, as it was said last. */
   readonly #present = new Map<string, FromHub>()
   #stream: Stream | null = null
   #xsrf = ''
@@ -161,7 +162,7 @@ export class Hub {
       for (const { port, lists } of this.#pages.values()) if (lists) send(port, told)
       return
     }
-    if (told.type === 'presence') this.#present.set(told.session, told)
+    if (told.type === 'presence' || told.type === 'version') this.#present.set(told.session, told)
     if (ENDS.has(told.type)) this.#present.delete(told.session)
     for (const page of this.#followers(told.session)) {
       if (ENDS.has(told.type)) page.follows.delete(told.session)

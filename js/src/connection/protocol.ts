@@ -59,6 +59,8 @@ export type FromHub =
   | { type: 'listed'; changed: string[] | null }
   /** Everybody who is there now, the person on this page among them. */
   | ({ type: 'presence' } & Presence)
+  /** The server is of this version, as it says to whoever follows an inbox. */
+  | { type: 'version'; session: string; version: string }
   | { type: 'xsrf?' }
   /** The answer to `ping`. */
   | { type: 'pong' }

@@ -21,7 +21,7 @@ import { type Fetch, HttpError, request } from './http'
 import { type FromHub, isInbox, type LinkState, type Presence } from './protocol'
 
 /** What a stream tells. */
-export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' | 'listed' | 'presence' }>
+export type Told = Extract<FromHub, { type: 'state' | 'events' | 'snapshot' | 'gone' | 'lost' | 'dropped' | 'listed' | 'presence' | 'version' }>
 
 export interface StreamOptions {
   /** Ends with `/durable-chat/api/`. */
@@ -54,6 +54,13 @@ type Item =
   | { session: string; snapshot: Transcript }
   | { session: string; caught_up: number }
   | { session: string; gone: Gone }
+
+/** What a stream begins with. */
+interface Greeting {
+  version?: string
+  keep_alive?: number
+  stream?: string
+}
 
 /** A followed session, from when it is followed until it is not. */
 interface Position {
@@ -328,7 +335,7 @@ export class Stream {
       case undefined:
         return this.#take(carrier, value as SessionEvent)
       case 'hello':
-        return this.#greeted(value as { keep_alive?: number; stream?: string })
+        return this.#greeted(value as Greeting)
       case 'sessions':
         return this.#listed((value as { changed: string[] }).changed)
       case 'caught-up':
@@ -346,13 +353,19 @@ export class Stream {
     if (carrier.carries(session)) this.#options.tell({ type: 'presence', session, people })
   }
 
-  #greeted({ keep_alive, stream }: { keep_alive?: number; stream?: string }): void {
+  #greeted({ keep_alive, stream, version }: Greeting): void {
+    this.#introduced(version)
     this.#name = stream ?? null
     void this.#tellSight()
     this.#keepAlive = keep_alive === undefined ? KEEP_ALIVE : keep_alive * 1000
     this.#backoff.succeeded()
     this.#setState({ state: 'live', text: null })
     this.#listed(null)
+  }
+
+  #introduced(version: string | undefined): void {
+    if (version === undefined) return
+    for (const session of this.#positions.keys()) if (isInbox(session)) this.#options.tell({ type: 'version', session, version })
   }
 
   #listed(changed: string[] | null): void {
@@ -421,12 +434,13 @@ export class Stream {
       carrier.through = wait > 0
       carrier.expect(wait * 1000 + this.#patience)
       const response = await this.#ask(carrier, 'application/json', wait)
-      const { items, presence = [] } = (await response.json()) as { items: Item[]; presence?: Presence[] }
+      const { items, presence = [], version } = (await response.json()) as { items: Item[]; presence?: Presence[]; version?: string }
       carrier.signal.throwIfAborted()
       carrier.rest()
       try {
         for (const item of items) this.#turned(carrier, item)
         for (const met of presence) this.#met(carrier, met)
+        this.#introduced(version)
       } finally {
         this.#deliver()
       }

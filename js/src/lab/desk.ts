@@ -15,6 +15,7 @@ const STAYS = 10_000
 export function desk(app: App): Desk {
   return {
     open: (session, notebook) => void app.commands.execute(ids.open, { session, notebook }),
+    say: (message) => notify(app, message, 'warning'),
     tell({ kind, session, message, show: label }, notebook) {
       const place = session === null ? { commandId: ids.panel, args: {} } : { commandId: ids.open, args: { session, notebook } }
       const action = { label, ...place, displayType: 'accent' } as const

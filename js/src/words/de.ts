@@ -425,6 +425,10 @@ export const de: Words = {
   showChat: 'Zeigen',
   aChat: 'Chat',
   showChats: 'Zeigen',
+  pageIsOlder: (page: string, server: string) =>
+    `Durable Chat wurde aktualisiert: Der Server hat Version ${server}, diese Seite ${page}. Seite neu laden; kein Chat geht verloren.`,
+  serverIsOlder: (page: string, server: string) =>
+    `Durable Chat wurde aktualisiert: Diese Seite hat Version ${page}, der Server noch ${server}. Jupyter neu starten; Antworten bleiben erhalten.`,
   noticeMany: (count: string) => `${count} Chats haben etwas Neues`,
   noticeDone: (chat: string) => `${chat}: Die Antwort ist da`,
   noticeFailed: (chat: string) => `${chat}: Die Antwort ist fehlgeschlagen`,

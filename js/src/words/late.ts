@@ -288,6 +288,10 @@ export const late = {
   showChat: 'Show',
   aChat: 'Chat',
   showChats: 'Show Them',
+  pageIsOlder: (page: string, server: string) =>
+    `Durable Chat was upgraded: the server has version ${server}, this page has ${page}. Reload the page; no chat is lost.`,
+  serverIsOlder: (page: string, server: string) =>
+    `Durable Chat was upgraded: this page has version ${page}, the server still has ${server}. Restart Jupyter; answers are kept.`,
   noticeMany: (count: string) => `${count} chats have something new for you`,
   noticeDone: (chat: string) => `${chat}: the answer is there`,
   noticeFailed: (chat: string) => `${chat}: the answer failed`,

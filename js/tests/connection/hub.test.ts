@@ -214,3 +214,23 @@ test('pages that show the list of sessions hear of it, over the stream that is t
   expect(one.of('listed')).toEqual([])
   expect(server.streams).toBeLessThanOrEqual(2)
 })
+
+test.each(['stream', 'pages'])('who follows an inbox is told of the version of the server, the late ones and after a restart too (%s)', async (way) => {
+  server.begin('s')
+  server.begin('inbox_1')
+  if (way === 'pages') hub = newHub({ patience: 50 })
+  if (way === 'pages') server.holdsBack = Infinity
+  const [early, other] = [join(), join()]
+  early.say({ type: 'follow', session: 'inbox_1', lsn: 4, seen: true })
+  other.say({ type: 'follow', session: 's', lsn: 4, seen: true })
+  await until(() => early.of('version').length > 0)
+  const late = join()
+  late.say({ type: 'follow', session: 'inbox_1', lsn: 4, seen: true })
+  await until(() => late.of('version').length > 0)
+  server.version = 'next'
+  server.endStreams()
+  server.say('s', 'x')
+  await until(() => [early, late].every(({ of }) => of('version').at(-1)?.version === 'next'))
+  expect(early.of('version')[0]).toEqual({ type: 'version', session: 'inbox_1', version: 'test' })
+  expect(other.of('version')).toEqual([])
+})

@@ -54,6 +54,7 @@ export class ChatServer {
   holdsBack = 0
   /** Milliseconds that a page waits for its first event, at most. */
   longPoll = 20_000
+  version = 'test'
   /** Whether a message that is sent waits for its turn. */
   queues = false
   /** What was uploaded, by its address, as the request said it. */
@@ -239,7 +240,7 @@ export class ChatServer {
     const answer = () => {
       clearTimeout(timer)
       this.#grown.removeEventListener('grown', grown)
-      reply(response, 200, { items: items() })
+      reply(response, 200, { version: this.version, items: items() })
     }
     const grown = () => items().some((item) => !('caught_up' in item)) && answer()
     const timer = setTimeout(answer, Math.min(this.longPoll, Number(query.get('wait')) * 1000))
@@ -270,7 +271,7 @@ export class ChatServer {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.on('close', () => this.readers.delete(reader))
     this.readers.add(reader)
-    this.#write(reader, [`retry: 1\n\n`, frame('hello', { version: 'test', sessions: [...positions.keys()], stream: 'v_1' })])
+    this.#write(reader, [`retry: 1\n\n`, frame('hello', { version: this.version, sessions: [...positions.keys()], stream: 'v_1' })])
     this.#feed(reader)
     for (const [session, lsn] of positions) this.#write(reader, [frame('caught-up', { session, lsn })])
   }

@@ -257,6 +257,47 @@ test('a server without durable chat is not a session that is gone', async () => 
   await until(() => handle.session.state === 'live')
 })
 
+test('a server that is older than the page shows the chat, and what it does not know it refuses', async () => {
+  // What it has had since the first version; a transcript that says nothing of branches, queues and modes; no names for streams.
+  const KNOWN = /\/api\/(?:events|sessions\/s(?:\/messages|\/stop)?)$/
+  server.answer = (request, response, url) => {
+    if (!KNOWN.test(url.pathname)) {
+      response.writeHead(404, { 'Content-Type': 'text/html' })
+      response.end('<h1>404</h1>')
+      return true
+    }
+    if (!url.pathname.endsWith('/s') || request.method !== 'GET') return false
+    const { others, queue, held, removed, shares, mode, effort, turn, messages, ...old } = fold(emptyTranscript(), server.events('s')) as Transcript & Record<string, unknown>
+    const plain = messages.map(({ metadata: { parent, ...metadata }, ...message }) => ({ ...message, metadata }))
+    reply(response, 200, { ...old, messages: plain, turn: turn && { id: turn.id, message_id: turn.message_id } })
+    return true
+  }
+  server.begin('s')
+  server.say('s', 'one ')
+  const connection = browser.open(server.api)
+  const handle = show(connection, 's')
+  const { session } = handle
+  await until(() => session.state === 'live')
+  server.say('s', 'two')
+  await until(() => text(handle) === 'one two')
+
+  const { signal } = new AbortController()
+  await expect(session.exported('md', signal)).rejects.toThrow()
+  await expect(session.upload(new File(['x'], 'x.txt'), signal)).rejects.toThrow()
+  await expect(session.mayShare()).rejects.toThrow()
+  await expect(session.agents(true)).rejects.toThrow()
+  for (const command of [() => session.continueAnswer('m_2'), () => session.retry('m_2'), () => session.resumeQueue(), () => session.selectBranch('m_2')]) {
+    command()
+    await until(() => session.notice !== null)
+    expect(session.state).toBe('live')
+  }
+  session.stop()
+  await until(() => !session.running)
+  session.send('And now?')
+  await until(() => session.transcript?.messages.at(-1)?.role === 'user')
+  expect([session.outbox, session.state, session.gaps]).toEqual([[], 'live', 0])
+})
+
 test('who is not logged in is told, after one more try', async () => {
   server.answer = (_, response) => {
     reply(response, 403, { message: 'Forbidden', code: 'forbidden' })

@@ -3,7 +3,8 @@
     python tests/store/released/make.py
 
 A folder has what one version wrote: a SQLite store with its attachments, a dump of a PostgreSQL store, and, for each,
-what all of it amounts to. Until its version is released, a folder may be written anew; after that it never changes.
+what all of it amounts to; and `requests.json`, all that a page of it asks (`js/tests/connection/requests.test.ts`
+writes that). Until its version is released, a folder may be written anew; after that it never changes.
 `before` has what the first schemas wrote, before anything was released.
 """
 
@@ -127,9 +128,10 @@ def _dump(server: Postgres, path: Path) -> None:
 
 def main() -> None:
     place = HERE / __version__
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     path = place / "log.sqlite3"
+    for written in (path, Path(f"{path}.attachments"), place / "postgres.attachments"):
+        shutil.rmtree(written) if written.is_dir() else written.unlink(missing_ok=True)
     _write_down(place / "sqlite.json", asyncio.run(write(lambda: SqliteLog(path), Path(f"{path}.attachments"))))
     with Postgres() as server:
         said = asyncio.run(write(lambda: PostgresLog(server.dsn(), schema=SCHEMA), place / "postgres.attachments"))
