@@ -70,7 +70,7 @@ export interface Said {
   author?: Author | null
 }
 
-export type SessionFact =
+type SessionFact =
   | {
       type: 'session-created'
       session: string

@@ -6,7 +6,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { keep, kept, onKept } from './storage'
 
-export class Preference<Answer extends string> {
+class Preference<Answer extends string> {
   readonly #name: string
   readonly #answers: readonly [Answer, ...Answer[]]
   readonly #listeners = new Set<() => void>()

@@ -16,7 +16,7 @@ export interface TextPart {
   providerMetadata?: Record<string, unknown>
 }
 
-export interface StepStartPart {
+interface StepStartPart {
   type: 'step-start'
 }
 

@@ -17,7 +17,7 @@ import { forgetOldMessages } from './outbox'
 import { type FromHub, isInbox, type LinkState, type ToHub } from './protocol'
 import { type Line, Session } from './session'
 
-export interface ConnectionOptions extends Omit<LinkOptions, 'hear'> {
+interface ConnectionOptions extends Omit<LinkOptions, 'hear'> {
   /** Who carries the requests; absent: the page asks the server itself. */
   kernel?: Kernel
   backoff?: () => Backoff

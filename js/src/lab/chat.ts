@@ -17,7 +17,6 @@ export class ChatTab extends Widget {
     super()
     this.session = session
     this.#named = named
-    this.addClass('jdc-tab')
   }
 
   override dispose(): void {

@@ -47,7 +47,7 @@ export interface Panel extends Widget {
   }
 }
 
-export interface Signal {
+interface Signal {
   connect(slot: () => void): boolean
   disconnect(slot: () => void): boolean
 }
@@ -86,7 +86,7 @@ export interface Cell extends Widget {
   }
 }
 
-export interface UndoManager {
+interface UndoManager {
   /** What comes now is a step of its own, however soon it comes. */
   stopCapturing(): void
 }

@@ -16,7 +16,6 @@ export class SessionsPanel extends Widget {
     super()
     this.#actions = actions
     this.id = 'jupyter-durable-chat-sessions'
-    this.addClass('jdc-side')
   }
 
   protected override onAfterShow(): void {

@@ -231,7 +231,7 @@ const Row = memo(function Row({ row, time, at, of, isChosen, open }: RowProps) {
             <Icon name="cell" /> {file}
           </span>
         )}
-        <span class="jdc-panel-preview">{preview}</span>
+        <span>{preview}</span>
       </span>
       <span class="jdc-panel-signs">
         {muted && <Icon name="silent" />}

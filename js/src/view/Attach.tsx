@@ -59,7 +59,6 @@ export function AttachButton({ add }: Pick<Attachments, 'add'>) {
       <input
         ref={input}
         type="file"
-        class="jdc-file-input"
         multiple
         hidden
         aria-hidden="true"

@@ -229,6 +229,6 @@ function kindOf(option: Option): string {
   return words.namedKinds[option.kind === 'mention' ? option.mention.kind : option.kind]
 }
 
-export function iconOf(option: Option): IconName {
+function iconOf(option: Option): IconName {
   return option.kind === 'mention' ? option.mention.kind : option.kind
 }

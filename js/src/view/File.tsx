@@ -36,7 +36,7 @@ export function File({ part, outside }: { part: FilePart; outside: boolean }) {
 }
 
 /** Where a link leads, if its words could be taken for another place. */
-export function Leads({ words, url }: { words: string; url: URL }) {
+function Leads({ words, url }: { words: string; url: URL }) {
   const host = leadsTo(words, url)
   return host ? <span class="jdc-leads">{host}</span> : null
 }
@@ -139,7 +139,7 @@ interface ChipProps {
   children: ComponentChildren
 }
 
-export function Chip({ icon, title, children }: ChipProps) {
+function Chip({ icon, title, children }: ChipProps) {
   return (
     <span class="jdc-chip" {...(title ? { title } : {})}>
       <Icon name={icon} />

@@ -289,7 +289,7 @@ function Answered({ part, questions, running }: Props) {
               {question}
             </span>
             {answers && (
-              <b class="jdc-answered-answer" dir="auto">
+              <b dir="auto">
                 {answers.get(id) ?? words.noAnswer}
               </b>
             )}

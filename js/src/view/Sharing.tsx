@@ -98,7 +98,6 @@ function Links({ address, shares }: Omit<Props, 'close'>) {
             onInput={(event) => setName(event.currentTarget.value)}
           />
           <select
-            class="jdc-link-period"
             aria-label={words.holds}
             value={period}
             onChange={(event) => setPeriod(event.currentTarget.value as Period)}

@@ -9,7 +9,7 @@ import { words } from '../words'
 import { isNamed } from './names'
 import type { Actions, Mention, Notebook } from './types'
 
-export interface Named {
+interface Named {
   /** What the text says of what was chosen. */
   mentions: readonly Mention[]
   agent: string | null

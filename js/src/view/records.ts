@@ -25,7 +25,7 @@ function isFlat(record: unknown): boolean {
   )
 }
 
-export interface Column {
+interface Column {
   name: string
   /** Its values are numbers, and stand under each other. */
   numeric: boolean
@@ -103,7 +103,7 @@ export function sizeOf(value: object): number {
   return Array.isArray(value) ? value.length : Object.keys(value).length
 }
 
-export function isLong(value: unknown): value is string {
+function isLong(value: unknown): value is string {
   return typeof value === 'string' && value.length > TEXT
 }
 

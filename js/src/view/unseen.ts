@@ -36,7 +36,7 @@ const LETTERS = /[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-
 const ANY = /[^\t\n\r -~\xa0-\xac\xae-\u02ff]/
 
 /** A text as it is read, piece by piece: with its name, what is not to be seen. */
-export interface Piece {
+interface Piece {
   text: string
   name: string | null
 }
