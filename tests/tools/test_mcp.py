@@ -29,7 +29,8 @@ SECRET = "sk-planted-secret"
 
 def at_command(notes: Path, **more: Any) -> McpServer:
     env = {"NOTES": str(notes), "API_KEY": SECRET}
-    return McpServer("tested", {"command": sys.executable, "args": [str(SERVER)], "env": env, **more})
+    config = {"command": sys.executable, "args": [str(SERVER)], "env": env, **more}
+    return McpServer("tested", config, patience=60.0)  # a machine may be busy
 
 
 class OverHttp:
@@ -68,7 +69,7 @@ async def over(way: str, notes: Path) -> AsyncIterator[McpServer]:
     web = OverHttp()
     if way == "http":
         await web.start()
-        server = McpServer("tested", {"url": web.url, "headers": {"Authorization": f"Bearer {SECRET}"}})
+        server = McpServer("tested", {"url": web.url, "headers": {"Authorization": f"Bearer {SECRET}"}}, patience=60.0)
     else:
         server = at_command(notes)
     try:
