@@ -159,12 +159,13 @@ class Inboxes:
     async def _current(self, name: str) -> Inbox:
         inbox = self._known.setdefault(name, Inbox(name))
         while True:
+            after = inbox.lsn
             try:
-                records = await self._log.read(name, inbox.lsn)
+                records = await self._log.read(name, after)
             except Compacted:
                 snapshot = await self._log.snapshot(name)
-                if snapshot is None or snapshot.lsn <= inbox.lsn:
-                    raise Damaged(name, inbox.lsn) from None
+                if snapshot is None or snapshot.lsn <= after:
+                    raise Damaged(name, after) from None
                 inbox = self._known[name] = Inbox.from_json(msgspec.json.decode(snapshot.data))
                 continue
             if not records:

@@ -57,13 +57,14 @@ class Replica:
         if self.transcript.lsn == 0:
             await self._restore()
         while True:
+            # Whoever folds it beside this may be the one who restores it.
+            after = self.transcript.lsn
             try:
-                records = await self._log.read(self.id, self.transcript.lsn)
+                records = await self._log.read(self.id, after)
             except Compacted:
-                before = self.transcript.lsn
                 await self._restore()
-                if self.transcript.lsn == before:
-                    raise Damaged(self.id, before) from None
+                if self.transcript.lsn == after:
+                    raise Damaged(self.id, after) from None
                 continue
             if not records:
                 return self.transcript

@@ -1,7 +1,12 @@
 """A damaged session costs itself, and nobody else."""
 
+import asyncio
+import time
+from pathlib import Path
+
 import pytest
 
+from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError
 from jupyter_durable_chat.agents.catalog import Agents
 from jupyter_durable_chat.commands import Message
@@ -9,6 +14,7 @@ from jupyter_durable_chat.log import Damaged, LogUnavailable, Record
 from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.notices import Inboxes, inbox_id
 from jupyter_durable_chat.registry import Registry
+from jupyter_durable_chat.replica import Replica
 from jupyter_durable_chat.server.stream import Snapshots, read
 from tests.scripted import Scripted
 from tests.store.conftest import Store
@@ -51,3 +57,16 @@ async def test_readers_of_what_is_damaged_are_told_and_none_waits_for_ever(store
         store.sql("DELETE FROM snapshots WHERE stream = (SELECT id FROM streams WHERE name = ?)", name)
         with pytest.raises(Damaged, match=f"{name} is damaged"):
             await inboxes.open("me")
+
+
+async def test_two_who_read_on_at_once_from_what_was_compacted_find_nothing_wrong(tmp_path: Path) -> None:
+    """The second one looked after the first had restored the session, and took it for damaged."""
+    updates = [e.encode(e.SessionUpdated(title=str(n)), at="2026-01-01T00:00:00.000Z") for n in range(20)]
+    async with SqliteLog(tmp_path / "log.sqlite3") as log:
+        await log.create("s_x", [e.encode(e.SessionCreated(session="s_x"), at="2026-01-01T00:00:00.000Z")])
+        behind, ahead = Replica(log, "s_x", time.time), Replica(log, "s_x", time.time)
+        await behind.refresh()
+        await log.append("s_x", updates)
+        await ahead.refresh()
+        await ahead.compact()
+        assert [t.title for t in await asyncio.gather(*(behind.refresh() for _ in range(5)))] == ["19"] * 5
