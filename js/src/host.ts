@@ -32,6 +32,11 @@ export function importCore({ baseUrl }: { baseUrl: string }): Promise<Core> {
   return core as Promise<Core>
 }
 
+/** The same; `null` where it does not come. */
+export function findCore(host: { baseUrl: string }): Promise<Core | null> {
+  return importCore(host).catch(() => null)
+}
+
 const NOTEBOOK = Symbol.for('jupyter-durable-chat:notebook')
 
 const page = globalThis as { [NOTEBOOK]?: Notebook }

@@ -10,7 +10,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces'
 import { Widget } from '@lumino/widgets'
 
 import type { Mounted } from './core'
-import { type Core, findHost, findNotebook, importCore } from './host'
+import { type Core, findCore, findHost, findNotebook } from './host'
 
 const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
 
@@ -31,7 +31,7 @@ class Renderer extends Widget implements IRenderMime.IRenderer {
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     this.#model = model
     const host = findHost()
-    const core = host && (await importCore(host).catch(() => null))
+    const core = host && (await findCore(host))
     if (this.isDisposed) return
     if (this.#mounted) this.#mounted.update(model.data[MIME_TYPE])
     else if (host && core) this.#mount(core, host)

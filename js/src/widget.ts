@@ -6,7 +6,7 @@
  * kernel's messages.
  */
 
-import { findHost, importCore } from './host'
+import { findCore, findHost } from './host'
 import type { mount } from './inline'
 import { show, type View, type WidgetModel } from './show'
 
@@ -18,7 +18,7 @@ const page = globalThis as { [INLINE]?: Promise<Inline> }
 
 async function render(view: View): Promise<() => void> {
   const host = findHost()
-  const served = host && (await importCore(host).catch(() => null))
+  const served = host && (await findCore(host))
   return served ? show(served, host, view) : show(await (page[INLINE] ??= fromKernel(view.model)), view, view)
 }
 

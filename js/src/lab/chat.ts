@@ -2,7 +2,7 @@
 
 import { Widget } from '@lumino/widgets'
 
-import { findHost, importCore } from '../host'
+import { findCore, findHost } from '../host'
 import css from '../whole.css'
 import { labWords } from '../words/lab'
 
@@ -39,7 +39,7 @@ export class ChatTab extends Widget {
   async #begin(): Promise<void> {
     this.#begun = true
     const host = findHost()
-    const core = host && (await importCore(host).catch(() => null))
+    const core = host && (await findCore(host))
     if (this.isDisposed) return
     if (!host || !core) {
       this.#begun = false

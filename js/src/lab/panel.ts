@@ -2,7 +2,7 @@
 
 import { Widget } from '@lumino/widgets'
 
-import { findHost, importCore } from '../host'
+import { findCore, findHost } from '../host'
 import type { Sessions } from '../sessions'
 import type { Listed } from '../sessions/list'
 import type { PanelActions } from '../sessions/Panel'
@@ -56,7 +56,7 @@ let loaded: Sessions | null = null
 /** The sessions of this server; `null` where the front end cannot be had now. */
 export async function loadSessions(): Promise<Sessions | null> {
   const host = findHost()
-  const core = host && (await importCore(host).catch(() => null))
+  const core = host && (await findCore(host))
   if (host && core) loaded = await core.sessions(host)
   return loaded
 }

@@ -6,7 +6,7 @@
 
 import type { Desk } from '../attention'
 import { onIdle } from '../frames'
-import { findHost, importCore, offerNotebook } from '../host'
+import { findCore, findHost, offerNotebook } from '../host'
 import { Cells } from './cells'
 import { desk } from './desk'
 import type { App } from './jupyter'
@@ -46,7 +46,7 @@ export default [sessions, notebook]
 
 /** What cannot be fetched now is there when the page is opened the next time. */
 async function attend(host: { baseUrl: string }, place: Desk, preferred: Preferred): Promise<void> {
-  const core = await importCore(host).catch(() => null)
+  const core = await findCore(host)
   if (!core) return
   await preferred.join(core.preferences)
   await core.attend(host, place)
