@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from html import escape, unescape
+from typing import Any
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
@@ -32,8 +33,12 @@ STYLES = {
     **{side: f"text-align: {side}" for side in ("left", "center", "right")},
 }
 
+LONGEST = 5000
+"""Characters of a paragraph in which marks are looked for: nobody writes a longer one, and to find what belongs
+together can take a time that grows with the square of this."""
+
 _FORMULA = r"(?P<mark>\$\$?)(?!\s)(?P<formula>[^$\n]+?)(?<!\s)(?P=mark)(?!\d)"
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 _ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]{1,20}://|www\.)[^\s<>\"']+"
     r"|(?<![\w.-])[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.(?:com|org|net|edu|gov|mil|info|io|app|dev|bank|example)(?![\w-])"
@@ -86,17 +91,22 @@ def reasoning(text: str, look: Look) -> str:
 def markdown(look: Look) -> Callable[[str], str]:
     """What makes HTML of a model's Markdown."""
     import mistune
+    from mistune.plugins import import_plugin
     from mistune.plugins.math import math
 
-    def math_but_no_money(markdown: mistune.Markdown) -> None:
+    class Inline(mistune.InlineParser):
+        def __call__(self, s: str, env: Any) -> list[dict[str, Any]]:
+            return super().__call__(s, env) if len(s) <= LONGEST else [{"type": "text", "raw": s}]
+
+    def math_but_no_money(md: mistune.Markdown) -> None:
         """Formulas by pandoc's rule, under which "$5 and $6" is none."""
 
         def formula(_: mistune.InlineParser, found: re.Match[str], state: mistune.InlineState) -> int:
             state.append_token({"type": "inline_math", "raw": found["formula"]})
             return found.end()
 
-        math(markdown)
-        markdown.inline.register("inline_math", _FORMULA, formula, before="link")
+        math(md)
+        md.inline.register("inline_math", _FORMULA, formula, before="link")
 
     class Renderer(mistune.HTMLRenderer):
         def link(self, text: str, url: str, title: str | None = None) -> str:
@@ -122,8 +132,8 @@ def markdown(look: Look) -> Callable[[str], str]:
         def block_math(self, text: str) -> str:
             return f'<div class="math">$$\n{escape(text)}\n$$</div>\n'
 
-    plugins = ["table", "strikethrough", "task_lists", "url", math_but_no_money]
-    render = mistune.create_markdown(renderer=Renderer(escape=True), plugins=plugins)
+    plugins = [import_plugin(name) for name in ("table", "strikethrough", "task_lists", "url")]
+    render = mistune.Markdown(Renderer(escape=True), inline=Inline(), plugins=[*plugins, math_but_no_money])
     return lambda text: str(render(legible(text))).rstrip("\n")
 
 
