@@ -49,7 +49,7 @@ READ: dict[str, Callable[[str], Any]] = {
     "a file of a result": lambda said: _DATA_URL.fullmatch(f"data:{said}"),
     "a file of a message": lambda said: history._from_data(f"data:{said}"),
     "its type": lambda said: history.TEXTS.match(f"application/{said}"),
-    "an error of a provider": lambda said: failure._clean(said, failure.Asked("m", "", ())),
+    "an error of a provider": lambda said: failure._clean(said, failure.Asked("m", "", [])),
     "what a provider calls too long": failure.TOO_LONG.search,
     "the demo's greeting": demo.GREETS.match,
     "the demo's calls": demo.USE.findall,

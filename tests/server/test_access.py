@@ -5,13 +5,15 @@ from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_durable_chat.server.api import ROUTES, NotFound
+from jupyter_durable_chat.server.dialects.ai_sdk import AI_SDK
 from jupyter_durable_chat.server.dialects.durable_streams import DURABLE_STREAMS
+from jupyter_durable_chat.server.openapi import OPENAPI
 from tests.server.conftest import JSON, Api
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 WALK = [
     (method, pattern)
-    for pattern, handler in [*DURABLE_STREAMS, *ROUTES]
+    for pattern, handler in [*AI_SDK, *DURABLE_STREAMS, *OPENAPI, *ROUTES]
     for method in METHODS
     if method.lower() in vars(handler) or (handler is NotFound and method == "GET")
 ]
@@ -28,6 +30,7 @@ class OnlyOthers(Authorizer):
 def path_of(pattern: str, session: str) -> str:
     path = pattern.removeprefix("durable-chat/").replace(r"([A-Za-z0-9_-]{1,64})", session)
     path = path.replace("(.+)", "a/stream").replace(r"([^/]{1,600})", "of-a-provider").replace(".*", "nothing")
+    path = path.replace("\\.", ".")
     return path + (f"?after={session}:0" if path == "api/events" else "")
 
 

@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,27 @@ async def test_the_configuration_chooses(notes: Path) -> None:
     await server.aclose()
 
     assert (adds.name, adds.approval, adds.timeout) == ("add", "once", 3.0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_server_sends_nobody_elsewhere(status: int) -> None:
+    """Not to what only this machine reaches, and not with what is for it alone."""
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, elsewhere: str = "") -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(f"HTTP/1.1 {status} X\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as inside:
+        secret = f"http://127.0.0.1:{inside.sockets[0].getsockname()[1]}/latest/meta-data"
+        async with await asyncio.start_server(partial(answer, elsewhere=secret), "127.0.0.1", 0) as hostile:
+            port = hostile.sockets[0].getsockname()[1]
+            server = McpServer("hostile", {"url": f"http://127.0.0.1:{port}/mcp", "headers": {"X-Key": SECRET}})
+            assert await server.tools() == []
+            await server.aclose()
+    assert asked and all(f"127.0.0.1:{port}" in request for request in asked), "nobody else was asked"
 
 
 @pytest.mark.parametrize(
