@@ -18,6 +18,7 @@ PACKAGES := js/node_modules/.package-lock.json
 HUB_PROXY := tests/hub/node_modules/.package-lock.json
 CONFORMANCE := tests/durable_streams/node_modules/.package-lock.json
 AI_SDK := tests/ai_sdk/node_modules/.package-lock.json
+ANYWIDGET := tests/anywidget/node_modules/.package-lock.json
 FRONT_END := jupyter_durable_chat/static/manifest.json
 LINKED := .venv/share/jupyter/labextensions/jupyter-durable-chat
 JS_SOURCES := $(shell find js -path js/node_modules -prune -o -path js/dist -prune -o -type f -print)
@@ -55,14 +56,15 @@ lint: $(SYNCED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(SYNCED) $(PACKAGES)
+types: $(SYNCED) $(PACKAGES) $(ANYWIDGET)
 	$(BIN)/pyright
 	cd js && npm run check
+	js/node_modules/.bin/tsc --project tests/anywidget
 
 unit: setup
 	(cd js && npm test) & properties=$$!; $(BIN)/pytest -m "not browser and not slow" && wait $$properties
 
-browser: $(SYNCED) $(COLLABORATION)
+browser: $(SYNCED) $(COLLABORATION) $(ANYWIDGET)
 	scripts/install-chromium
 
 proxies: $(HUB_PROXY)
@@ -105,7 +107,7 @@ lock: .venv/.uv-$(UV_VERSION) ## bring uv.lock up to date with pyproject.toml
 	$(BIN)/uv lock
 
 clean: ## remove everything that was fetched or built here
-	rm -rf .venv .nox js/node_modules benchmarks/peers/node_modules benchmarks/peers/protocol/node_modules benchmarks/peers/dist tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
+	rm -rf .venv .nox js/node_modules benchmarks/peers/node_modules benchmarks/peers/protocol/node_modules benchmarks/peers/dist tests/hub/node_modules tests/durable_streams/node_modules tests/ai_sdk/node_modules tests/anywidget/node_modules js/dist jupyter_durable_chat/static jupyter_durable_chat/labextension dist site
 	rm -rf .pytest_cache .ruff_cache .hypothesis test-results
 
 .venv/.uv-$(UV_VERSION):
@@ -140,6 +142,10 @@ $(CONFORMANCE): tests/durable_streams/package.json tests/durable_streams/package
 
 $(AI_SDK): tests/ai_sdk/package.json tests/ai_sdk/package-lock.json | $(SYNCED)
 	cd tests/ai_sdk && npm ci
+	touch $@
+
+$(ANYWIDGET): tests/anywidget/package.json tests/anywidget/package-lock.json | $(SYNCED)
+	cd tests/anywidget && npm ci
 	touch $@
 
 $(FRONT_END): $(PACKAGES) $(JS_SOURCES)
