@@ -98,11 +98,13 @@ class Soak:
 
     async def _rounds(self, http: httpx2.AsyncClient) -> None:
         faults = Faults(self._jupyter, self.crowd, http, self.kernel)
+        begun = time.monotonic()
         for number in range(ROUNDS):
+            left = begun + SECONDS * (number + 1) / ROUNDS - REST_SECONDS - time.monotonic()
             self.crowd.awake.set()
             sampling = asyncio.create_task(self._sample(http))
             try:
-                await self._work(faults, crashes=number in (0, ROUNDS - 1))
+                await self._work(faults, left, crashes=number in (0, ROUNDS - 1))
                 await self.crowd.rest(http)
             except TimeoutError:
                 self.crowd.find("not everybody comes to rest")
@@ -112,11 +114,10 @@ class Soak:
             await self.samples.take_at_rest(http)
             print(self._line(number), flush=True)
 
-    async def _work(self, faults: Faults, crashes: bool) -> None:
-        """One fault after the other; in the middle, the crash."""
+    async def _work(self, faults: Faults, seconds: float, crashes: bool) -> None:
+        """One fault after the other for about so long; in the middle, the crash."""
         begun = time.monotonic()
-        seconds = SECONDS / ROUNDS - REST_SECONDS
-        while (passed := time.monotonic() - begun) < seconds - FAULT_SECONDS / 2:
+        while (passed := time.monotonic() - begun) < seconds - FAULT_SECONDS / 2 or crashes:
             await asyncio.sleep(FAULT_SECONDS - passed % FAULT_SECONDS)
             if crashes and time.monotonic() - begun >= seconds / 2:
                 crashes = False
