@@ -18,7 +18,7 @@ export const footnote: TokenizerAndRendererExtension = {
   start: (source) => inParagraph(source, FOOTNOTE_START),
   tokenizer(source) {
     const [raw, name, body] = FOOTNOTE.exec(source) ?? []
-    if (raw === undefined || name === undefined || body === undefined) return undefined
+    if (!raw || !name || body === undefined) return undefined
     this.lexer.tokens.links[`^${name.toLowerCase()}`] ??= { href: '', title: null }
     const [, first = '', rest = ''] = /^([^\n]*(?:\n(?![ \t]*\n)[^\n]+)*)([^]*)$/.exec(body) ?? []
     const tokens: Token[] = []

@@ -6,7 +6,7 @@
  * parse. The HTML is not safe yet: only `sanitize` may put it on a page.
  */
 
-import { Lexer, type Links, Marked, Parser, Tokenizer } from 'marked'
+import { Lexer, type Links, Marked, Parser, type Token, Tokenizer } from 'marked'
 import { languageOf } from './fences'
 import { FOOTNOTE_START, footnote, footnoteMark } from './footnotes'
 import { escapeHtml, TAGS } from './sanitize'
@@ -23,8 +23,8 @@ export interface Block {
 const UNKNOWN_TAG = new RegExp(`<(?!/?(?:${TAGS.replaceAll(' ', '|')})[\\s/>])`, 'gi')
 const KNOWN_BLOCK = new RegExp(`^ {0,3}</?(?:${TAGS.replaceAll(' ', '|')})[\\s/>]`, 'i')
 
-/** What ends a paragraph, so no underline behind it makes it a heading. */
-const INTERRUPTION = new RegExp(`${MATH_START.source}|${FOOTNOTE_START.source}`)
+/** A longer paragraph is shown as it is: nobody writes one, and to find what belongs together takes the square of its length. */
+const LONGEST = 5000
 
 /** A text that is complete. */
 const whole = dialect(false)
@@ -46,12 +46,13 @@ export function* blockByBlock(source: string, links: Links, mode: 'whole' | 'gro
   lexer.blockTokens(source.replace(/\r\n|\r/g, '\n'), lexer.tokens)
   for (const { src, tokens } of lexer.inlineQueue) {
     lexer.state.inRawBlock = false
-    lexer.inlineTokens(src, tokens)
+    if (src.length > LONGEST) tokens.push({ type: 'text', text: src } as Token)
+    else lexer.inlineTokens(src, tokens)
     yield null
   }
   for (const token of lexer.tokens) {
     const html = Parser.parse([token], defaults)
-    yield html === '' ? null : { raw: token.raw, html }
+    yield html ? { raw: token.raw, html } : null
   }
 }
 
@@ -91,7 +92,7 @@ export function cut(source: string, length: number): Cut | null {
     pieces.push(piece)
     piece = ''
   }
-  if (piece !== '') pieces.push(piece)
+  if (piece) pieces.push(piece)
   return { pieces, links: lexer.tokens.links }
 }
 
@@ -108,7 +109,8 @@ function dialect(open: boolean): Marked {
     tokenizer: {
       lheading(source) {
         const [heading = ''] = this.rules.block.lheading.exec(source) ?? []
-        return INTERRUPTION.test(heading) ? undefined : false
+        // What ends a paragraph: no underline behind it makes it a heading.
+        return MATH_START.test(heading) || FOOTNOTE_START.test(heading) ? undefined : false
       },
       code(source) {
         // Behind a paragraph an indented line is its text, with the blanks in front of it. (marked ends a paragraph early where a
@@ -116,21 +118,23 @@ function dialect(open: boolean): Marked {
         const { lastToken } = this.lexer.state
         if (lastToken?.type !== 'paragraph' && lastToken?.type !== 'text') return false
         const [raw] = /^(?: {4}| {0,3}\t)[^\n]+/.exec(source) ?? []
-        return raw === undefined ? undefined : { type: 'code', raw, text: raw }
+        return raw ? { type: 'code', raw, text: raw } : undefined
       },
+      // marked looks through all that follows before it sees that the second line divides no columns.
+      table: (source) => !/^.*\n.*[:|]/.test(source) && undefined,
       html(source) {
         return KNOWN_BLOCK.test(source) ? false : undefined
       },
       inlineText(source) {
-        // A dollar may begin a formula; nothing else of ours begins with a character that does not end text anyway.
-        const [text = ''] = this.rules.inline.text.exec(source) ?? []
-        const end = text.indexOf('$', 1)
+        // A dollar may begin a formula; nothing else of ours begins with a character that does not end text anyway. There may be
+        // many, so for each is looked no further than it matters what follows: behind it may be the address of a mail.
+        const end = this.rules.inline.text.exec(source.slice(0, source.indexOf('$', 1) + 300))![0].indexOf('$', 1)
         return end > 0 && Tokenizer.prototype.inlineText.call(this, source.slice(0, end))
       },
       tag(source) {
         const [raw] = this.rules.inline.tag.exec(source) ?? []
         // What a tag leaves in the lexer's state would reach into the blocks behind.
-        return raw === undefined ? undefined : { type: 'html', raw, text: raw, inLink: false, inRawBlock: false, block: false }
+        return raw ? { type: 'html', raw, text: raw, inLink: false, inRawBlock: false, block: false } : undefined
       },
     },
     renderer: {

@@ -22,9 +22,9 @@ const RULE = /^\s*[-=*_ \t]*$/
 const WORDLESS = /^[^\p{L}\p{N}]*$/u
 
 const SENTENCE_END = /(?<=[.!?…]["'”’»)\]*_]*)\s+(?=\S)|(?<=[。！？])/gu
-const CODE_OR_MATH = /`[^`]*`|\$(?![\s$])[^$`]*[^\s$`]\$(?!\d)|\\\([^]*?\\\)/g
+const CODE_OR_MATH = /`[^`]*`|\$(?![\s$])[^$`]*[^\s$`]\$(?!\d)|\\\([^]{0,1000}?\\\)/g
 /** What is begun and not ended: its end decides how it reads. */
-const OPEN = /`[^`]*$|\$(?![\s$\d])[^$]*$|\\\([^]*$|!?\[[^\]]*(?:\]\([^)]*)?$|<\/?[a-z][^>]*$/i
+const OPEN = /`[^`]*$|\$(?![\s$\d])[^$]*$|\\\([^]*$|!?\[[^\][]*(?:\]\([^()]*)?$|<\/?[a-z][^<>]*$/i
 
 /** What has been heard of one answer, and where it goes on. */
 export class Ear {
@@ -181,11 +181,11 @@ function plain(sentence: string): string {
 
 function speakable(text: string): string {
   return text
-    .replace(/!?\[([^\]]*)\](?:\([^)]*\)?|\[[^\]]*\])/g, '$1')
-    .replace(/\[\^[^\]]*\]/g, '')
+    .replace(/!?\[([^\][]*)\](?:\([^()]*\)?|\[[^\][]*\])/g, '$1')
+    .replace(/\[\^[^\][]*\]/g, '')
     .replace(/https?:\/\/([^\s/)>\]]+)[^\s)>\]]*/g, '$1')
-    .replace(/\$(?![\s$])[^$`]*[^\s$`]\$(?!\d)|\\\(.*?\\\)/gs, words.heardInline)
-    .replace(/<\/?[a-z][^>]*>/gi, '')
+    .replace(/\$(?![\s$])[^$`]*[^\s$`]\$(?!\d)|\\\([^]{0,1000}?\\\)/g, words.heardInline)
+    .replace(/<\/?[a-z][^<>]*>/gi, '')
     .replace(/(?<!\w)[*_~]{1,3}(?=\S)|(?<=\S)[*_~]{1,3}(?!\w)/g, '')
     .replace(/\\(?=[^\s\w])/g, '')
 }

@@ -83,7 +83,7 @@ describe('a long text that is complete', () => {
     expect(root.textContent).toContain('Section 0.')
     expect(root.textContent).toContain('Section 23.')
     expect(root.textContent).not.toContain('Section 12.')
-    await expect.poll(() => sections.every((_, n) => root.textContent?.includes(`Section ${n}.`))).toBe(true)
+    await expect.poll(() => sections.every((_, n) => root.textContent?.includes(`Section ${n}.`)), { timeout: 8000 }).toBe(true)
     expect(tree(root)).toBe(parsed(text))
   })
 
