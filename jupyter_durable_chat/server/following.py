@@ -42,8 +42,8 @@ class Follower(ABC):
     """A connection of somebody who is at a place."""
 
     @abstractmethod
-    def take(self, data: bytes) -> asyncio.Future[None]:
-        """Send these bytes; done, at once or later, when the connection has taken them."""
+    def take(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send these bytes; done when the connection has taken them, and none where it has by now."""
 
 
 class Left(NamedTuple, Generic[P]):
@@ -163,7 +163,7 @@ def _take(member: _Member[P], data: bytes, place: P) -> None:
         # It is this one's connection; the others go on.
         member.leave(error)
     else:
-        if not sent.done() or sent.exception():
+        if sent and (not sent.done() or sent.exception()):
             member.leave(Left(place, sent))
 
 
