@@ -1,8 +1,8 @@
-"""Where the standalone server of this machine and user is, for kernels that no Jupyter server with us has started.
+"""How kernels find their server: it tells those that it starts by their environment.
 
-One file in Jupyter's runtime folder says it, to its owner only: `{"url", "token", "pid", "version"}`. Another one is
-locked for as long as that server lives, however it ends, so there is never more than one. Both bear the machine's name,
-because homes are shared.
+For the others, the standalone server of this machine and user says where it is. One file in Jupyter's runtime folder
+has it, for its owner only: `{"url", "token", "pid", "version"}`. Another one is locked for as long as that server
+lives, however it ends, so there is never more than one. Both bear the machine's name, because homes are shared.
 """
 
 import contextlib
@@ -14,10 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_runtime_dir
+URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
+TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
+"""Where a kernel is told its server's address, and what it is known by there."""
 
 
 def folder() -> Path:
+    # Most kernels only look at their environment.
+    from jupyter_core.paths import jupyter_runtime_dir
+
     return Path(jupyter_runtime_dir())
 
 

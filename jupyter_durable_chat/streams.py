@@ -40,6 +40,7 @@ EXPIRES = {"expires": "yes"}
 DELETED = {"deleted": "yes"} | EXPIRES
 
 JSON_TYPE = "application/json"
+OPAQUE = "application/octet-stream"
 
 LASTS = 1.05
 """How much longer than its time to live a stream may live: who reads it does not write each time that they do."""
@@ -361,9 +362,6 @@ def matches(stream: Stream, wanted: Creation) -> bool:
 
 def _same_type(one: str, other: str | None) -> bool:
     return media_type(one) == media_type(other or OPAQUE)
-
-
-OPAQUE = "application/octet-stream"
 
 
 def _producer_label(producer_id: str) -> str:

@@ -15,13 +15,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from jupyter_durable_chat.rendezvous import TOKEN_VARIABLE, URL_VARIABLE
 from jupyter_durable_chat.transcript import JSON
 
 if TYPE_CHECKING:
     import httpx2
 
-URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
-TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0

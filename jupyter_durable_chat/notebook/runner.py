@@ -37,7 +37,7 @@ from jupyter_durable_chat.notebook.result import INTERRUPTED, Result, error_of, 
 from jupyter_durable_chat.notebook.tools import KernelTool, ToolContext, unique
 from jupyter_durable_chat.notebook.values import as_seen
 from jupyter_durable_chat.schema import arguments_of
-from jupyter_durable_chat.transcript import JSON, Transcript, nested
+from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, nested
 
 if TYPE_CHECKING:
     from jupyter_durable_chat.notebook.follower import Follower, Reader
@@ -62,8 +62,6 @@ INTERRUPT_SECONDS = 0.5
 """How soon Ctrl-C is noticed where a lock cannot be interrupted (Windows)."""
 
 _PERHAPS_LATER = (429, 500, 502, 503, 504)
-
-_ENDED = ("output-available", "output-error", "output-denied")
 
 
 class Call:
@@ -363,7 +361,7 @@ def _seen(transcript: Transcript, tools: dict[str, KernelTool], runner: str) -> 
 
 
 def _waits(part: JSON) -> bool:
-    return part.get("waitsFor") == "kernel" and "started" not in part and part["state"] not in _ENDED
+    return part.get("waitsFor") == "kernel" and "started" not in part and part["state"] not in TOOL_ENDS
 
 
 class _Context(ToolContext):

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from jupyter_durable_chat import rendezvous
-from jupyter_durable_chat.notebook.client import TOKEN_VARIABLE, URL_VARIABLE, ChatError, Client, ServerUnreachable
+from jupyter_durable_chat.notebook.client import REFUSED, ChatError, Client, ServerUnreachable
+from jupyter_durable_chat.rendezvous import TOKEN_VARIABLE, URL_VARIABLE
 
 SWITCH = "JUPYTER_DURABLE_CHAT_STANDALONE"
 """`0` in the environment: no standalone server is started or joined here."""
@@ -53,7 +54,7 @@ def _answers(url: str, token: str) -> bool:
     try:
         client.health()
     except ServerUnreachable as error:
-        return error.code is not None and error.status != 401 and error.status != 403
+        return error.code is not None and error.status not in REFUSED
     except ChatError:
         return True
     finally:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from jupyter_durable_chat.events import Outcome
 from jupyter_durable_chat.notebook import terminal
 from jupyter_durable_chat.notebook.client import ChatError
 from jupyter_durable_chat.notebook.conversation import Conversation
@@ -16,7 +17,6 @@ from jupyter_durable_chat.notebook.view import ChatView
 from jupyter_durable_chat.readable.text import called, is_of_turn, outcome_of, text_of
 from jupyter_durable_chat.transcript import JSON, TOOL_ENDS, Transcript, requests
 
-Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
 Status = Literal["queued", "running", "over", "removed"]
 Look = TypeVar("Look")
 

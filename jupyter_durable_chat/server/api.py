@@ -25,7 +25,7 @@ from jupyter_durable_chat.registry import OTHERS, must_be_session, notebook_key
 from jupyter_durable_chat.server.attachments import ATTACHMENTS
 from jupyter_durable_chat.server.calls import CALLS
 from jupyter_durable_chat.server.files import FILES
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.handler import ID, ApiError, ChatHandler, route
 from jupyter_durable_chat.server.inbox import INBOX
 from jupyter_durable_chat.server.parts import check_attachments, check_parts
 from jupyter_durable_chat.server.shares import SHARES
@@ -479,22 +479,20 @@ class NotFound(ChatHandler):
         raise ApiError(404, "not-found", f"There is no route {self.request.path}.")
 
 
-_ID = r"([A-Za-z0-9_-]{1,64})"
-
 ROUTES: list[tuple[str, type[ChatHandler]]] = [
     (r"durable-chat/api/sessions", Sessions),
     *FILES,
-    (rf"durable-chat/api/sessions/{_ID}", OneSession),
-    (rf"durable-chat/api/sessions/{_ID}/messages", Messages),
-    (rf"durable-chat/api/sessions/{_ID}/stop", Stop),
-    (rf"durable-chat/api/sessions/{_ID}/fork", Fork),
-    (rf"durable-chat/api/sessions/{_ID}/retry", Retry),
-    (rf"durable-chat/api/sessions/{_ID}/continue", Continue),
-    (rf"durable-chat/api/sessions/{_ID}/branch", Branch),
-    (rf"durable-chat/api/sessions/{_ID}/queue", Queue),
-    (rf"durable-chat/api/sessions/{_ID}/queue/resume", ResumeQueue),
-    (rf"durable-chat/api/sessions/{_ID}/queue/{_ID}", Queued),
-    (rf"durable-chat/api/sessions/{_ID}/events", SessionEvents),
+    (rf"durable-chat/api/sessions/{ID}", OneSession),
+    (rf"durable-chat/api/sessions/{ID}/messages", Messages),
+    (rf"durable-chat/api/sessions/{ID}/stop", Stop),
+    (rf"durable-chat/api/sessions/{ID}/fork", Fork),
+    (rf"durable-chat/api/sessions/{ID}/retry", Retry),
+    (rf"durable-chat/api/sessions/{ID}/continue", Continue),
+    (rf"durable-chat/api/sessions/{ID}/branch", Branch),
+    (rf"durable-chat/api/sessions/{ID}/queue", Queue),
+    (rf"durable-chat/api/sessions/{ID}/queue/resume", ResumeQueue),
+    (rf"durable-chat/api/sessions/{ID}/queue/{ID}", Queued),
+    (rf"durable-chat/api/sessions/{ID}/events", SessionEvents),
     *ATTACHMENTS,
     *CALLS,
     *SHARES,

@@ -8,7 +8,7 @@ import asyncio
 from urllib.parse import quote
 
 from jupyter_durable_chat.attachments import INLINE, OPAQUE, URL, TooLarge, UnknownAttachment, is_allowed, media_type
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.handler import ID, ApiError, ChatHandler, route
 from jupyter_durable_chat.server.upload import Upload
 
 FILENAME = 200
@@ -79,9 +79,7 @@ def unavailable(error: OSError) -> ApiError:
     return ApiError(503, "attachments-unavailable", text)
 
 
-_ID = r"([A-Za-z0-9_-]{1,64})"
-
 ATTACHMENTS: list[tuple[str, type[ChatHandler]]] = [
-    (rf"durable-chat/api/sessions/{_ID}/attachments", Attachments),
-    (rf"durable-chat/api/sessions/{_ID}/attachments/{_ID}", Attachment),
+    (rf"durable-chat/api/sessions/{ID}/attachments", Attachments),
+    (rf"durable-chat/api/sessions/{ID}/attachments/{ID}", Attachment),
 ]

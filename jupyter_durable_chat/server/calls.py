@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from jupyter_durable_chat import events as e
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.handler import ID, ApiError, ChatHandler, route
 from jupyter_durable_chat.tools.builtin import ASKING
 
 MAX_TOOLS = 128
@@ -110,12 +110,11 @@ def _twice(names: list[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
 
-_ID = r"([A-Za-z0-9_-]{1,64})"
 _ANY = r"([^/]{1,600})"
 """Providers name their calls as they like."""
 
 CALLS: list[tuple[str, type[ChatHandler]]] = [
-    (rf"durable-chat/api/sessions/{_ID}/offers", Offers),
-    (rf"durable-chat/api/sessions/{_ID}/approvals/{_ANY}", Approvals),
-    (rf"durable-chat/api/sessions/{_ID}/tools/{_ANY}", Calls),
+    (rf"durable-chat/api/sessions/{ID}/offers", Offers),
+    (rf"durable-chat/api/sessions/{ID}/approvals/{_ANY}", Approvals),
+    (rf"durable-chat/api/sessions/{ID}/tools/{_ANY}", Calls),
 ]

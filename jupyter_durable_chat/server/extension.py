@@ -42,7 +42,7 @@ from jupyter_durable_chat.log.sqlite import SqliteLog
 from jupyter_durable_chat.metrics import shared
 from jupyter_durable_chat.notices import Notices
 from jupyter_durable_chat.registry import Part, Registry, Retention
-from jupyter_durable_chat.rendezvous import worker_log_file
+from jupyter_durable_chat.rendezvous import TOKEN_VARIABLE, URL_VARIABLE, worker_log_file
 from jupyter_durable_chat.runners import Runners
 from jupyter_durable_chat.server.api import ROUTES
 from jupyter_durable_chat.server.dialects.ai_sdk import AI_SDK
@@ -64,9 +64,6 @@ from jupyter_durable_chat.traces import Traces
 from jupyter_durable_chat.turn import Limits
 from jupyter_durable_chat.watching import Watching
 from jupyter_durable_chat.worker.pipe import Settings
-
-URL_VARIABLE = "JUPYTER_DURABLE_CHAT_URL"
-TOKEN_VARIABLE = "JUPYTER_DURABLE_CHAT_TOKEN"
 
 OPAQUE_TYPES = (
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

@@ -26,7 +26,7 @@ from jupyter_durable_chat.readable.document import Document, File, sized, to_doc
 from jupyter_durable_chat.readable.notebook import to_notebook
 from jupyter_durable_chat.readable.page import to_page
 from jupyter_durable_chat.server.attachments import unavailable
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.handler import ID, ApiError, ChatHandler, route
 from jupyter_durable_chat.server.upload import Upload
 from jupyter_durable_chat.transcript import JSON
 
@@ -222,9 +222,7 @@ class Import(Upload):
         self.created(transcript, missing=portable.missing)
 
 
-_ID = r"([A-Za-z0-9_-]{1,64})"
-
 FILES: list[tuple[str, type[ChatHandler]]] = [
     (r"durable-chat/api/sessions/import", Import),
-    (rf"durable-chat/api/sessions/{_ID}/export", Export),
+    (rf"durable-chat/api/sessions/{ID}/export", Export),
 ]

@@ -29,7 +29,7 @@ from jupyter_durable_chat import events as e
 from jupyter_durable_chat import guests
 from jupyter_durable_chat.log import AheadOfLog, LogUnavailable, Record, StreamDeleted, UnknownStream
 from jupyter_durable_chat.server.attachments import give
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, Logged, translated, translating
+from jupyter_durable_chat.server.handler import ID, ApiError, ChatHandler, Logged, translated, translating
 from jupyter_durable_chat.server.page import POLICY, page
 from jupyter_durable_chat.server.shares import hash_of
 from jupyter_durable_chat.server.stream import CaughtUp, EventStream, Item, Lost, Records, Snapshot
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 
-POSITION = re.compile(r"([A-Za-z0-9_-]{1,64}):([0-9]{1,18})", re.ASCII)
+POSITION = re.compile(rf"{ID}:([0-9]{{1,18}})", re.ASCII)
 
 STRANGERS = 16
 """Who may be looked up at once."""
@@ -355,11 +355,9 @@ class SharedPage(Logged):
         self.finish("This link opens nothing, or nothing any more.\n")
 
 
-_ID = r"([A-Za-z0-9_-]{1,64})"
-
 GUESTS: list[tuple[str, type[JupyterHandler]]] = [
-    (rf"durable-chat/share/{_ID}", SharedPage),
-    (rf"durable-chat/shared/sessions/{_ID}", SharedSession),
-    (rf"durable-chat/shared/sessions/{_ID}/attachments/([0-9a-f]{{64}})", SharedAttachment),
+    (rf"durable-chat/share/{ID}", SharedPage),
+    (rf"durable-chat/shared/sessions/{ID}", SharedSession),
+    (rf"durable-chat/shared/sessions/{ID}/attachments/([0-9a-f]{{64}})", SharedAttachment),
     (r"durable-chat/shared/events", SharedEvents),
 ]

@@ -66,6 +66,9 @@ USER_HEADER = "Durable-Chat-User"
 TYPED = re.compile(r"\b(q|filename|notebook)=[^&]+")
 """What people say in an address."""
 
+ID = r"([A-Za-z0-9_-]{1,64})"
+"""An id in an address."""
+
 MAX_NAME = 200
 """Characters of a name that people see."""
 

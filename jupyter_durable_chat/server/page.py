@@ -16,7 +16,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from jupyter_durable_chat.server.handler import Logged
+from jupyter_durable_chat.server.handler import ID, Logged
 
 if TYPE_CHECKING:
     from jupyter_durable_chat.server.extension import DurableChat
@@ -87,4 +87,4 @@ class SessionPage(Logged):
             self.finish(http.client.responses[status_code])
 
 
-PAGES: list[tuple[str, type[JupyterHandler]]] = [(r"durable-chat/s/([A-Za-z0-9_-]{1,64})", SessionPage)]
+PAGES: list[tuple[str, type[JupyterHandler]]] = [(rf"durable-chat/s/{ID}", SessionPage)]

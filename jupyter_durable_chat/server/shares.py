@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.commands import new_id
-from jupyter_durable_chat.server.handler import ApiError, ChatHandler, route
+from jupyter_durable_chat.server.handler import ID, ApiError, ChatHandler, route
 from jupyter_durable_chat.transcript import JSON
 
 TOKEN_BYTES = 24
@@ -84,9 +84,7 @@ def _expiry(seconds: float | None) -> str | None:
     return e.timestamp(time.time() + seconds)
 
 
-_ID = r"([A-Za-z0-9_-]{1,64})"
-
 SHARES: list[tuple[str, type[ChatHandler]]] = [
-    (rf"durable-chat/api/sessions/{_ID}/shares", Shares),
-    (rf"durable-chat/api/sessions/{_ID}/shares/{_ID}", OneShare),
+    (rf"durable-chat/api/sessions/{ID}/shares", Shares),
+    (rf"durable-chat/api/sessions/{ID}/shares/{ID}", OneShare),
 ]
