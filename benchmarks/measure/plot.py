@@ -11,7 +11,8 @@ from typing import NamedTuple
 WIDTH, LABEL, VALUE = 720, 170, 120
 """Pixels of all, of the names before the bars, and of the figures behind them."""
 BAR, GAP, TITLE = 14, 6, 26
-COLORS = ("#1f77b4", "#d97706", "#8a8f98")
+COLORS = ("#1f77b4", "#d97706", "#8a8f98", "#5aa9d6")
+"""Of those who are compared, in the order in which they are first met."""
 
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -40,17 +41,19 @@ def svg(measures: Sequence[Measure]) -> str:
     parts: list[str] = []
     y = 0
     room = WIDTH - LABEL - VALUE
+    names = dict.fromkeys(name for measure in measures for name in measure.values)
+    colors = dict(zip(names, COLORS, strict=True))
     for measure in measures:
         y += TITLE
         title = f"{measure.title}, {measure.unit} ({measure.better} is better)"
         parts.append(f'<text class="title" x="0" y="{y - 9}">{escape(title)}</text>')
         most = max(max(rounds) for rounds in measure.values.values())
-        for color, (name, rounds) in zip(COLORS, measure.values.items(), strict=False):
+        for name, rounds in measure.values.items():
             middle, low, high = (f(rounds) / most * room for f in (statistics.median, min, max))
             line = y + BAR / 2
             parts.append(f'<text x="0" y="{y + BAR - 3}">{escape(name)}</text>')
             parts.append(
-                f'<rect x="{LABEL}" y="{y}" width="{max(middle, 1):.1f}" height="{BAR}" rx="2" fill="{color}"/>'
+                f'<rect x="{LABEL}" y="{y}" width="{max(middle, 1):.1f}" height="{BAR}" rx="2" fill="{colors[name]}"/>'
             )
             if high - low > 1:
                 at = f'x1="{LABEL + low:.1f}" y1="{line}" x2="{LABEL + high:.1f}" y2="{line}"'
