@@ -4,6 +4,7 @@ Measured in the time of this thread alone, whatever else runs on the machine; a 
 times as long, and some more, where the square would be sixty-four.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -58,10 +59,18 @@ READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-def seconds(read: Callable[[str], Any], said: str) -> float:
-    began = time.thread_time()
-    read(said)
-    return time.thread_time() - began
+def seconds(read: Callable[[str], Any], said: str, rounds: int = 1) -> float:
+    """The least of these rounds. What collecting the garbage of all tests before takes is not told."""
+    gc.disable()
+    try:
+        took: list[float] = []
+        for _ in range(rounds):
+            began = time.thread_time()
+            read(said)
+            took.append(time.thread_time() - began)
+        return min(took)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", READ)
@@ -74,8 +83,11 @@ def test_no_text_takes_the_square_of_its_length(name: str) -> None:
             short, long = (begin + piece * (size // len(piece)) + end for size in (SHORT, SHORT * TIMES))
             if seconds(read, long) <= UNNOTICED:
                 continue
-            before, took = (min(seconds(read, said) for _ in range(3)) for said in (short, long))
-            if took > max(UNNOTICED, MOST * before):
+            for rounds in (3, 30):  # who looks slow is looked at again: chance is less in the least of many
+                before, took = (seconds(read, said, rounds) for said in (short, long))
+                if took <= max(UNNOTICED, MOST * before):
+                    break
+            else:
                 slow.append(f"{begin + piece!r}…: {before * 1000:.1f} ms, then {took * 1000:.1f} ms")
     assert not slow
 
