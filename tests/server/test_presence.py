@@ -182,7 +182,7 @@ async def test_who_reads_in_pages_is_there_and_told_with_each(api: Api) -> None:
         assert (told["session"], [p["username"] for p in told["people"]]) == (session, ["ada", "bob"])
         await one.sees("ada", "bob")
     plain = await bob("GET", path.replace("presence=1", ""), headers={"Accept": "application/json"})
-    assert plain.json().keys() == {"items"}
+    assert plain.json().keys() == {"version", "items"}
 
 
 async def test_an_inbox_is_no_place_to_meet(api: Api) -> None:
