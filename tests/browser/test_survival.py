@@ -102,19 +102,21 @@ def test_e_notebook_renamed_and_moved_and_its_tab_closed_and_opened_again(
     notebook.save()
     session = notebook.chat.session
 
-    def listed() -> dict[str, str]:
-        return {s["id"]: s["notebook"] for s in jupyter.api("durable-chat/api/sessions")["sessions"]}
+    def listed_as(path: str) -> None:
+        """Return when the list has it: Jupyter tells of what has moved after it has moved it."""
+        while {s["id"]: s["notebook"] for s in jupyter.api("durable-chat/api/sessions")["sessions"]} != {session: path}:
+            notebook.page.wait_for_timeout(50)
 
     notebook.rename("what it is about.ipynb")
     notebook.chat.wait_for_word(40)
     assert notebook.chat.session == session
-    assert listed() == {session: "what it is about.ipynb"}
+    listed_as("what it is about.ipynb")
     notebook.save()
     notebook.move("kept")
     notebook.chat.wait_for_word(60)
     expect(notebook.chat.root).to_have_attribute("data-status", "streaming")
     assert notebook.chat.session == session
-    assert listed() == {session: "kept/what it is about.ipynb"}
+    listed_as("kept/what it is about.ipynb")
     notebook.assert_never_wrong()
     notebook.page.close()
     again = open_notebook(name=notebook.notebook)
