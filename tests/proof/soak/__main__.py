@@ -141,10 +141,10 @@ class Soak:
             session, number = "", number + 1
             with self.crowd.acting("a kernel begins"):
                 session = await self.kernel.begin(f"conversation {number}")
-                self.crowd.know(session)
             if not session:
                 await asyncio.sleep(1)
                 continue
+            self.crowd.know(session)
             for _ in range(8):
                 await self.crowd.awake.wait()
                 with self.crowd.acting("a kernel's function is called"):

@@ -58,7 +58,7 @@ class OneKernel:
         self.used = asyncio.Lock()
 
     async def begin(self, name: str) -> str:
-        """The conversation of this name, where the kernel offers its function."""
+        """The conversation of this name, where the kernel offers its function; empty when it reaches no server."""
         async with self.used:
             self._name = name
             return await asyncio.to_thread(self._begin)
@@ -76,7 +76,7 @@ class OneKernel:
             f"chat = Chat({self._name!r}, tools=[add])"
         )
         self._pid = self._kernel.value("os.getpid()")
-        return self._kernel.value("chat.session")
+        return self._kernel.value("chat.session") or ""
 
     def die(self) -> None:
         """Jupyter starts another one in its place, in which the same cell is run again."""
@@ -209,6 +209,8 @@ class Faults:
         self._crowd.disturbed = True
         async with self._kernel.used:
             await asyncio.to_thread(self._jupyter.kill)
+            # Who reads slowly would notice only later that it has read all that there will be.
+            await self._crowd.cut()
             await asyncio.to_thread(self._jupyter.start)
             await asyncio.to_thread(self._kernel.begin_anew)
         self._crowd.disturbed = False
