@@ -28,7 +28,7 @@ CHECKPOINT_MILLISECONDS = 100
 """How long a checkpoint waits for who reads or writes just now; nobody else writes meanwhile."""
 
 WRITTEN_ANEW_BYTES = 256 << 20
-"""Most bytes of a store that is written anew while it is used: nobody else writes meanwhile, a second for 100 MB."""
+"""Most bytes of a store that is written anew while it is used: nobody else writes meanwhile."""
 
 ROOM = 3
 """So many times as much must be free on its disk, so that nobody is refused for that."""

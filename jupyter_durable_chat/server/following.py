@@ -159,7 +159,7 @@ async def _give(group: _Group[P], data: bytes) -> None:
 def _take(member: _Member[P], data: bytes, place: P) -> None:
     try:
         sent = member.follower.take(data)
-    except Exception as error:
+    except (OSError, RuntimeError) as error:
         # It is this one's connection; the others go on.
         member.leave(error)
     else:

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from tornado.http1connection import HTTP1Connection
+from tornado.web import RequestHandler
 
 from jupyter_durable_chat.server.following import AT_ONCE
 from tests.server.conftest import JSON, Api
@@ -70,6 +72,13 @@ async def follow(api: Api, offset: str = "-1", buffer: int | None = None) -> Asy
         sends.close()
 
 
+def waits(handler: RequestHandler) -> bool:
+    """Whether something is yet to be sent."""
+    connection = handler.request.connection
+    assert isinstance(connection, HTTP1Connection) and connection.stream
+    return connection.stream.writing()
+
+
 async def put(api: Api) -> None:
     assert (await api("PUT", "v1/stream/p", headers=KIND)).status_code == 201
 
@@ -112,8 +121,8 @@ async def test_who_comes_at_any_time_goes_along_with_the_others(api: Api) -> Non
         heard = await asyncio.gather(*(reader.all() for reader in readers))
         await writing
     for offset, numbers in zip(offsets, heard, strict=True):
-        assert numbers == [*range(numbers[0] if offset == "now" and numbers else 0, 200)][: len(numbers) or None]
-        assert offset == "now" or len(numbers) == 200
+        first = 0 if offset == "-1" else numbers[0] if numbers else 200
+        assert numbers == [*range(first, 200)]
     await eventually(lambda: not api.chat.streams)
     assert not api.chat.following.places
 
@@ -126,6 +135,8 @@ async def test_who_takes_nothing_keeps_nobody_and_loses_nothing(api: Api) -> Non
         for n in range(100):
             await post(api, n, 60_000)
         await reader.until(b'{"n":99,')
+        # What it does not take waits for it alone.
+        assert [waits(one) for one in api.chat.streams].count(True) == 1
         await api("POST", "v1/stream/p", headers=KIND | {"Stream-Closed": "true"})
         assert await reader.all() == await stalled.all() == [*range(100)]
 
