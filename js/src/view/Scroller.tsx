@@ -80,8 +80,10 @@ export function Scroller({ position, jump, label, busy, filled, limited, latest,
         aria-keyshortcuts="Alt+ArrowUp Alt+ArrowDown"
         data-steady={steady || undefined}
       >
-        <div class="jdc-messages" ref={position.content}>
-          {children}
+        <div ref={position.roll}>
+          <div class="jdc-messages" ref={position.content}>
+            {children}
+          </div>
         </div>
       </div>
       {news && (

@@ -31,6 +31,8 @@ interface Listener {
 
 export class Position {
   readonly box = createRef<HTMLDivElement>()
+  /** What is scrolled: as long as the content, but while somebody holds the scrollbar. */
+  readonly roll = createRef<HTMLDivElement>()
   readonly content = createRef<HTMLDivElement>()
   following: boolean
   /** What is at the upper edge, from the outside to the inside. */
@@ -48,16 +50,38 @@ export class Position {
     const { current: box } = this.box
     const { current: content } = this.content
     if (!box || !content) return
-    const observer = new ResizeObserver(() => {
-      this.settle()
-      for (const { resized } of this.#listeners) resized()
-    })
+    const observer = new ResizeObserver(() => this.#resized())
     observer.observe(box)
     observer.observe(content)
     signal.addEventListener('abort', () => observer.disconnect())
-    box.addEventListener('scroll', () => this.#scrolled(box), { passive: true, signal })
-    for (const type of ['scroll', 'keydown']) box.addEventListener(type, () => this.#watchFrames(box), { passive: true, signal })
+    const listening = { passive: true, signal }
+    box.addEventListener('keydown', () => this.#watchFrames(box), listening)
+    box.addEventListener('scroll', () => box.scrollTop !== this.#top && (this.#scrolled(box), this.#watchFrames(box)), listening)
+    box.addEventListener('mousedown', (event) => this.#grasp(box, event), listening)
+    for (const type of ['mouseup', 'mousemove'] as const) addEventListener(type, ({ buttons }) => buttons === 0 && this.#release(), listening)
     signal.addEventListener('abort', () => this.#frame !== null && cancelAnimationFrame(this.#frame))
+  }
+
+  /**
+   * While somebody holds the scrollbar, what is scrolled stays as long as it was: at each change of that, Chromium leaves out
+   * a movement of theirs. A press there has no other end that is told everywhere than the next one without buttons.
+   */
+  #grasp(box: HTMLElement, { target, offsetX }: MouseEvent): void {
+    const { current: roll } = this.roll
+    if (!roll || target !== box || (offsetX >= 0 && offsetX < box.clientWidth)) return
+    Object.assign(roll.style, { height: `${roll.getBoundingClientRect().height}px`, overflow: 'clip' })
+  }
+
+  #release(): void {
+    const { current: roll } = this.roll
+    if (!roll?.style.height) return
+    roll.removeAttribute('style')
+    this.#resized()
+  }
+
+  #resized(): void {
+    this.settle()
+    for (const { resized } of this.#listeners) resized()
   }
 
   /**
@@ -138,10 +162,8 @@ export class Position {
   }
 
   #scrolled(box: HTMLElement): void {
-    if (box.scrollTop !== this.#top) {
-      this.#heed(box)
-      this.#note(box)
-    }
+    this.#heed(box)
+    this.#note(box)
     this.#tell()
   }
 

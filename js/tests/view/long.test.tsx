@@ -111,6 +111,25 @@ test('the end is followed while a text grows, and after a person came back to it
   expect(position().top).toBe(position().end)
 })
 
+test('while somebody holds the scrollbar, what is scrolled stays as long as it was', async () => {
+  const box = find('.jdc-scroll') as HTMLElement
+  const roll = box.firstElementChild as HTMLElement
+  const mouse = (type: string, on: Element, clientX: number, buttons: number) =>
+    act(() => void on.dispatchEvent(new MouseEvent(type, { bubbles: true, clientX, buttons })))
+  await mouse('mousedown', box, 400, 1)
+  await mouse('mousedown', roll, 805, 1)
+  expect(roll.style.height).toBe('')
+  const before = roll.getBoundingClientRect().height
+  await mouse('mousedown', box, 805, 1)
+  await draw({ transcript: transcript(turns(TURNS + 1)) })
+  await mouse('mousemove', box, 805, 1)
+  expect(roll.getBoundingClientRect().height).toBeGreaterThan(before)
+  expect(roll.style.height).toBe(`${before}px`)
+  await mouse('mousemove', document.body, 300, 0)
+  expect(roll.style.height).toBe('')
+  expect(position().top).toBe(position().end)
+})
+
 describe('new text below', () => {
   test('is offered when there is some, and goes when it is seen', async () => {
     const { turn, messages: live } = running('Half')
