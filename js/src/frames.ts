@@ -3,7 +3,16 @@
  * slices, so that no frame and no key waits for it.
  */
 
-/** Once, when the browser draws next; soon all the same where it draws nothing. */
+/** Milliseconds after a key in which the frame is its letter's. */
+const LETTER = 30
+
+let pressed = -LETTER
+globalThis.addEventListener?.('keydown', ({ timeStamp }) => (pressed = timeStamp), { capture: true, passive: true })
+
+/**
+ * Once, when the browser draws next, or in the frame after that when this one has a letter that somebody types; soon all
+ * the same where it draws nothing.
+ */
 export function onNextFrame(paint: () => void): () => void {
   const cancel = () => {
     cancelAnimationFrame(frame)
@@ -13,7 +22,10 @@ export function onNextFrame(paint: () => void): () => void {
     cancel()
     paint()
   }
-  const frame = requestAnimationFrame(run)
+  let frame = requestAnimationFrame((now) => {
+    if (now - pressed < LETTER) frame = requestAnimationFrame(run)
+    else run()
+  })
   const timer = setTimeout(run, 250)
   return cancel
 }
