@@ -21,6 +21,7 @@ import type { Sessions } from './sessions'
 import type { Transcript } from './transcript'
 import { ChatView } from './view'
 import { calls, controls, values, writing } from './view/late'
+import { rehearse } from './view/rehearse'
 import { dressPlace } from './view/styles'
 import type { ChatViewProps } from './view/types'
 import { waitingCalls, waits } from './view/waits'
@@ -67,8 +68,11 @@ const saved = new Lazy(() => import('./saved'))
 let speaks = false
 const speaking = speak(document.documentElement.lang).then(() => (speaks = true))
 
+let rehearsing: Promise<void> | null = null
+
 export function mount(root: HTMLElement, options: MountOptions): Mounted {
   const chat = new Chat(root, options)
+  rehearsing ??= speaking.then(() => void onIdle(rehearse))
   options.signal.addEventListener('abort', () => chat.unmount())
   return chat
 }
