@@ -8,8 +8,6 @@ import { isRecord, restoreTranscript } from './restore'
 import { isOfTurn, type Transcript } from './transcript'
 import { messagesOf } from './view/shown'
 
-export const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
-
 export interface ChatBundle {
   session: string | null
   /** Show this turn only. */

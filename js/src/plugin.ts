@@ -11,8 +11,7 @@ import { Widget } from '@lumino/widgets'
 
 import type { Mounted } from './core'
 import { type Core, findCore, findHost, findNotebook } from './host'
-
-const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
+import { MIME_TYPE } from './mime'
 
 /** Before the widget view's -10: JupyterLab renders one of an output's forms and never tries another. */
 const RANK = -20

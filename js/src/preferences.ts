@@ -84,4 +84,6 @@ export const preferences = {
   notifications: new Preference('notifications', ['on', 'off']),
   /** With a tone. */
   sound: new Preference('sound', ['off', 'on']),
+  /** Whether long lines of code are wrapped. */
+  wrap: new Preference('wrap', ['off', 'on']),
 }

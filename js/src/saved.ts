@@ -3,8 +3,9 @@
  * transcript are written.
  */
 
-import { type ChatBundle, MIME_TYPE } from './bundle'
+import type { ChatBundle } from './bundle'
 import { inSlices } from './frames'
+import { MIME_TYPE } from './mime'
 import { isOfTurn, type Part, textsOf, type Transcript, type UIMessage } from './transcript'
 import { pieces } from './view/html'
 import { messagesOf } from './view/shown'

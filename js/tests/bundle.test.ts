@@ -6,7 +6,8 @@ import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
-import { type ChatBundle, isOutdated, MIME_TYPE, restoreBundle } from '../src/bundle'
+import { type ChatBundle, isOutdated, restoreBundle } from '../src/bundle'
+import { MIME_TYPE } from '../src/mime'
 import type { WireEvent } from '../src/events'
 import { limited, output } from '../src/saved'
 import { fold } from '../src/fold'

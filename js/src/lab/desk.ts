@@ -1,11 +1,10 @@
 /** What JupyterLab and Notebook 7 do for what a person is told: their own notifications, and the way to the chat. */
 
 import type { Desk } from '../attention'
+import { MIME_TYPE } from '../mime'
 import { commands as ids } from './commands'
 import { type App, type Cell, findPanel } from './jupyter'
 import { notify } from './notify'
-
-const MIME_TYPE = 'application/vnd.jupyter-durable-chat.v1+json'
 
 const TYPES = { done: 'success', failed: 'error', waiting: 'warning' } as const
 

@@ -3,6 +3,7 @@
 
 import { act } from 'preact/test-utils'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { kept } from '../../src/storage'
 import { reading } from '../../src/view/dress'
 import { languageOf } from '../../src/view/fences'
 import { fileName } from '../../src/view/reading/filename'
@@ -149,11 +150,11 @@ describe('code', () => {
     await click('.jdc-more')
     await choose('Wrap')
     expect(document.body.firstElementChild?.hasAttribute('data-wrap')).toBe(true)
-    expect(localStorage.getItem('jupyter-durable-chat:wrap')).toBe('true')
+    expect(kept('preference:wrap')).toBe('on')
     await click('.jdc-more')
     expect(find('[role=menuitemcheckbox]')?.ariaChecked).toBe('true')
-    localStorage.removeItem('jupyter-durable-chat:wrap')
-    dispatchEvent(new StorageEvent('storage', { key: 'jupyter-durable-chat:wrap' }))
+    localStorage.removeItem('jupyter-durable-chat:preference:wrap')
+    dispatchEvent(new StorageEvent('storage', { key: 'jupyter-durable-chat:preference:wrap' }))
     expect(document.body.firstElementChild?.hasAttribute('data-wrap')).toBe(false)
   })
 

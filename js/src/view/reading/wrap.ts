@@ -1,25 +1,27 @@
 /** Whether long lines of code are wrapped: one answer for all chats of this browser. */
 
-const KEY = 'jupyter-durable-chat:wrap'
+import { preferences } from '../../preferences'
+
+const { wrap } = preferences
 
 /** The root elements of chats with code, which carry the answer. They are not kept alive by it. */
 const roots = new Set<WeakRef<Element>>()
 const known = new WeakSet<Element>()
 
-let wraps = stored()
-addEventListener('storage', ({ key }) => key === KEY && set(stored()))
+wrap.follow(() => {
+  for (const ref of roots) {
+    const root = ref.deref()
+    if (root) show(root)
+    else roots.delete(ref)
+  }
+}, new AbortController().signal)
 
 export function isWrapped(): boolean {
-  return wraps
+  return wrap.value === 'on'
 }
 
 export function toggleWrap(): void {
-  set(!wraps)
-  try {
-    localStorage.setItem(KEY, String(wraps))
-  } catch {
-    // For this page only, then.
-  }
+  wrap.choose(isWrapped() ? 'off' : 'on')
 }
 
 /** From now on the chat that this element is in wraps its code, or not. */
@@ -28,22 +30,9 @@ export function wrapIn(element: Element): void {
   if (!root || known.has(root)) return
   known.add(root)
   roots.add(new WeakRef(root))
-  root.toggleAttribute('data-wrap', wraps)
+  show(root)
 }
 
-function set(value: boolean): void {
-  wraps = value
-  for (const ref of roots) {
-    const root = ref.deref()
-    if (root) root.toggleAttribute('data-wrap', wraps)
-    else roots.delete(ref)
-  }
-}
-
-function stored(): boolean {
-  try {
-    return localStorage.getItem(KEY) === 'true'
-  } catch {
-    return false
-  }
+function show(root: Element): void {
+  root.toggleAttribute('data-wrap', isWrapped())
 }
