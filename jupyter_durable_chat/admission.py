@@ -9,6 +9,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import islice
 
 from jupyter_durable_chat.commands import TooManyMessages, TooManyTurns
 
@@ -48,6 +49,7 @@ class Admission:
         self._clock = clock
         self._running: Counter[str] = Counter()
         self._asked: dict[str, deque[float]] = {}
+        """When each user sent what they sent in the last minute; whoever was heard last is the last."""
         self._left = asyncio.Event()
 
     def turn(self, user: str) -> Place:
@@ -74,7 +76,8 @@ class Admission:
         if self._messages == math.inf:
             return
         now = self._clock()
-        recent = self._asked.setdefault(user, deque())
+        self._forget(now - MINUTE)
+        recent = self._asked[user] = self._asked.pop(user, deque())
         while recent and recent[0] <= now - MINUTE:
             recent.popleft()
         if len(recent) >= self._messages:
@@ -87,6 +90,12 @@ class Admission:
         """The message that was just counted was refused for another reason."""
         if recent := self._asked.get(user):
             recent.pop()
+
+    def _forget(self, until: float) -> None:
+        """Whoever has sent nothing since then."""
+        for user, sent in list(islice(self._asked.items(), 2)):
+            if not sent or sent[-1] <= until:
+                del self._asked[user]
 
     def _leave(self, user: str) -> None:
         self._running[user] -= 1
