@@ -48,7 +48,13 @@ class Terminal:
             environment.pop(name, None)
         size = (40, 80)
         self._process = pexpect.spawn(
-            sys.executable, list(arguments), env=environment, encoding="utf-8", dimensions=size, timeout=SECONDS
+            sys.executable,
+            list(arguments),
+            env=environment,
+            encoding="utf-8",
+            dimensions=size,
+            timeout=SECONDS,
+            preexec_fn=hears_interrupts,
         )
         self._process.delaybeforesend = None
         self.everything = ""
@@ -77,6 +83,11 @@ class Terminal:
         self._process.kill(signal.SIGKILL)
         self._process.wait()
         self._process.close()
+
+
+def hears_interrupts() -> None:
+    """As a shell starts a program, also where these tests run in the background of one, and so hear none."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Crowd(World):
             while self._acting or self._visits:  # noqa: ASYNC110 (many begin and end)
                 await asyncio.sleep(0.5)
         for session in self.sessions:
-            (await http.post(f"sessions/{session}/stop", json={})).raise_for_status()
+            await self._stop(http, session)
 
     async def cut(self) -> None:
         """All readers are gone in the middle of what they read."""
@@ -247,8 +247,15 @@ class Crowd(World):
     async def _stops(self, http: httpx2.AsyncClient, session: str) -> None:
         if await self.say(http, session, "messages", {"text": "80 words at 4 per second"}):
             await asyncio.sleep(self.chance.uniform(0, 4))
-            (await http.post(f"sessions/{session}/stop", json={})).raise_for_status()
+            await self._stop(http, session)
             self.counts["stops"] += 1
+
+    async def _stop(self, http: httpx2.AsyncClient, session: str) -> None:
+        """Stop what runs there; asked again for as long as the server says to, which has much to do."""
+        async with asyncio.timeout(TURN_SECONDS):
+            while "Retry-After" in (answer := await http.post(f"sessions/{session}/stop", json={})).headers:  # noqa: ASYNC110 (as the server says)
+                await asyncio.sleep(float(answer.headers["Retry-After"]))
+        answer.raise_for_status()
 
     async def _waits_in_line(self, http: httpx2.AsyncClient, session: str) -> None:
         await self.say(http, session, "messages", {"text": "20 words at 4 per second"})
