@@ -33,6 +33,7 @@ def said(transcript: JSON) -> list[str]:
     return ["".join(p["text"] for p in m["parts"] if p["type"] == "text") for m in transcript["messages"]]
 
 
+@pytest.mark.timeout(300)  # for more than a thousand cuts; each has its own limit
 def test_cut_at_every_byte(client: Client, direct: Client, proxy: Proxy) -> None:
     """Of the stream of an answer: in its head, in an event, inside of a character, between two lines."""
     session = direct.create()
