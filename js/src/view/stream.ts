@@ -26,7 +26,7 @@ interface Drawn extends Block {
 /** In characters: more than this is not drawn at once, but in pieces of so many; so many pieces of each end come first. */
 const LONG = 24_000
 const PIECE = 2_000
-const ENDS = 3
+const ENDS = 2
 
 export class MarkdownStream {
   readonly #root: Element
