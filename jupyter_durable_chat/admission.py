@@ -92,7 +92,7 @@ class Admission:
             recent.pop()
 
     def _forget(self, until: float) -> None:
-        """Whoever has sent nothing since then."""
+        """Who has sent nothing since then: two at most, which is more than come."""
         for user, sent in list(islice(self._asked.items(), 2)):
             if not sent or sent[-1] <= until:
                 del self._asked[user]

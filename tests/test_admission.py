@@ -1,3 +1,5 @@
+"""What is remembered of those who send messages: no more than a limit for a minute needs."""
+
 import weakref
 
 import pytest

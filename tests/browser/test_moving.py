@@ -253,8 +253,8 @@ def browser() -> Iterator[Browser]:
 def scrolled_by_bar(page: Page, box: Locator) -> None:
     """From the middle up to the beginning, and down again, as a hand does: by many small movements, and a bit too far.
 
-    Whenever what is in the window has become longer or shorter, Chromium takes the next movement of the mouse for the
-    place where the bar is held, and does not scroll by it, on any page.
+    It does not come off the mouse. (Whenever what is scrolled has become longer or shorter, Chromium takes the next
+    movement for the place where the bar is held, and does not scroll by it: so it keeps its length meanwhile.)
     """
     box.evaluate("box => { box.scrollTop = (box.scrollHeight - box.clientHeight) / 2 }")
     page.evaluate(REST)

@@ -1,4 +1,6 @@
 // @vitest-environment jsdom
+/** What is done once while the first chat is on its way. */
+
 import { expect, test, vi } from 'vitest'
 import { reading } from '../../src/view/dress'
 import { languages } from '../../src/view/highlight'
