@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.jupyter import Jupyter
-from tests.notebook.kernel import Kernel
+from tests.browser.jupyter import Jupyter, running
+from tests.notebook.kernel import Kernel, running_kernel
 
 _numbers = count(1)
 
@@ -139,18 +140,23 @@ def test_a_stream_says_which_of_its_sessions_is_not_shown(page: Page, jupyter: J
     assert heard.count(other.encode()) == 1
 
 
-def test_what_is_dropped_ends_and_what_goes_with_its_widget(page: Page, jupyter: Jupyter) -> None:
-    def readers(number: int) -> None:
-        while jupyter.api("durable-chat/api/health")["readers"] != number:
-            pass
+def test_what_is_dropped_ends_and_what_goes_with_its_widget(tmp_path: Path) -> None:
+    # Of a server of its own, so that nobody else is among its readers, or still on the way out.
+    with running("server", tmp_path) as jupyter, running_kernel(jupyter, "alone.ipynb") as kernel:
 
-    before = jupyter.api("durable-chat/api/health")["readers"]
-    events, _ = (page.ask(f"api/events?after={page.session}:0", accept="text/event-stream") for _ in range(2))
-    readers(before + 2)
-    page.kernel.ask_widget(page.model, type="drop", id=events)
-    readers(before + 1)
-    page.kernel.run("other = chat; chat = type(chat)(session=chat.session); other.close()")
-    readers(before)
+        def readers(number: int) -> None:
+            while jupyter.api("durable-chat/api/health")["readers"] != number:
+                pass
+
+        kernel.run("from jupyter_durable_chat import Chat; chat = Chat('alone', agent='demo')")
+        page = Page(kernel)
+        readers(1)  # the kernel itself, which begins anew when it has one more chat to follow
+        events, _ = (page.ask(f"api/events?after={page.session}:0", accept="text/event-stream") for _ in range(2))
+        readers(3)
+        kernel.ask_widget(page.model, type="drop", id=events)
+        readers(2)
+        kernel.run("other = chat; chat = type(chat)(session=chat.session); other.close()")
+        readers(1)
 
 
 def test_a_page_that_reads_nothing_is_sent_no_more_than_a_few_megabytes(page: Page, jupyter: Jupyter) -> None:
