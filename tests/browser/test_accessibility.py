@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from scripts import scenes
 from tests.browser.conftest import Open
@@ -186,13 +186,30 @@ def test_the_keyboard_reaches_everything_and_leaves_again(context: BrowserContex
         for width in (3840, 320):
             page.set_viewport_size({"width": width, "height": 1200})
             page.wait_for_function(f"() => innerWidth === {width}")
-            assert chat.root.evaluate("root => root.scrollWidth <= root.clientWidth"), (direction, width)
+            until_it_fits(chat.root, f"{direction} at {width} pixels")
             # One writes in the direction of the text, in a composer that has the page's.
             for text, written in (("שלום, עולם", "rtl"), ("Hello, world", "ltr"), ("مرحبا", "rtl")):
                 field.fill(text)
                 assert field.evaluate("field => getComputedStyle(field).direction") == written
             assert chat.root.evaluate(SEND_SIDE) == end
             field.fill("")
+
+
+def until_it_fits(root: Locator, how: str) -> None:
+    """Return when a chat is no wider than its place, or fail and name what sticks out: it is laid out a frame later."""
+    over = root.evaluate(
+        """async (root) => {
+          const isOut = ({ left, right }, place) => left < place.left - 1 || right > place.right + 1;
+          for (const until = performance.now() + 10_000; performance.now() < until; ) {
+            if (root.scrollWidth <= root.clientWidth) return [];
+            await new Promise(requestAnimationFrame);
+          }
+          const place = root.getBoundingClientRect();
+          const out = [...root.querySelectorAll('*')].filter((one) => isOut(one.getBoundingClientRect(), place));
+          return [`${root.scrollWidth} in ${root.clientWidth}`, ...out.map((one) => one.outerHTML.slice(0, 100))];
+        }"""
+    )
+    assert over == [], how
 
 
 SEND_SIDE = """root => {
