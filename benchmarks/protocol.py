@@ -6,7 +6,7 @@ The reference server (npm, `@durable-streams/server`) keeps streams in memory or
 given the same work by the same client, a process of its own, in turns, several rounds of it. Told is the median of the
 rounds with the least and the greatest, and its ratio to the reference's.
 
-- append: one event of 150 bytes after the other, until it is acknowledged
+- append: one event of 150 bytes after the other, until it is acknowledged; and what Jupyter takes to answer nothing
 - follow: a thousand readers of one stream, from an event's sending to each one's having it
 - catchup: who has nothing reads 10,000 events, in pages and as an event stream
 - stall: twenty readers who take nothing while 20 MB are appended; what the server's memory grows by
@@ -27,14 +27,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
 
-from benchmarks.measure import load, plot
+from benchmarks.measure import empty, load, plot
 from benchmarks.measure.answer import answer
 from benchmarks.measure.machine import machine
 from benchmarks.measure.peers import CHAT, PROTOCOL, environment, fetch_chat, fetch_server
@@ -44,6 +44,8 @@ from jupyter_durable_chat.streams import Creation, Streams
 from tests.browser.jupyter import ROOT, Jupyter, free_port, running
 
 OURS, MEMORY, FILES = "this server", "reference, memory", "reference, files"
+EMPTY = "an empty answer"
+"""Of Jupyter's server, to the same request, for which nothing is stored."""
 
 ROUNDS = 3
 APPENDS = 300
@@ -95,6 +97,9 @@ def ours(jupyter: Jupyter) -> Server:
 @contextlib.contextmanager
 def jupyter_server(folder: Path) -> Iterator[Jupyter]:
     settings = {"agents": ["benchmarks.measure.agent:prose"], "max_messages_per_minute": 0, "max_session_bytes": 0}
+    extensions = folder / "config" / "jupyter_server_config.d"
+    extensions.mkdir(parents=True)
+    (extensions / "empty.json").write_text(json.dumps({"ServerApp": {"jpserver_extensions": {empty.__name__: True}}}))
     with running("server", folder, **settings) as jupyter:
         yield jupyter
 
@@ -174,8 +179,13 @@ def ratio(values: dict[str, list[float]], to: str) -> float:
 
 def append() -> None:
     with servers() as three:
-        values = in_turns(three, lambda server: statistics.median(server.do("append", APPENDS)), 2 * ROUNDS)
+        mine, *_ = three
+        nothing = replace(mine, name=EMPTY, root=mine.root.replace("durable-chat/v1/stream/", empty.PATH))
+        among = (*three, nothing)
+        values = in_turns(among, lambda server: statistics.median(server.do("append", APPENDS)), 2 * ROUNDS)
+    floor = statistics.median(values.pop(EMPTY))
     tell("an append, acknowledged; medians of a round", "ms", values)
+    print(f"  {EMPTY:20} {floor:12,.2f} ms, {floor / statistics.median(values[FILES]):.3g} x the reference's files")
     limit("to the reference's files", ratio(values, FILES), 0.5)
 
 
