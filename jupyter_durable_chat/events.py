@@ -22,6 +22,9 @@ Outcome = Literal["completed", "stopped", "failed", "truncated", "interrupted"]
 
 Category = Literal["auth", "rate", "network", "refused", "too-long", "provider", "tool", "budget", "internal"]
 
+MAX_DEPTH = 64
+"""How deeply JSON in an event may nest; what is stored is read by programs that each have a limit of their own."""
+
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """The envelope. `lsn`, `at` (RFC 3339, UTC, milliseconds) and `turn` are empty until the event is stored."""
@@ -582,6 +585,23 @@ _known = msgspec.json.Decoder(Known)
 _data = msgspec.json.Decoder(Data)
 _unknown = msgspec.json.Decoder(Unknown)
 _TYPES = frozenset(struct.__struct_config__.tag for struct in Known.__args__)
+
+_JSON_FIELDS = {"data", "input", "kept", "message_metadata", "output", "provider_metadata"}
+_JSON_FIELDS_OF = {struct: _JSON_FIELDS.intersection(struct.__struct_fields__) for struct in (*Known.__args__, Data)}
+
+
+def nests(value: object, levels: int) -> bool:
+    """Whether arrays and objects nest in this one at most so deeply."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return True
+    return levels > 0 and all(nests(inside, levels - 1) for inside in value)
+
+
+def is_shallow(event: "Event | Data | Unknown") -> bool:
+    """Whether what is any JSON in it nests no deeper than is allowed."""
+    return all(nests(getattr(event, field), MAX_DEPTH) for field in _JSON_FIELDS_OF.get(type(event), ()))
 
 
 def encode(event: Event | Data, *, at: str, turn: str | None = None) -> bytes:

@@ -17,9 +17,6 @@ from jupyter_durable_chat.tools import ToolError
 
 CUT = "\n[cut: {} of {} bytes]"
 
-MAX_DEPTH = 64
-"""How deeply JSON may nest; what is stored is read by programs that each have a limit of their own."""
-
 MAX_ITEMS = 100
 """Texts and files of one result."""
 
@@ -39,8 +36,8 @@ async def cut(output: Any, limit: int, keep: Callable[[bytes], Awaitable[str]]) 
         plain = msgspec.json.decode(e.to_json(output))
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise ToolError(f"The result, of type {type(output).__name__}, cannot be told: {error}") from None
-    if not nests(plain, MAX_DEPTH):
-        raise ToolError(f"The result nests deeper than {MAX_DEPTH} levels.")
+    if not e.nests(plain, e.MAX_DEPTH):
+        raise ToolError(f"The result nests deeper than {e.MAX_DEPTH} levels.")
     items = _content(plain)
     if items is None:
         size = len(e.to_json(plain))
@@ -86,15 +83,6 @@ async def _told(
     if len(items) > MAX_ITEMS:
         told.append({"type": "text", "text": f"[cut: {MAX_ITEMS} of {len(items)} items]"})
     return told
-
-
-def nests(value: object, levels: int) -> bool:
-    """Whether arrays and objects nest in this one at most so deeply."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return True
-    return levels > 0 and all(nests(inside, levels - 1) for inside in value)
 
 
 def _content(output: Any) -> list[dict[str, Any]] | None:

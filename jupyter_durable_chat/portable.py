@@ -24,7 +24,6 @@ from msgspec import UNSET, Raw, Struct
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.attachments import media_type
 from jupyter_durable_chat.log import Record
-from jupyter_durable_chat.outputs import MAX_DEPTH, nests
 from jupyter_durable_chat.shapes import Misshapen, check_at, check_id, check_said, transcript
 from jupyter_durable_chat.transcript import JSON, Transcript
 
@@ -37,6 +36,9 @@ IMPORTED = "imported:"
 ATTACHMENT = re.compile(rb"attachment:([0-9a-f]{64})")
 
 MAX_TYPE = 64
+LEVELS = e.MAX_DEPTH + 16
+"""How deeply a file may nest: around what an event may have are messages, their parts, and those of agents in them."""
+
 _CLIENT_ID = 200
 
 
@@ -127,7 +129,7 @@ def opened(data: bytes, *, session: str, by: e.Author, at: str, allowed: Allowed
             raise Refused(f"version takes {VERSION}, and not {file.version}: the file comes from another version")
         return _checked(file, session, by, at, allowed)
     except RecursionError:
-        raise Refused(f"The file nests deeper than the {MAX_DEPTH} levels that are allowed") from None
+        raise Refused(f"The file nests deeper than the {LEVELS} levels that are allowed") from None
     except Misshapen as error:
         raise Refused(str(error)) from None
     except msgspec.ValidationError as error:
@@ -196,6 +198,8 @@ def _event(data: bytes, folded: Transcript, session: str, where: str) -> bytes:
         event = e.decode(data)
     except msgspec.ValidationError as error:
         raise Refused(f"{where}: {error}") from None
+    if not e.is_shallow(event):
+        raise Refused(f"{where} nests deeper than the {e.MAX_DEPTH} levels that are allowed")
     if event.lsn != folded.lsn + 1:
         raise Refused(f"{where}.lsn takes {folded.lsn + 1}, the number after the one before it, and not {event.lsn}")
     if not event.at:
@@ -217,8 +221,8 @@ def _type(event: e.AnyEvent) -> str:
 
 def _plain(data: bytes, where: str) -> object:
     value = msgspec.json.decode(data)
-    if not nests(value, MAX_DEPTH):
-        raise Refused(f"{where} nests deeper than the {MAX_DEPTH} levels that are allowed")
+    if not e.nests(value, LEVELS):
+        raise Refused(f"{where} nests deeper than the {LEVELS} levels that are allowed")
     return value
 
 

@@ -37,6 +37,8 @@ STOP_SECONDS = 1.0
 TRUNCATED = e.Error("network", "The answer ended before the provider said that it was complete.", recoverable=True)
 SHUTDOWN = e.Error("internal", "The server shut down while this was being answered.", recoverable=True)
 
+TOO_DEEP = f"The answer has JSON in it that nests deeper than the {e.MAX_DEPTH} levels that are allowed."
+
 
 class Limits(Struct, frozen=True):
     """How long an answer may take, in seconds, how fast it may grow, and how large its session's log, in bytes.
@@ -207,6 +209,8 @@ class Turn:
             async with aclosing(self._answer) as chunks:
                 async for chunk in chunks:
                     patience.heard()
+                    if not e.is_shallow(chunk):
+                        raise AgentError("provider", TOO_DEEP, recoverable=True)
                     if isinstance(chunk, e.Finish):
                         finish = chunk
                     elif isinstance(chunk, e.FinishStep) and chunk.usage:

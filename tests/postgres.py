@@ -132,6 +132,9 @@ class Postgres:
         try:
             subprocess.run([found / "bin" / "postgres", "--version"], capture_output=True, check=True, **self._as)
         except PermissionError:
-            shutil.copytree(found, self.folder / "programs")
-            return self.folder / "programs"
+            # The libraries are beside the package: programs find them from where they are themselves.
+            package = self.folder / "programs" / found.parent.name
+            shutil.copytree(found, package / found.name)
+            shutil.copytree(found.parent.with_suffix(".libs"), package.with_suffix(".libs"))
+            return package / found.name
         return found

@@ -5,6 +5,7 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,9 +185,9 @@ def change(place: int, **fields: Any) -> list[JSON]:
     return events
 
 
-DEEP: Any = {}
-for _ in range(70):
-    DEEP = {"a": DEEP}
+def nested(levels: int) -> Any:
+    return {"a": nested(levels - 1)} if levels > 1 else {}
+
 
 TWICE = [*BEGUN, ("t_2", e.TurnStarted(user_message_id="m_1", message_id="m_9", agent="x"))]
 TO_A_QUESTION = [*BEGUN[:2], ("t_1", e.TurnStarted(user_message_id="m_1", message_id="m_1", agent="x"))]
@@ -211,7 +212,7 @@ TO_A_QUESTION = [*BEGUN[:2], ("t_1", e.TurnStarted(user_message_id="m_1", messag
         (change(1, parts=[{"type": "file", "mediaType": "a/b"}]), "events[1].parts[0] has no url"),
         (change(1, type=7), "events[1]: Expected `str`, got `int` - at `$.type`"),
         (change(1, type="x" * 65), "events[1].type takes at most 64"),
-        (change(5, input=DEEP), "events[5] nests deeper than the 64 levels"),
+        (change(5, input=nested(e.MAX_DEPTH + 1)), "events[5] nests deeper than the 64 levels"),
         ([*number(BEGUN), 7], "events[3]: Expected `object`, got `int`"),
         (number(TWICE), "events[3]: a turn starts before turn 't_1' has stopped"),
         (number(TO_A_QUESTION), "events[2].message_id names a message that is no answer"),
@@ -230,7 +231,7 @@ def test_an_event_that_is_none_is_refused_with_its_place(events: list[JSON], why
         (b"{", "The file is not JSON"),
         (b"\xff\xfe", "The file is not JSON"),
         (b"[]", "This is no exported conversation"),
-        (b'{"x":' * 100_000, "nests deeper"),
+        (b'{"x":' * 1_000_000, "nests deeper"),
         ({"events": []}, "missing required field `format`"),
         ({**written([]), "format": "chatgpt"}, "format takes 'jupyter-durable-chat', and not 'chatgpt'"),
         ({**written([]), "version": 2}, "version takes 1, and not 2"),
@@ -288,6 +289,17 @@ def test_a_snapshot_that_is_none(path: str, value: Any, why: str) -> None:
     with pytest.raises(Refused) as refused:
         read(written([], spoilt(path, value)))
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize("with_snapshot", [False, True])
+def test_whatever_an_answer_may_have_comes_in_again(with_snapshot: bool) -> None:
+    deepest = nested(e.MAX_DEPTH)
+    output = e.ToolOutputAvailable(tool_call_id="k", output=deepest)
+    assert e.is_shallow(output) and not e.is_shallow(msgspec.structs.replace(output, output=[deepest]))
+    events = number([*RUNNING[:8], ("t_1", output)])
+    snapshot = json.loads(e.to_json(fold(decoded(events)).to_json())) if with_snapshot else None
+    portable = read(written([] if with_snapshot else events, snapshot))
+    assert portable.transcript.messages[1]["parts"][0]["output"] == deepest
 
 
 def test_what_is_too_large_is_refused() -> None:

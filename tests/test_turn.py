@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,25 @@ async def test_an_agent_error_is_told_as_it_is_and_after_what_came_before() -> N
     assert ending[0] == e.ErrorText(error_text="Too many requests.")
     assert stopped(ending).error == e.Error("rate", "Too many requests.", True)
     assert stopped(ending).outcome == "failed" and stored.text == "half"
+
+
+@pytest.mark.parametrize("levels", [e.MAX_DEPTH, e.MAX_DEPTH + 1, 980, 100_000])
+async def test_json_that_nests_too_deep_is_never_stored(levels: int) -> None:
+    value: Any = []
+    for _ in range(levels - 1):
+        value = [value]
+    agent, stored, turn = started()
+    agent.say_text("half")
+    agent.say(e.ToolInputAvailable(tool_call_id="k", tool_name="f", input=value))
+    agent.finish()
+    end = stopped(await turn.run())
+    calls = [event for batch in stored.batches for event in batch if isinstance(event, e.ToolInputAvailable)]
+    assert stored.text == "half"
+    if levels == e.MAX_DEPTH:
+        assert end.outcome == "completed" and calls[0].input == value
+    else:
+        assert end.outcome == "failed" and calls == []
+        assert end.error and end.error.category == "provider" and "64 levels" in end.error.text
 
 
 async def test_a_foreign_exception_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:

@@ -269,14 +269,14 @@ def metadata_of(part: ModelResponsePart, canonical_system: str | None) -> dict[s
 
 
 def as_object(arguments: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The arguments of a call, if they are a JSON object; nothing at all is one without fields."""
+    """The arguments of a call, if they are a JSON object, and not too deep; nothing at all is one without fields."""
     if not isinstance(arguments, str):
         return dict(arguments or {})
     try:
         value = json.loads(arguments, parse_constant=_no_json) if arguments.strip() else {}
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and e.nests(value, e.MAX_DEPTH) else None
 
 
 def jsonable(value: object) -> Any:
@@ -305,11 +305,12 @@ def _arguments(call: Call, arguments: object) -> Iterator[e.Chunk]:
 
 def _unusable(call: Call, part: ToolCallPart | NativeToolCallPart, metadata: dict[str, Any] | None) -> e.Chunk:
     call.over = True
+    why = f"The arguments of {call.name} are no JSON object of at most {e.MAX_DEPTH} levels."
     return e.ToolInputError(
         tool_call_id=call.id,
         tool_name=call.name,
         input=part.args,
-        error_text=f"The arguments of {call.name} are no JSON object. Call it again with one.",
+        error_text=f"{why} Call it again with one.",
         provider_executed=call.provider_executed,
         provider_metadata=metadata,
     )

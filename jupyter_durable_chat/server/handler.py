@@ -48,7 +48,6 @@ from jupyter_durable_chat.commands import (
     UnknownMessage,
 )
 from jupyter_durable_chat.log import AheadOfLog, Compacted, Fenced, LogUnavailable, StreamDeleted, UnknownStream
-from jupyter_durable_chat.outputs import MAX_DEPTH, nests
 from jupyter_durable_chat.readable.text import line as in_one_line
 from jupyter_durable_chat.registry import Registry
 from jupyter_durable_chat.transcript import Transcript
@@ -268,7 +267,7 @@ class ChatHandler(Chatting, APIHandler):
             raise ApiError(400, "malformed", f"The request's body is not what this route takes: {error}.") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(400, "malformed", f"The request's body is not JSON: {error}.") from error
-        if not nests(msgspec.structs.asdict(body), MAX_DEPTH):
+        if not e.nests(msgspec.structs.asdict(body), e.MAX_DEPTH):
             raise _too_deep()
         return body
 
@@ -285,7 +284,9 @@ class ChatHandler(Chatting, APIHandler):
 
 
 def _too_deep() -> ApiError:
-    return ApiError(400, "malformed", f"The request's body nests deeper than the {MAX_DEPTH} levels that are allowed.")
+    return ApiError(
+        400, "malformed", f"The request's body nests deeper than the {e.MAX_DEPTH} levels that are allowed."
+    )
 
 
 _CODES = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}

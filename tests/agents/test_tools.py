@@ -107,6 +107,17 @@ def chat_calls(*called: tuple[str, str]) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("levels", [e.MAX_DEPTH + 1, 980, 100_000])
+async def test_arguments_that_nest_too_deep_are_a_call_with_its_result(levels: int) -> None:
+    arguments = '{"crate":' * levels + "1" + "}" * levels
+    async with RawProvider(says(*chat_calls(("call_1", arguments)))) as provider:
+        chunks = await ask(agent_at(provider.url), QUESTION, CHAT, tools=[WEIGH])
+
+    (error,) = [chunk for chunk in chunks if isinstance(chunk, e.ToolInputError)]
+    assert not calls(chunks)
+    assert "64 levels" in error.error_text
+
+
 async def test_an_id_that_is_there_already_is_minted_anew() -> None:
     pieces = chat_calls(("call_1", '{"crate": "A"}'), ("call_1", '{"crate": "B"}'))
     async with RawProvider(says(*pieces)) as provider:
