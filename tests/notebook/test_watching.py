@@ -63,7 +63,7 @@ def test_a_page_that_asks_through_its_kernel_watches_what_is_in_sight(
         turns.append(ask(jupyter, session, f"c_{seen}"))
         heard = b""
         while b'"turn-stopped"' not in heard:
-            _, piece = kernel.told()
+            _, piece = page.told(events)
             heard += piece
         kernel.ask_widget(page.model, (), type="drop", id=events)
     until(lambda: turns[1] in unread(session))
