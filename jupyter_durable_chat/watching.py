@@ -11,7 +11,7 @@ good by what comes next, and somebody whose connection was only made anew has no
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ PART_SECONDS = 2.0
 """For which somebody who has gone is still there: a page that follows something else as well has a new connection."""
 
 GIVEN_SECONDS = 5.0
-"""For which it is known what a view was given that has ended: a cell that waited for an answer goes on at once."""
+"""For which it is known what somebody has had who has gone: a cell that waited for an answer goes on at once."""
 
 PACE_SECONDS = 0.1
 """In which changes come together."""
@@ -62,7 +62,7 @@ class Watching:
         self._parted: dict[tuple[str, str], tuple[Author, float]] = {}
         """Who has just gone from a session, and until when they are still there."""
         self._given: dict[tuple[str, str], tuple[int, float]] = {}
-        """What persons were given of a session by views that have ended, and until when that is known."""
+        """What persons have had of a session, by views that ended or by their word, and until when that is known."""
         self._onlookers: set[_Onlooker] = set()
         self.changed = asyncio.Event()
         """There is another view than before."""
@@ -101,6 +101,15 @@ class Watching:
             view.typing = {session_id: self._clock() + TYPING_SECONDS}
             self._later(TYPING_SECONDS, session_id)
         self._tell(before | {*view.typing})
+
+    def read(self, person: str, lsns: Mapping[str, int]) -> None:
+        """This person has had these sessions up to these LSNs; what they are told of that late, they have read."""
+        now = self._clock()
+        self._given = {key: given for key, given in self._given.items() if given[1] > now}
+        for session_id, lsn in lsns.items():
+            given, _ = self._given.get((person, session_id), (0, 0.0))
+            self._given[person, session_id] = max(given, lsn), now + GIVEN_SECONDS
+        self.changed.set()
 
     def sees(self, person: str, session_id: str) -> bool:
         """Whether this person looks at the session now, as far as this process knows."""
@@ -159,16 +168,10 @@ class Watching:
 
     def _end(self, view: View) -> None:
         del self._views[view.id]
-        self._remember(view)
+        self.read(
+            view.person, {session_id: lsn for session_id, lsn in view.given.items() if session_id in view.watched}
+        )
         self._part(view, view.watched)
-
-    def _remember(self, view: View) -> None:
-        now = self._clock()
-        self._given = {key: given for key, given in self._given.items() if given[1] > now}
-        for session_id in view.watched.intersection(view.given):
-            given, _ = self._given.get((view.person, session_id), (0, 0.0))
-            self._given[view.person, session_id] = max(given, view.given[session_id]), now + GIVEN_SECONDS
-        self.changed.set()
 
     def _part(self, view: View, sessions: Collection[str]) -> None:
         if view.who is None:

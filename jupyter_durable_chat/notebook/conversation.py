@@ -110,6 +110,12 @@ class Conversation:
             except ChatError:
                 pass
 
+    def read(self, lsn: int) -> None:
+        """Say that the person has had it up to there, if the server can be told."""
+        if self.session and not self._known:
+            with suppress(ChatError):
+                self.client.read(self.session, lsn)
+
     def send(self, text: str, attach: Sequence[Attached] = (), **options: Any) -> JSON:
         """What the server answered, once it is durable. `reader` has it too. `options` are those of `Client.send`."""
 

@@ -129,7 +129,7 @@ class Reader:
             return True
         ends = None if timeout is None else time.monotonic() + timeout
         changed = threading.Event()
-        with self._follower.waiting(self.session), self.listening(changed.set):
+        with self.attending(changed.set):
             # Only now, when nothing can be missed any more, does `done` count.
             while not done():
                 if self.error:
@@ -154,7 +154,7 @@ class Reader:
             with suppress(RuntimeError):  # the caller's loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(changed.set)
 
-        with self._follower.waiting(self.session), self.listening(wake):
+        with self.attending(wake):
             while True:
                 changed.clear()
                 yield
@@ -164,6 +164,12 @@ class Reader:
                     runner.check_wait(self.session)
                     await runner.run_here_async()
                 await changed.wait()
+
+    @contextmanager
+    def attending(self, listener: Listener = lambda: None) -> Iterator[None]:
+        """As `listening`, for somebody who waits for this session, however often, and sees what becomes of it."""
+        with self._follower.waiting(self.session), self.listening(listener):
+            yield
 
     def refresh(self) -> None:
         """Read what the server has now, in the caller's thread; whether the session is followed or not."""

@@ -4,6 +4,7 @@ A `Turn` is a reader: it may be waited for, iterated and shown as often as one l
 gives the whole answer from its first word. Dropping it, or interrupting a wait, stops nothing; `stop` does.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -33,6 +34,7 @@ class Turn:
         self._reader = conversation.open()
         self.id = turn_id
         self.message_id = message_id
+        self._is_read = False
 
     @property
     def text(self) -> str:
@@ -68,7 +70,10 @@ class Turn:
 
         Raises `ChatError` for a question that was removed from the queue (code `removed`).
         """
-        return self._reader.wait(lambda: self._reader.look(self._is_over), timeout)
+        over = self._reader.wait(lambda: self._reader.look(self._is_over), timeout)
+        if over:
+            self._have_read()
+        return over
 
     def stop(self) -> bool:
         """Stop the answer, keep what there is of it; whether there was anything to stop.
@@ -122,7 +127,8 @@ class Turn:
                 if not piece.aside:
                     yield piece.text
             if seen.over:
-                return
+                break
+        await asyncio.to_thread(self._have_read)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[JSON, JSON]:
         self._conversation.refresh()
@@ -134,11 +140,19 @@ class Turn:
     def _told(self) -> Iterator[Told]:
         """The text, what its calls are at, and at last how it ended."""
         seen = _Seen(self)
-        while not seen.over:
-            self._reader.wait(seen.look)
-            yield from seen.take()
+        with self._reader.attending():
+            while not seen.over:
+                self._reader.wait(seen.look)
+                yield from seen.take()
+        self._have_read()
         if ended := self._reader.look(lambda transcript: self._ending(transcript)):
             yield Told(ended, aside=True)
+
+    def _have_read(self) -> None:
+        """Whoever was given all of the answer here is not told of it elsewhere, even if it came before they asked."""
+        if not self._is_read:
+            self._is_read = True
+            self._conversation.read(self._reader.look(lambda t: self._answer(t)["metadata"].get("finished_lsn", 0)))
 
     def _ending(self, transcript: Transcript) -> str:
         answer = self._answer(transcript)

@@ -55,6 +55,8 @@ class Read(Quiet):
         if body.all == (body.session is not None):
             raise ApiError(400, "malformed", "The body takes either session and lsn, or all: true.")
         through = None if body.session is None else {body.session: body.lsn}
+        if through:
+            self.chat.watching.read(self.person, through)
         self.told(await self.registry.inboxes.read(self.person, through))
 
 

@@ -291,10 +291,11 @@ def running(app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> 
 def free_port() -> int:
     """A port for somebody who will be there again and again.
 
-    Not one of those that the system gives to connections: while he is not there, any client may get that.
+    Not one of those that the system gives to connections: while he is not there, any client may get that. Nor 10080:
+    that is the highest of the ports to which no browser connects.
     """
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = random.randrange(10_081, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

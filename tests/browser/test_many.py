@@ -3,13 +3,10 @@
 A browser has six connections per host, for all its tabs together: 22 streams that each took one would hang all of it.
 """
 
-import time
-
 import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.jupyter import Jupyter
-from tests.browser.page import NotebookPage
 
 CHATS = 12
 TABS = 10
@@ -36,9 +33,14 @@ def test_failure_36_i_twelve_chats_in_a_notebook_and_ten_tabs(open_notebook: Ope
         chat.ask(QUESTION)
     for _, chat in chats:
         chat.wait_for_word(30)
-    # A machine that is busy is so for a while.
-    assert any(seconds_to_save(notebook, attempt) < 2 for attempt in range(5))
-    assert jupyter.api("durable-chat/api/health")["turns"] == len(chats)
+    notebook.page.bring_to_front()
+    notebook.write(chat_cell("chat 0") + "  # changed")
+    notebook.save()
+    # No answer ends before it is demanded, so that what had to wait for one would wait for ever.
+    health = jupyter.api("durable-chat/api/health")
+    assert health["turns"] == len(chats)
+    # Each kernel reads by itself, and all pages over one connection; the one before it may not have gone yet.
+    assert health["readers"] <= 1 + TABS + 2
 
     jupyter.demand()
     for _, chat in chats:
@@ -48,11 +50,3 @@ def test_failure_36_i_twelve_chats_in_a_notebook_and_ten_tabs(open_notebook: Ope
     for page in [notebook, *tabs]:
         page.assert_never_wrong()
     assert jupyter.asked == [QUESTION] * len(chats)
-
-
-def seconds_to_save(notebook: NotebookPage, attempt: int) -> float:
-    notebook.page.bring_to_front()
-    notebook.write(chat_cell("chat 0") + f"  # changed {attempt}")
-    start = time.monotonic()
-    notebook.save()
-    return time.monotonic() - start

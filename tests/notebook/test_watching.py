@@ -84,3 +84,23 @@ def test_a_terminal_that_prints_an_answer_watches(
         turn = ask(jupyter, session, "c_1")
         # An answer that came before the terminal was connected is told, and read as soon as it is printed.
         until(lambda: unread(session) == [turn])
+
+
+def test_an_answer_that_was_there_before_anybody_waited_is_read(
+    kernel: Kernel, jupyter: Jupyter, unread: Callable[[str], list[str]]
+) -> None:
+    session = kernel.value("chat.session")
+    for read in ("turn.text", "''.join(turn)", "turn.show()", "[piece async for piece in turn]"):
+        turn = kernel.value("(turn := chat.send('a b', agent='obedient')).id")
+        until(lambda turn=turn: turn in unread(session))
+        kernel.run(read)
+        until(lambda: not unread(session))
+
+
+def test_an_answer_that_is_printed_is_read_over_one_connection(kernel: Kernel, jupyter: Jupyter) -> None:
+    kernel.run("from jupyter_durable_chat.notebook import follower; connected = []")
+    kernel.run("connect = follower._Thread._connect")
+    kernel.run("follower._Thread._connect = lambda self, at: connected.append(at) or connect(self, at)")
+    kernel.run(f"chat.send({ANSWER!r}, agent='paced').show()")
+    # One from when it is waited for, and one for when it is not any more.
+    assert kernel.value("len(connected)") <= 2
