@@ -4,6 +4,7 @@ Running the same cell twice, or after a kernel restart, finds the same session: 
 kernel belongs to. A kernel without a notebook keeps the sessions of its names itself.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -111,10 +112,14 @@ class Conversation:
                 pass
 
     def read(self, lsn: int) -> None:
-        """Say that the person has had it up to there, if the server can be told."""
-        if self.session and not self._known:
+        """Say that the person has had it up to there, if the server can be told. Nobody waits for that."""
+
+        def read(client: Client, session: str) -> None:
             with suppress(ChatError):
-                self.client.read(self.session, lsn)
+                client.read(session, lsn)
+
+        if self.session and not self._known:
+            threading.Thread(target=read, args=[self.client, self.session], daemon=True).start()
 
     def send(self, text: str, attach: Sequence[Attached] = (), **options: Any) -> JSON:
         """What the server answered, once it is durable. `reader` has it too. `options` are those of `Client.send`."""

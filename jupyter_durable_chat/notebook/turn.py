@@ -4,7 +4,6 @@ A `Turn` is a reader: it may be waited for, iterated and shown as often as one l
 gives the whole answer from its first word. Dropping it, or interrupting a wait, stops nothing; `stop` does.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -128,7 +127,7 @@ class Turn:
                     yield piece.text
             if seen.over:
                 break
-        await asyncio.to_thread(self._have_read)
+        self._have_read()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[JSON, JSON]:
         self._conversation.refresh()
