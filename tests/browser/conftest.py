@@ -102,9 +102,9 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
 def open_notebook(context: BrowserContext, jupyter: Jupyter) -> Open:
     """Open a notebook in a new tab; cells, when there are any, are written to its file first."""
 
-    def open_notebook(*cells: str, name: str = "a.ipynb", port: int | None = None) -> NotebookPage:
+    def open_notebook(*cells: str, name: str = "a.ipynb", **where: Any) -> NotebookPage:
         if cells:
             jupyter.write_notebook(name, *cells)
-        return NotebookPage(context.new_page(), jupyter, name, port=port).open()
+        return NotebookPage(context.new_page(), jupyter, name, **where).open()
 
     return open_notebook

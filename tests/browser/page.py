@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.jupyter import Jupyter
+from tests.browser.jupyter import App, Jupyter
 
 CHAT_CELL = "from jupyter_durable_chat import Chat\nchat = Chat(agent='paced')\nchat"
 
@@ -27,11 +27,19 @@ class NotebookPage:
     """One notebook, open in one tab of JupyterLab or Notebook 7."""
 
     def __init__(
-        self, page: Page, jupyter: Jupyter, notebook: str, *, port: int | None = None, watched: bool = True
+        self,
+        page: Page,
+        jupyter: Jupyter,
+        notebook: str,
+        *,
+        app: App | None = None,
+        port: int | None = None,
+        watched: bool = True,
     ) -> None:
         self.page = page
         self.jupyter = jupyter
         self.notebook = notebook
+        self._app = app or jupyter.app
         self._port = port or jupyter.port
         if watched:
             page.add_init_script(path=WATCHER)
@@ -39,7 +47,7 @@ class NotebookPage:
 
     def open(self) -> "NotebookPage":
         """Returns when the cells are drawn, whatever the kernel is doing."""
-        place = "lab/tree" if self.jupyter.app == "lab" else "notebooks"
+        place = "lab/tree" if self._app == "lab" else "notebooks"
         base = f"http://127.0.0.1:{self._port}{self.jupyter.base_url}"
         # `reset`: without the tabs of the last visit.
         self.page.goto(f"{base}{place}/{self.notebook}?reset&token={self.jupyter.token}")
@@ -97,7 +105,7 @@ class NotebookPage:
 
     def rename(self, name: str) -> None:
         """As a person does it, in the dialog of the application."""
-        command = "application:rename" if self.jupyter.app == "notebook" else "docmanager:rename"
+        command = "application:rename" if self._app == "notebook" else "docmanager:rename"
         self.page.evaluate("command => void jupyterapp.commands.execute(command)", command)
         dialog = self.page.locator(".jp-Dialog")
         dialog.locator("input").fill(name)
@@ -108,7 +116,7 @@ class NotebookPage:
     def move(self, folder: str) -> None:
         """Into a folder beside it, as a person does it: cut and pasted in the file browser of the application."""
         files = self.page
-        if self.jupyter.app == "notebook":
+        if self._app == "notebook":
             files = self.page.context.new_page()
             files.goto(f"http://127.0.0.1:{self._port}{self.jupyter.base_url}tree")
         item = files.locator(".jp-DirListing-item")

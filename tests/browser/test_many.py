@@ -1,4 +1,4 @@
-"""(i) Twelve chats stream in one notebook, one more in each of ten tabs, and Jupyter's own requests are not held up.
+"""(i) Twelve chats stream in a notebook of JupyterLab, one more in each of ten tabs of Notebook 7, and Jupyter goes on.
 
 A browser has six connections per host, for all its tabs together: 22 streams that each took one would hang all of it.
 """
@@ -19,11 +19,12 @@ def chat_cell(name: str) -> str:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("jupyter", [("lab", "/")], ids=["lab and notebook"], indirect=True)
 def test_failure_36_i_twelve_chats_in_a_notebook_and_ten_tabs(open_notebook: Open, jupyter: Jupyter) -> None:
     notebook = open_notebook(*[chat_cell(f"chat {n}") for n in range(CHATS)], name="many.ipynb")
     for n in range(CHATS):
         notebook.run_to_end(n)
-    tabs = [open_notebook(chat_cell("chat"), name=f"tab-{n}.ipynb") for n in range(TABS)]
+    tabs = [open_notebook(chat_cell("chat"), name=f"tab-{n}.ipynb", app="notebook") for n in range(TABS)]
     for tab in tabs:
         tab.run_to_end()
 
