@@ -139,7 +139,6 @@ class Registry:
         part: Part = "both",
         owner: str = "",
         on_offer: Callable[[], None] = lambda: None,
-        on_tick: Callable[[], None] = lambda: None,
         tell: Tell = silent,
         titles: bool = True,
     ) -> None:
@@ -148,7 +147,6 @@ class Registry:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._retention = retention
-        self._on_tick = on_tick
         self._on_offer = on_offer
         self._tell = tell
         self._part = part
@@ -561,7 +559,6 @@ class Registry:
                     if self._part != "worker":
                         await self._tidy()
             self._unload()
-            self._on_tick()
 
     @contextlib.contextmanager
     def _by_itself(self, what: str) -> Iterator[None]:

@@ -13,7 +13,6 @@ import math
 import os
 import secrets
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +24,7 @@ from jupyter_server._tz import utcnow
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
+from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_durable_chat import events as e
@@ -74,6 +74,9 @@ OPAQUE_TYPES = (
 
 COLLABORATION = "jupyter_server_ydoc"
 """The server extension of jupyter-collaboration."""
+
+ACTIVITY_SECONDS = 1.0
+"""How often a server that answers is marked as active. A culler looks once a minute or less often."""
 
 LOOPBACK = ("", "*", "0.0.0.0", "::", "localhost", "127.0.0.1")
 
@@ -343,18 +346,19 @@ class DurableChat(ExtensionApp):
         self._durable_streams: Streams | None = None
         self.guests = Guests(readers=self.max_guests)
         self.prompts_at_hand = prompts(self.prompts)
-        self.furnish("both" if self.turns == "server" else "server", self.tell, self._note_activity)
+        self.furnish("both" if self.turns == "server" else "server", self.tell)
         self.kernel_user = User(username=self.owner)
         self.listing = Listing(self.registry.heads)
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
 
-    def furnish(self, part: Part, tell: Tell, on_tick: Callable[[], None] = lambda: None) -> Registry:
+    def furnish(self, part: Part, tell: Tell) -> Registry:
         """Make what turns need, as the settings say: in a server, or in a worker, which has no server around it."""
         self.attachments = Attachments(self.attachments_path, max_bytes=self.max_attachment_bytes)
         self.runners = Runners()
         self.watching = Watching()
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
+        self._noting = PeriodicCallback(self._note_activity, ACTIVITY_SECONDS * 1000)
         self._worker: Worker | None = None
         self.registry = Registry(
             partial(self.open_log, tell=tell),
@@ -394,7 +398,6 @@ class DurableChat(ExtensionApp):
             part=part,
             owner=self.owner,
             on_offer=self._nudge,
-            on_tick=on_tick,
             tell=tell,
         )
         return self.registry
@@ -447,6 +450,7 @@ class DurableChat(ExtensionApp):
         """Return once the registry has been started; whoever comes first starts it."""
         if self._opening is None:
             self._opening = asyncio.ensure_future(self.open())
+            self._noting.start()
         await asyncio.shield(self._opening)
 
     @property
@@ -510,6 +514,7 @@ class DurableChat(ExtensionApp):
         for stream in list(self.streams):
             stream.end_stream()
         if self._opening is not None:
+            self._noting.stop()
             # Also of an opening that failed, everything that was begun is ended.
             await asyncio.wait({self._opening})
             if self._durable_streams is not None:
@@ -522,6 +527,7 @@ class DurableChat(ExtensionApp):
         return {"turns": self.registry.working} if self.registry.working else None
 
     def _note_activity(self) -> None:
+        """Again and again, whatever the store does: a slow disk makes no server idle."""
         if self.registry.working:
             self.server.web_app.settings["last_activity_times"]["durable_chat"] = utcnow()
 

@@ -159,15 +159,17 @@ def test_failure_40_the_culler_stops_an_idle_server_with_a_chat_open_and_none_th
         idle = bob("POST", "sessions", {}).json()["id"]
         busy = ada.ask("20 words at 100 per second, the last 10 on demand")
         with open_chat(ada, busy), open_chat(bob, idle) as heard:
-            hub.cull(10)
+            hub.cull(20)
             hub.until(lambda: not hub.serves("bob"), "the idle server was stopped")
             # Who has a link to it comes to the hub, which wants a login for everything.
             link = f"{hub.url}user/bob/durable-chat/share/{idle}"
             assert httpx2.get(link, follow_redirects=True, trust_env=False).url.path == "/hub/login"
             assert len(heard) > 10, "its stream was open all the time"
             # Ada's server has had no request for as long; what keeps it is that it answers.
-            assert hub.runs("ada")
+            assert hub.runs("ada"), hub.output
+            hub.cull_no_more()
             hub.demand()
+            hub.cull(5)
             hub.until(lambda: not hub.serves("ada"), "the server was stopped when its answer was over")
         hub.cull_no_more()
         (ada,) = hub.serve("ada")

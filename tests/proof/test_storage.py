@@ -2,9 +2,8 @@
 
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from jupyter_durable_chat.commands import Message
 from jupyter_durable_chat.log.sqlite import SqliteLog
-from jupyter_durable_chat.registry import Registry
 from tests.browser.jupyter import Jupyter, running
 from tests.store.test_check import command
 from tests.test_registry import World, created, outcome, send
@@ -197,21 +195,27 @@ def test_a_backup_of_a_server_that_answers_is_a_store_of_its_own(tmp_path: Path)
         assert here["messages"][1]["parts"][-1]["text"].startswith(kept) and kept
 
 
+class Counted(SqliteLog):
+    """Says how often its server has renewed what it holds."""
+
+    rounds = 0
+
+    async def renew(self, holder: str, seconds: float) -> None:
+        await super().renew(holder, seconds)
+        self.rounds += 1
+
+
 @pytest.mark.parametrize("hours", [5, -5])
 async def test_a_clock_that_jumps_costs_no_turn(tmp_path: Path, hours: int) -> None:
     world = World(tmp_path)
-    looks: Counter[str] = Counter()
-
-    def server(name: str) -> AbstractAsyncContextManager[Registry]:
-        return world.server(on_tick=lambda: looks.update([name]))
-
-    async with server("first") as first, server("second") as second:
+    logs = [Counted(world.path, clock=world.clock) for _ in range(2)]
+    async with world.server(log=logs[0]) as first, world.server(log=logs[1]) as second:
         session_id = await created(first)
         turn = await send(first, session_id)
         world.agent.say_text("before ")
-        looks.clear()
         world.now += hours * 3600
-        await eventually(lambda: min(looks["first"], looks["second"]) > 5)
+        before = [log.rounds for log in logs]
+        await eventually(lambda: all(log.rounds > seen + 5 for log, seen in zip(logs, before, strict=True)))
         world.agent.say_text("and after")
         world.agent.finish()
         assert await outcome(second, session_id, turn) == "completed"

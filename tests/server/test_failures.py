@@ -413,13 +413,25 @@ async def test_failure_38_a_reader_gets_each_word_once(api: Api, agent: Scripted
     assert received < 3 * 32_768
 
 
-async def test_failure_40_a_server_that_answers_is_not_idle(api: Api, agent: Scripted) -> None:
+async def test_failure_40_a_server_that_answers_is_not_idle(
+    api: Api, agent: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while its store takes for ever over something else."""
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def renew(holder: str, seconds: float) -> None:
+        asked.set()
+        await released.wait()
+
     session = await api.session()
+    monkeypatch.setattr(api.chat.registry.log, "renew", renew)
+    await asked.wait()
     activity = api.chat.server.web_app.settings["last_activity_times"]
     activity.pop("durable_chat", None)
     await api.send(session)
     assert api.chat.current_activity() == {"turns": 1}
     await eventually(lambda: "durable_chat" in activity)
+    released.set()
     agent.finish()
     await api.settled(session)
     await eventually(lambda: api.chat.current_activity() is None)
