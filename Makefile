@@ -7,6 +7,8 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_NO_PROGRESS := 1
+# What is not kept compiled is compiled again by each of the many processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 # Trust whom the machine trusts, as pip does, so that a proxy with a certificate of its own is no obstacle.
 export UV_SYSTEM_CERTS ?= 1
@@ -117,7 +119,7 @@ clean: ## remove everything that was fetched or built here
 	touch $@
 
 $(SYNCED): uv.lock pyproject.toml hatch_build.py $(wildcard jupyter-config/*/*.json) | .venv/.uv-$(UV_VERSION)
-	$(BIN)/uv sync --frozen --all-extras --group dev --python $(BIN)/python
+	$(BIN)/uv sync --frozen --all-extras --group dev --group quick-starts --python $(BIN)/python
 	touch $@
 
 # Only what the environment does not have, in a folder of its own: no server sees it but the one of its tests.
