@@ -4,6 +4,7 @@ Both are measured in fresh interpreters, in turns, so that they see the same mac
 files are cached and other programs are nobody's cost here. The least of all rounds counts, as in `timeit`.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def seconds(code: str) -> float:
     """How long this code takes in a fresh interpreter, the interpreter's own start not counted."""
     timed = f"import time; start = time.process_time(); {code}; print(time.process_time() - start)"
     command = [sys.executable, "-c", timed]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    keeping = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return float(subprocess.run(command, cwd=ROOT, env=keeping, check=True, capture_output=True, text=True).stdout)
 
 
 def measure(rounds: int) -> Costs:

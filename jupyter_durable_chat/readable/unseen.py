@@ -5,6 +5,7 @@ The same characters as in `js/src/view/unseen.ts`; `tests/vectors/static/static.
 """
 
 import re
+from functools import cache
 
 _EMOJI = (
     r"\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
@@ -29,27 +30,19 @@ _NEVER = (
 )
 _SELECTORS = rf"(?<![{_EMOJI}0-9#*])[\ufe0e\ufe0f]|[\ufe00-\ufe0d]|(?<![{_HAN}])[\U000e0100-\U000e01ef]"
 
-_IN_CODE = (
+_CODE = (
     rf"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u200b\u2060\ufeff{_TURNING}{_NEVER}]",
     _SELECTORS,
     rf"(?<![{_JOINING}])[\u200c\u180b-\u180e]",
     rf"(?<![{_JOINING}{_EMOJI}\ufe0f])\u200d",
     rf"(?<=[{_EMOJI}\ufe0f])\u200d(?![{_EMOJI}])",
 )
+_PROSE = (f"[{_NEVER}{_TURNING}]", _SELECTORS)
+_RIGHT_TO_LEFT = (f"[{_NEVER}]", _SELECTORS)
 
-
-def _found(*singles: str) -> re.Pattern[str]:
-    return re.compile(rf"{_FLAGS}|(?P<unseen>(?:{'|'.join(singles)})+)")
-
-
-_CODE = _found(*_IN_CODE)
-_PROSE = _found(f"[{_NEVER}{_TURNING}]", _SELECTORS)
-_RIGHT_TO_LEFT = _found(f"[{_NEVER}]", _SELECTORS)
 _LETTERS = re.compile(
     "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-
-
 _CANDIDATE = re.compile(
     rf"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u180b-\u180e\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff{_TURNING}{_NEVER}"
     r"\U000e0100-\U000e01ef\U0001f3f4]"
@@ -61,7 +54,7 @@ def named(text: str, *, prose: bool = False) -> str:
     """The text with names in place of what is not to be seen."""
     if not (candidate := _CANDIDATE.search(text)):
         return text
-    unseen = _CODE if not prose else _RIGHT_TO_LEFT if _LETTERS.search(text) else _PROSE
+    unseen = _found(*(_CODE if not prose else _RIGHT_TO_LEFT if _LETTERS.search(text) else _PROSE))
     shown: list[str] = []
     end = 0
     while candidate:
@@ -70,6 +63,12 @@ def named(text: str, *, prose: bool = False) -> str:
             end = found.end()
         candidate = _CANDIDATE.search(text, found.end() if found else candidate.end())
     return "".join(shown) + text[end:]
+
+
+@cache
+def _found(*singles: str) -> re.Pattern[str]:
+    """Made when a text needs it, which few do."""
+    return re.compile(rf"{_FLAGS}|(?P<unseen>(?:{'|'.join(singles)})+)")
 
 
 def _name(found: re.Match[str]) -> str:
