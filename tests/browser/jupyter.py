@@ -288,14 +288,25 @@ def running(app: App, folder: Path, *, base_url: str = "/", **settings: Any) -> 
         jupyter.close()
 
 
+_places: list[socket.socket] = []
+"""They hold the ports that this process has given away, until it ends. Nobody listens there."""
+
+
 def free_port() -> int:
-    """A port for somebody who will be there again and again.
+    """A port for somebody who will be there again and again; no other test gets it, whether he is there or not.
 
     Not one of those that the system gives to connections: while he is not there, any client may get that. Nor 10080:
     that is the highest of the ports to which no browser connects.
     """
     while True:
         port = random.randrange(10_081, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        place = socket.socket()
+        try:
+            place.bind(("127.0.0.1", port))
+        except OSError:
+            place.close()
+            continue
+        # From now on who allows the same may bind it too, as servers do, and who looks for a free one may not.
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _places.append(place)
+        return port
