@@ -76,6 +76,11 @@ class ChatView(anywidget.AnyWidget):
             relay.forget(self)
         super().close()
 
+    def __del__(self) -> None:
+        """One that was refused when it was made, as with a tool that is none, has nothing to close."""
+        if hasattr(self, "_conversation"):
+            super().__del__()
+
     def _current(self) -> JSON:
         reader = self._conversation.reader
         return chat_bundle(

@@ -344,6 +344,13 @@ def test_what_is_no_tool(kernel: Kernel, code: str, why: str) -> None:
         kernel.run(code)
 
 
+def test_a_chat_that_was_refused_leaves_nothing_to_be_said(kernel: Kernel) -> None:
+    """It is collected some time later, maybe while another cell runs."""
+    code = "import gc\ntry:\n    Chat(tools=[3])\nexcept Exception as refusal:\n    print(refusal)\ngc.collect();"
+    (said,) = kernel.run(code)
+    assert said["name"] == "stdout" and "3 is no tool" in said["text"]
+
+
 def test_a_call_cannot_wait_for_its_own_conversation(jupyter: Jupyter, kernel: Kernel) -> None:
     kernel.run("@chat.tool\ndef ask(): return chat.send('more').text")
     kernel.run("turn = chat.send('use ask')")
