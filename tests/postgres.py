@@ -103,10 +103,12 @@ class Postgres:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    async def run(self, sql: str, *values: Any, user: str = "chat", schema: str = "public") -> list[Any]:
+    async def run(
+        self, sql: str, *values: Any, database: str = "postgres", user: str = "chat", schema: str = "public"
+    ) -> list[Any]:
         import asyncpg  # here, as every test run reads this module, and few need a database
 
-        connection = await asyncpg.connect(self.dsn(user=user), server_settings={"search_path": schema})
+        connection = await asyncpg.connect(self.dsn(database, user), server_settings={"search_path": schema})
         try:
             return await connection.fetch(sql, *values) if values else await connection.fetch(sql)
         finally:

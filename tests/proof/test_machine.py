@@ -887,7 +887,7 @@ def stories(count: int) -> settings:
 
 @pytest.mark.timeout(7200 if LONG else 900)
 class TestOnMemory(MemoryMachine.TestCase):
-    settings = stories(800)
+    settings = stories(400)
 
 
 @pytest.mark.timeout(7200 if LONG else 900)
@@ -897,7 +897,7 @@ class TestOnSqlite(SqliteMachine.TestCase):
 
 @pytest.mark.timeout(7200 if LONG else 900)
 class TestPartedOnMemory(PartedMemoryMachine.TestCase):
-    settings = stories(400)
+    settings = stories(200)
 
 
 @pytest.mark.timeout(7200 if LONG else 900)

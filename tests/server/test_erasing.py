@@ -1,7 +1,7 @@
 """What is deleted is deleted: words are planted in every place of a conversation, and looked for in all that is kept.
 
 In files they are looked for by another process, since who closes a file of SQLite drops its locks; in a PostgreSQL, in
-every row of every table, as its own files and its log are its own.
+every row of every table of the database, as its own files and its log are its own.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.scripted import Scripted
 from tests.server.conftest import JSON, Api
 from tests.waiting import eventually
 
-SCHEMA = "erasing"
+DATABASE = "erasing"
 
 
 class Planted:
@@ -60,8 +60,9 @@ def kept_in(request: pytest.FixtureRequest) -> str:
 def jp_server_config(jp_server_config: JSON, kept_in: str, store: Path, request: pytest.FixtureRequest) -> JSON:
     if kept_in == "postgres":
         database: Postgres = request.getfixturevalue("postgres")
+        asyncio.run(database.run(f"CREATE DATABASE {DATABASE}"))
         jp_server_config["DurableChat"] |= {
-            "store": f"{database.dsn()}&options=-csearch_path%3D{SCHEMA}",
+            "store": database.dsn(DATABASE),
             "attachments_folder": f"{store}.attachments",
         }
     return jp_server_config
@@ -77,10 +78,14 @@ def in_files(folder: Path, words: list[str]) -> str:
 async def in_tables(database: Postgres) -> str:
     tables = await database.run(
         "SELECT table_schema, table_name FROM information_schema.tables "
-        "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+        "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')",
+        database=DATABASE,
     )
     assert len(tables) >= 8
-    rows = [await database.run(f'SELECT t::text AS row FROM "{schema}"."{table}" t') for schema, table in tables]
+    rows = [
+        await database.run(f'SELECT t::text AS row FROM "{schema}"."{table}" t', database=DATABASE)
+        for schema, table in tables
+    ]
     text = "\n".join(row["row"] for table in rows for row in table)
     # Bytes are written as hexadecimal digits.
     return "\n".join([text, *(_bytes(piece) for piece in text.split('"') if piece.startswith("\\\\x"))])

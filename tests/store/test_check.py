@@ -247,7 +247,7 @@ async def test_a_store_in_postgresql_is_checked_as_well(postgres: Postgres, tmp_
     answered, *_ = await fill(log, tmp_path / "attachments")
     async with (
         PostgresLog(postgres.dsn(), schema="checked") as log,
-        PostgresLog(postgres.dsn(), schema="checked", read_only=True) as reading,
+        PostgresLog(postgres.dsn(), schema="checked", read_only=True, patience=1) as reading,
     ):
         check = Check(reading, Attachments(tmp_path / "attachments", max_bytes=0))
         assert [str(finding) async for finding in check.findings()] == []
