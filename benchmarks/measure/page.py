@@ -15,6 +15,7 @@ def open_empty(page: Page, jupyter: Jupyter) -> None:
     page.context.request.get(f"{jupyter.url}lab?token={jupyter.token}")  # for its cookies
     page.route(f"**/{PAGE.name}", serve)
     page.goto(jupyter.url + PAGE.name)
+    page.unroute_all()  # or everything that is asked for later is asked of the driver first, and nothing is cached
     manifest = json.loads((ROOT / "jupyter_durable_chat" / "static" / "manifest.json").read_text())
     url = f"{jupyter.url}static/durable_chat/{manifest['core']}"
     page.evaluate("async (url) => { window.core = await import(url) }", url)
