@@ -185,7 +185,8 @@ def test_a_failure_is_an_error_of_the_page_with_what_there_is(jupyter: Jupyter, 
 @pytest.mark.parametrize("approved", [True, False])
 def test_a_call_is_approved_in_the_page(jupyter: Jupyter, open_page: Open, package: str, approved: bool) -> None:
     page = open_page(automatic="lastAssistantMessageIsCompleteWithApprovalResponses")
-    page.send('Look. | use erase {"place": "here"} & use count {"word": "word"} | Done.')
+    (jupyter.folder / "demanded").unlink(missing_ok=True)
+    page.send('Look. | use erase {"place": "here"} & use count {"word": "word"} | Then. | demand | Done.')
     page.wait("chat.status === 'ready'")
     whole = transcript(jupyter, page)
     (approval,) = whole["approvals"]
@@ -199,6 +200,8 @@ def test_a_call_is_approved_in_the_page(jupyter: Jupyter, open_page: Open, packa
     else:
         answer = {"id": approval["id"], "approved": approved, "reason": "Not today."}
         page.do("void chat.addToolApprovalResponse(given)", answer)
+    page.wait("text.includes('Then.')")  # it has come back while the answer goes on
+    jupyter.demand()
     page.wait("text.includes('Done.')")
     page.answered()
     if package in FIVE and not approved:

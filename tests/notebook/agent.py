@@ -1,8 +1,9 @@
 """An agent that does what its question says, so that a test decides in one place what is asked and what happens.
 
-The question is a list of steps with ` | ` between them: `wait` waits until it is stopped, `fail TEXT` fails, `cut` ends
-without a finish, `part` begins another text part, `use NAME {json}` calls a tool (`use A & use B {json}` several at
-once), and anything else is said as it stands. Asked to continue, it does what comes after the first `wait` or `cut`.
+The question is a list of steps with ` | ` between them: `wait` waits until it is stopped, `demand` until the test
+demands the rest (as with the paced agent), `fail TEXT` fails, `cut` ends without a finish, `part` begins another text
+part, `use NAME {json}` calls a tool (`use A & use B {json}` several at once), and anything else is said as it stands.
+Asked to continue, it does what comes after the first `wait` or `cut`.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import AsyncGenerator
 
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import Agent, AgentError, Request
+from tests.browser.agent import demand
 
 
 class Obedient(Agent):
@@ -23,6 +25,8 @@ class Obedient(Agent):
         for step in steps(request):
             if step == "wait":
                 await asyncio.Event().wait()
+            elif step == "demand":
+                await demand()
             elif step == "cut":
                 return
             elif step.startswith("fail "):

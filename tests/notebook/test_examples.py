@@ -99,11 +99,12 @@ def calls_of(transcript: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def until_all_is_said(jupyter: Jupyter, path: str) -> list[dict[str, Any]]:
-    """The transcripts of a notebook, when nothing of them is being answered."""
+    """The transcripts of a notebook, when nothing of them is being answered, and nothing waits to be."""
     while True:
         listed = jupyter.api("durable-chat/api/sessions", notebook=path, limit=100)["sessions"]
-        if not any(session["status"] == "streaming" for session in listed):
-            return [jupyter.transcript(session["id"]) for session in listed]
+        transcripts = [jupyter.transcript(session["id"]) for session in listed]
+        if not any(transcript["turn"] or transcript["queue"] for transcript in transcripts):
+            return transcripts
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
