@@ -76,7 +76,7 @@ COLLABORATION = "jupyter_server_ydoc"
 """The server extension of jupyter-collaboration."""
 
 ACTIVITY_SECONDS = 1.0
-"""How often a server that answers is marked as active. A culler looks once a minute or less often."""
+"""How often a server that answers is marked as active."""
 
 LOOPBACK = ("", "*", "0.0.0.0", "::", "localhost", "127.0.0.1")
 
@@ -347,6 +347,7 @@ class DurableChat(ExtensionApp):
         self.guests = Guests(readers=self.max_guests)
         self.prompts_at_hand = prompts(self.prompts)
         self.furnish("both" if self.turns == "server" else "server", self.tell)
+        self._noting = PeriodicCallback(self._note_activity, ACTIVITY_SECONDS * 1000)
         self.kernel_user = User(username=self.owner)
         self.listing = Listing(self.registry.heads)
         self.notebooks = Notebooks(self.server.contents_manager, self.registry, self.root, self.ready)
@@ -358,7 +359,6 @@ class DurableChat(ExtensionApp):
         self.watching = Watching()
         self.tools_at_hand = Tools(self.tools, self.mcp_servers, cast(dict[str, Approval], self.approvals))
         self._opening: asyncio.Future[Registry] | None = None
-        self._noting = PeriodicCallback(self._note_activity, ACTIVITY_SECONDS * 1000)
         self._worker: Worker | None = None
         self.registry = Registry(
             partial(self.open_log, tell=tell),
