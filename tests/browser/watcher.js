@@ -1,4 +1,5 @@
-// Looks at every painted frame that shows something else than the one before: a word that is doubled, out of place, or taken back for one frame only is a fault.
+// Looks at every painted frame that shows something else than the one before: a word that is doubled, out of place, or
+// taken back for one frame only is a fault.
 (() => {
   const words = (message) => {
     const found = [];
