@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
+
+from tests.connections import Server
 
 Script = Callable[["Connection"], Awaitable[None]]
 
@@ -49,13 +52,13 @@ class RawProvider:
         self.left = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._server = Server(self._serve, listener)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
+        await self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,7 +71,6 @@ class RawProvider:
                 await self._script(Connection(request, reader, writer))
         finally:
             self.left.set()
-            writer.close()
 
 
 class Dialect(NamedTuple):

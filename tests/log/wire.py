@@ -1,11 +1,12 @@
 """The way between a log and its PostgreSQL, where what goes either way can be held back, or lost."""
 
 import asyncio
-import contextlib
+import socket
 import tempfile
-from pathlib import Path
+from contextlib import suppress
 from typing import Self
 
+from tests.connections import Server, connected
 from tests.postgres import Postgres
 
 
@@ -20,18 +21,15 @@ class Wire:
         self.hearing.set()
         self.held = asyncio.Event()
         """Something waits to be sent."""
-        self._ends: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="jdc-wire-")
-        self._server = await asyncio.start_unix_server(self._connect, Path(self._folder.name) / ".s.PGSQL.5432")
+        listener = socket.create_server(f"{self._folder.name}/.s.PGSQL.5432", family=socket.AF_UNIX)
+        self._server = Server(self._serve, listener)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._server.close()
-        await self.cut()
-        await self._server.wait_closed()
+        await self._server.close()
         self._folder.cleanup()
 
     @property
@@ -40,24 +38,16 @@ class Wire:
 
     async def cut(self) -> None:
         """End all connections; whoever is connected hears of it at once, and the server, too."""
-        for writer in self._writers:
-            writer.close()
-        for end in list(self._ends):
-            end.cancel()
-        if self._ends:
-            await asyncio.wait(self._ends)
-        self._writers.clear()
+        await self._server.cut()
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._postgres.folder / ".s.PGSQL.5432")
-        self._writers |= {writer, back}
-        for pump in (self._pump(reader, back, self.sending), self._pump(there, writer, self.hearing)):
-            end = asyncio.create_task(pump)
-            self._ends.add(end)
-            end.add_done_callback(self._ends.discard)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_database = asyncio.open_unix_connection(self._postgres.folder / ".s.PGSQL.5432")
+        async with connected(to_database) as (there, back), asyncio.TaskGroup() as both:
+            both.create_task(self._pump(reader, back, self.sending))
+            both.create_task(self._pump(there, writer, self.hearing))
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, open_: asyncio.Event) -> None:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             while data := await source.read(1 << 16):
                 if open_ is self.sending and not open_.is_set():
                     self.held.set()

@@ -6,11 +6,14 @@ understand, so that it can be cut anywhere.
 
 import asyncio
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any
+
+from tests.connections import Ends, Server, connected
 
 _HTTP_CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n(.*)\r\n", re.DOTALL)
 _LENGTH = re.compile(rb"^content-length: *(\d+)\r$", re.IGNORECASE | re.MULTILINE)
@@ -38,18 +41,18 @@ class Proxy:
         self._kept: list[_Kept] = []
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
-        self._server = self._loop.run_until_complete(self._listen(0))
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self.port = 0
+        self._loop.run_until_complete(self._accept())
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
 
     def cut(self) -> None:
         """Break every connection that is open."""
-        self._call(self._cut())
+        self._call(self._server.cut())
 
     def refuse(self) -> None:
         """Break every connection and take no other."""
-        self._call(self._refuse())
+        self._call(self._server.close())
 
     def accept(self) -> None:
         """Take connections again, on the same port."""
@@ -94,22 +97,10 @@ class Proxy:
     def _call(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
-    async def _listen(self, port: int) -> asyncio.Server:
-        return await asyncio.start_server(self._connected, "127.0.0.1", port, ssl=self._tls)
-
     async def _accept(self) -> None:
-        self._server = await self._listen(self.port)
-
-    async def _refuse(self) -> None:
-        self._server.close()
-        await self._cut()
-
-    async def _cut(self) -> None:
-        tasks = {link.task for link in self._links}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._server = Server(self._serve, listener, self._tls)
 
     async def _silence(self) -> None:
         for link in self._links:
@@ -119,32 +110,29 @@ class Proxy:
         kept, self._kept = self._kept, []
         for request in kept:
             request.released.set()
-            if request.link.task.done():
+            if request.link not in self._links:
                 await self._send(request.data)
 
     async def _send(self, request: bytes) -> None:
         """Send a request in a connection of its own, and wait for the beginning of its answer."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
-        writer.write(request)
-        await reader.readuntil(b"\r\n\r\n")
-        writer.close()
+        async with self._to_server() as (reader, writer):
+            writer.write(request)
+            await reader.readuntil(b"\r\n\r\n")
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _to_server(self) -> AbstractAsyncContextManager[Ends]:
+        return connected(asyncio.open_connection("127.0.0.1", self.target))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task
-        link = _Link(task)
+        link = _Link()
         self._links.add(link)
-        with suppress(OSError, asyncio.CancelledError):
-            there_reader, there = await asyncio.open_connection("127.0.0.1", self.target)
-            try:
-                async with asyncio.TaskGroup() as both:
+        try:
+            with suppress(OSError):
+                async with self._to_server() as (answers, there), asyncio.TaskGroup() as both:
                     both.create_task(self._requests(link, reader, there))
-                    both.create_task(self._answers(link, there_reader, writer))
-            finally:
-                there.close()
-        writer.close()
-        self._links.discard(link)
+                    both.create_task(self._answers(link, answers, writer))
+        finally:
+            self._links.discard(link)
 
     async def _requests(self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -219,8 +207,7 @@ class Proxy:
 class _Link:
     """A connection of a client, and the one to the server that belongs to it."""
 
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self.task = task
+    def __init__(self) -> None:
         self.silent = False
         self.streams = False
         self.streamed = 0

@@ -18,6 +18,7 @@ import pytest
 
 from jupyter_durable_chat.tools import Question, Tool, ToolError
 from jupyter_durable_chat.tools.mcp import McpServer
+from tests.connections import listening
 from tests.tools.recorder import Recorder
 from tests.waiting import eventually
 
@@ -337,13 +338,10 @@ async def test_a_server_sends_nobody_elsewhere(status: int) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, elsewhere: str = "") -> None:
         asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(f"HTTP/1.1 {status} X\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as inside:
-        secret = f"http://127.0.0.1:{inside.sockets[0].getsockname()[1]}/latest/meta-data"
-        async with await asyncio.start_server(partial(answer, elsewhere=secret), "127.0.0.1", 0) as hostile:
-            port = hostile.sockets[0].getsockname()[1]
+    async with listening(answer) as inside:
+        secret = f"http://127.0.0.1:{inside}/latest/meta-data"
+        async with listening(partial(answer, elsewhere=secret)) as port:
             server = McpServer("hostile", {"url": f"http://127.0.0.1:{port}/mcp", "headers": {"X-Key": SECRET}})
             assert await server.tools() == []
             await server.aclose()
