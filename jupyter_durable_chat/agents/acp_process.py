@@ -125,6 +125,8 @@ class Process:
             await _end(process)
         if self._agent is not None:
             await self._agent.close()
+        if self._stderr is not None:  # it ends with the last that was started there
+            await asyncio.wait({self._stderr}, timeout=GRACE)
         for task in (self._stderr, self._settling):
             if task is not None:
                 task.cancel()
