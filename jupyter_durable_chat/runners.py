@@ -8,6 +8,7 @@ hour is no dead kernel.
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -17,8 +18,9 @@ GRACE_SECONDS = 15.0
 class Runners:
     """Of this process. A runner that it never saw is taken for one whose connection just broke."""
 
-    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+    def __init__(self, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._grace = grace
+        self._clock = clock
         self._connected: Counter[str] = Counter()
         self._changed = asyncio.Event()
 
@@ -41,7 +43,6 @@ class Runners:
         `replaced()` says that its kernel has another one by now; `seen()` changes when another server, to which it is
         connected, says that it is there.
         """
-        loop = asyncio.get_running_loop()
         since: float | None = None
         sign = seen()
         while True:
@@ -49,13 +50,13 @@ class Runners:
             if runner in self._connected:
                 since = None
             elif seen() != sign:
-                since, sign = loop.time(), seen()
+                since, sign = self._clock(), seen()
             else:
-                since = since if since is not None else loop.time()
-                if replaced() or loop.time() >= since + self._grace:
+                since = since if since is not None else self._clock()
+                if replaced() or self._clock() >= since + self._grace:
                     return
             # Others are looked at from time to time: what they say comes with the log.
-            left = 1.0 if since is None else min(1.0, max(0.0, since + self._grace - loop.time()))
+            left = 1.0 if since is None else min(1.0, max(0.0, since + self._grace - self._clock()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await changed.wait()

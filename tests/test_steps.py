@@ -1100,7 +1100,8 @@ class TestWhatIsHostile:
     async def test_a_kernel_of_another_server_is_there(self, world: Tooled) -> None:
         world.agent.calls(("c1", "plot", {}))
         world.agent.answers()
-        async with world.server(runners=Runners(grace=0.5)) as here, world.server() as there:
+        now = 0.0
+        async with world.server(runners=Runners(0.5, lambda: now)) as here, world.server() as there:
             session_id = await created(here)
             async with there.acquire(session_id) as session:
                 await session.offer(offer("r1", PLOT))
@@ -1108,8 +1109,12 @@ class TestWhatIsHostile:
                 await until(session, lambda t: "waitsFor" in (t.call("c1") or {}))
                 await session.start_call("c1", "r1")
                 for _ in range(8):
-                    assert not await session.turn_ended(turn, 0.2)
                     await session.vouch("r1")
+                    async with here.acquire(session_id) as followed:
+                        lsn = session.transcript.lsn
+                        await until(followed, lambda t, lsn=lsn: t.lsn >= lsn)
+                    now += 0.2
+                    assert not await session.turn_ended(turn, 0.1)
                 await session.answer_call("c1", output=1, runner="r1", by=ADA)
             assert await outcome(here, session_id, turn) == "completed"
             [call] = await calls(here, session_id)
