@@ -155,6 +155,11 @@ class Jupyter:
             head = self.api(path, after=0, limit=1)["lsn"]
             self.api(path, after=head, limit=1, wait=10)
 
+    def wait_for_words(self, session: str, count: int) -> None:
+        """Return when the answer has so many words in the log. (How many events they are depends on how they come.)"""
+        while len(words_of(transcript := self.transcript(session))) < count:
+            self.wait_for_lsn(session, transcript["lsn"] + 1)
+
     @property
     def asked(self) -> list[str]:
         """The questions that the paced agent was asked, one per call of the model."""
@@ -252,6 +257,13 @@ class Jupyter:
         self._process = None
         _kill(process for process in family if process not in self._outliving)
         self._reader.join(10)
+
+
+def words_of(transcript: dict[str, Any]) -> list[str]:
+    """What was said last."""
+    parts = transcript["messages"][-1]["parts"] if transcript["messages"] else []
+    texts: list[str] = [part["text"] for part in parts if part["type"] == "text"]
+    return "".join(texts).split()
 
 
 def _is_worker(process: psutil.Process) -> bool:

@@ -14,6 +14,8 @@ from tests.browser.jupyter import App, Jupyter
 
 CHAT_CELL = "from jupyter_durable_chat import Chat\nchat = Chat(agent='paced')\nchat"
 
+MIME = "application/vnd.jupyter-durable-chat.v1+json"
+
 PANEL = "window.jupyterapp?.shell?.currentWidget"
 RUN_CELL = """(() => {
   jupyterapp.shell.currentWidget.content.activeCellIndex = index;
@@ -102,6 +104,17 @@ class NotebookPage:
         """Return when the file has everything; what is kept of an answer may come while it is saved."""
         save = "await jupyterapp.commands.execute('docmanager:save')"
         self.page.wait_for_function(f"async () => {{ {save}; return !{PANEL}.context.model.dirty }}")
+
+    def wait_for_kept(self, lsn: int) -> None:
+        """Return when the first cell's only output, which is a chat, was written into the notebook up to this LSN."""
+        self.page.wait_for_function(
+            f"""lsn => {{
+              const outputs = {PANEL}.content.widgets[0].model.sharedModel.getOutputs();
+              return outputs.length === 1 && outputs[0].data[{MIME!r}]?.lsn === lsn;
+            }}""",
+            arg=lsn,
+            timeout=90_000,  # where several people have it open, each page leaves it to the others at first
+        )
 
     def rename(self, name: str) -> None:
         """As a person does it, in the dialog of the application."""

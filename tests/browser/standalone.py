@@ -49,4 +49,4 @@ class Standalone:
     def _get(self, path: str) -> Any:
         address = self.address
         headers = {"Authorization": f"token {address['token']}", "Accept": "application/json"}
-        return httpx2.get(address["url"] + path, headers=headers).raise_for_status().json()
+        return httpx2.get(address["url"] + path, headers=headers, timeout=60).raise_for_status().json()

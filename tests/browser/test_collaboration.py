@@ -10,11 +10,20 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import FAILED
 from tests.browser.jupyter import Jupyter, running
-from tests.browser.page import CHAT_CELL, PANEL, ChatView, NotebookPage
-
-MIME = "application/vnd.jupyter-durable-chat.v1+json"
+from tests.browser.page import CHAT_CELL, ChatView, NotebookPage
 
 FIRST, SECOND = "40 words at 20 per second, the last 30 on demand", "20 words at 40 per second"
+
+TYPES = """() => {
+  window.types = [];
+  const look = () => {
+    const who = [...document.querySelectorAll('.jdc-people li[data-typing]')].map(({ dataset }) => dataset.username);
+    types.push(`${who.join()}: ${document.querySelector('.jdc-typing').textContent}`);
+  };
+  const everything = { attributes: true, characterData: true, childList: true, subtree: true };
+  new MutationObserver(look).observe(document, everything);
+}"""
+"""Notes who is seen to type: they may be seen for a few seconds only."""
 
 COLOR = "var(--jp-collaborator-color5)"
 
@@ -99,10 +108,10 @@ def test_two_people_in_one_notebook(people: list[Person], jupyter: Jupyter) -> N
     bob.sees(ada)
 
     # One writes, the other knows, until it is sent.
+    ada.page.evaluate(TYPES)
     bob.root.locator("textarea.jdc-input").press_sequentially(FIRST)
     typing = ada.root.locator(".jdc-typing")
-    expect(typing).to_have_text(f"{bob.shown} is typing…")
-    expect(ada.root.locator(f"li[data-username='{bob.name}'][data-typing]")).to_be_visible()
+    ada.page.wait_for_function("said => types.includes(said)", arg=f"{bob.name}: {bob.shown} is typing…")
     expect(bob.root.locator(".jdc-typing")).to_have_text("")
     bob.root.locator("button.jdc-send").click()
     expect(typing).to_have_text("")
@@ -131,13 +140,7 @@ def test_two_people_in_one_notebook(people: list[Person], jupyter: Jupyter) -> N
     # What both pages keep of the answer in the notebook is one output, with all of it.
     lsn = len(jupyter.events(ada.chat.session))
     for person in people:
-        person.page.wait_for_function(
-            f"""lsn => {{
-              const outputs = {PANEL}.content.widgets[0].model.sharedModel.getOutputs();
-              return outputs.length === 1 && outputs[0].data[{MIME!r}].lsn === lsn;
-            }}""",
-            arg=lsn,
-        )
+        person.notebook.wait_for_kept(lsn)
     assert not {"presence", "typing"} & {event["type"] for event in jupyter.events(ada.chat.session)}
 
     # Who closes the browser is gone.

@@ -19,10 +19,11 @@ ALL_WORDS = [f"w{n}" for n in range(1, 301)]
 
 
 def answered(notebook: NotebookPage) -> NotebookPage:
-    """Ask in the notebook's chat cell, wait for the end, and save."""
+    """Ask in the notebook's chat cell, wait until the notebook has all of it, and save."""
     notebook.run()
     notebook.chat.ask(QUESTION)
     notebook.chat.wait_for_outcome()
+    notebook.wait_for_kept(len(notebook.jupyter.events(notebook.chat.session)))
     notebook.save()
     return notebook
 

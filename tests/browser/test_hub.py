@@ -138,7 +138,7 @@ def open_chat(user: UserClient, session: str) -> Iterator[list[bytes]]:
         # The proxy breaks the connection of a server that is gone, or says nothing on it any more.
         with (
             contextlib.suppress(httpx2.TransportError),
-            user.client(read=5) as client,
+            user.client(read=20) as client,
             client.stream("GET", path, headers={"Accept": "text/event-stream"}) as response,
         ):
             for piece in response.iter_bytes():
@@ -163,12 +163,13 @@ def test_failure_40_the_culler_stops_an_idle_server_with_a_chat_open_and_none_th
             hub.until(lambda: not hub.serves("bob"), "the idle server was stopped")
             # Who has a link to it comes to the hub, which wants a login for everything.
             link = f"{hub.url}user/bob/durable-chat/share/{idle}"
-            assert httpx2.get(link, follow_redirects=True, trust_env=False).url.path == "/hub/login"
+            assert httpx2.get(link, follow_redirects=True, trust_env=False, timeout=60).url.path == "/hub/login"
             assert len(heard) > 10, "its stream was open all the time"
             # Ada's server has had no request for as long; what keeps it is that it answers.
             assert hub.runs("ada"), hub.output
             hub.cull_no_more()
             hub.demand()
+            hub.until(lambda: ada("GET", f"sessions/{busy}").json()["turn"] is None, "the answer is over")
             hub.cull(5)
             hub.until(lambda: not hub.serves("ada"), "the server was stopped when its answer was over")
         hub.cull_no_more()

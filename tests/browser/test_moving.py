@@ -176,7 +176,7 @@ def test_five_hundred_turns(open_notebook: Open, jupyter: Jupyter) -> None:
     expect(root.locator(".jdc-grip")).to_be_focused()
 
     # An answer comes at the end, while somebody reads up here: they are told, and not moved.
-    root.locator("textarea.jdc-input").fill("400 words at 20 per second, the last 20 on demand")
+    root.locator("textarea.jdc-input").fill("1000 words at 10 per second, the last 20 on demand")
     page.keyboard.press("Enter")
     at_end(page)
     notebook.chat.wait_for_word(5)
@@ -292,7 +292,7 @@ def test_no_frame_has_an_empty_place_in_it(open_notebook: Open, jupyter: Jupyter
     page, root = notebook.page, notebook.chat.root
     box = root.locator(".jdc-scroll")
     at_end(page)
-    root.locator("textarea.jdc-input").fill("4000 words at 20 per second")  # more than there is time for
+    root.locator("textarea.jdc-input").fill("1000 words at 5 per second")  # more than there is time for
     page.keyboard.press("Enter")
     notebook.chat.wait_for_word(5)
     place = box.bounding_box()
@@ -383,6 +383,7 @@ def test_what_is_read_stays_where_it_is(open_notebook: Open, jupyter: Jupyter, c
     for route in held:
         give(route)
     expect(above.locator("img")).to_be_attached()
+    above.locator("img").evaluate("image => image.decode()")
     expect(above.locator(".jdc-set math")).to_be_attached()
     expect(above.locator(".jdc-hl-comment")).to_be_attached()
     while_("a turn above is folded, and unfolded")

@@ -167,6 +167,7 @@ def test_one_page_in_the_world_tells_what_nobody_watches(
 
         # From the notification to the chat; what is in sight is read, everywhere.
         telling = next(page for page in person.pages if page.locator(".Toastify__toast--error").count())
+        telling.evaluate(HIDE, False)
         show = telling.locator(".Toastify__toast--error").get_by_role("button", name="Show")
         if jupyter.app == "lab":
             show.click()
@@ -197,6 +198,8 @@ def test_the_browser_tells_where_it_is_allowed_and_a_bell_rings(
     telling.locator("select").select_option("sound")
     expect(telling).to_have_attribute("data-telling", "sound")
     person = Person(jupyter, notebook.chat.session, [page])
+
+    page.evaluate("new AudioContext().resume()")  # what plays sounds may need a while to begin, but no second time
 
     # Another notebook is in front, and the tab is behind others.
     jupyter.write_notebook("b.ipynb", "1")

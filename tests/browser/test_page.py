@@ -46,6 +46,7 @@ def test_a_session_is_a_page(jupyter: Jupyter, context: BrowserContext) -> None:
     # It is the window that it fills, and its messages that scroll.
     for width, height in ((320, 500), (1280, 800), (3840, 2000)):
         page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("size => `${innerWidth} ${innerHeight}` === size", arg=f"{width} {height}")
         box = chat.bounding_box()
         assert box
         assert (box["width"], box["height"]) == (width, height)
@@ -63,7 +64,9 @@ def test_a_page_that_is_older_than_its_server_says_so(tmp_path: Path, context: B
     with running("server", tmp_path, agents=["tests.browser.newer:paced"]) as server:
         session = server.post("durable-chat/api/sessions", agent="paced")["id"]
         said = {"client_id": "c", "text": "3 words at 50 per second"}
-        server.post(f"durable-chat/api/sessions/{session}/messages", **said)  # which loads the agent
+        server.post(f"durable-chat/api/sessions/{session}/messages", **said)
+        while (transcript := server.transcript(session))["turn"]:  # it loads the agent
+            server.wait_for_lsn(session, transcript["lsn"] + 1)
 
         page = context.new_page()
         page.goto(f"{server.url}durable-chat/s/{session}?token={server.token}")

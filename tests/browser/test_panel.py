@@ -84,11 +84,11 @@ def test_all_chats_are_in_a_panel(open_notebook: Open, jupyter: Jupyter) -> None
     ask(jupyter, asks, PLOT, "demo")
     expect(panel.row(ready)).to_have_attribute("data-state", "ready")
     expect(panel.row(ready)).to_have_attribute("data-unread", "true")
-    expect(panel.row(fails)).to_have_attribute("data-state", "failed")
-    expect(panel.row(asks)).to_have_attribute("data-state", "waiting")
     expect(panel.row(ready)).to_have_accessible_name(
         "Peas (the answer is ready, unread) now w1 w2 w3 w4 w5 w6 w7 w8 w9 w10"
     )
+    expect(panel.row(fails)).to_have_attribute("data-state", "failed")
+    expect(panel.row(asks)).to_have_attribute("data-state", "waiting")
 
     notebook.page.evaluate(AXE.read_text())
     # Without a height it looks to axe as if it hid all that is positioned in it.

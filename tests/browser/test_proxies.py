@@ -33,11 +33,11 @@ proxy_ignore_headers X-Accel-Buffering; proxy_hide_header Content-Encoding; gzip
 CLOSES = """
 location ~ /durable-chat/api/ {{
   proxy_pass http://127.0.0.1:{port};
-  proxy_read_timeout 2s;
-  send_timeout 2s;
+  proxy_read_timeout 4s;
+  send_timeout 4s;
 }}
 """
-"""A stream that says nothing for 2 s is closed."""
+"""A stream that says nothing for 4 s is closed."""
 
 STATES = """
 window.states = [];

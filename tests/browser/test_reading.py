@@ -251,7 +251,7 @@ def test_diagram_is_drawn_and_fetches_nothing(open_notebook: Open, tracker: Trac
     assert frame.evaluate("origin") == "null"
     refused = f"fetch('{tracker.url}', {{mode: 'no-cors'}}).then(() => 'fetched', () => 'refused')"
     assert frame.evaluate(refused) == "refused"
-    assert httpx2.get(frame.evaluate("document.scripts[0].src")).status_code == 200
+    assert httpx2.get(frame.evaluate("document.scripts[0].src"), timeout=60).status_code == 200
     assert page.evaluate("window.attacked") is None
 
     light = flow.locator("img").get_attribute("src") or ""
