@@ -34,7 +34,7 @@ async def at_once(seconds: float) -> None:
 
 async def nothing_left() -> None:
     """Return when no other task is there; the loop takes some turns to finalize what the SDKs leave to it."""
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         while asyncio.all_tasks() != {asyncio.current_task()}:  # noqa: ASYNC110 (nobody tells)
             await asyncio.sleep(0)
 

@@ -15,7 +15,7 @@ import pytest
 from jupyter_durable_chat import events as e
 from jupyter_durable_chat.agents import AgentError, Host, Request, Verdict
 from jupyter_durable_chat.agents.acp import AcpAgent
-from tests.waiting import eventually
+from tests.waiting import eventually, is_gone
 
 pytestmark = pytest.mark.slow  # it starts many processes
 
@@ -473,7 +473,7 @@ async def test_what_it_has_started_ends_with_it(notes: Path) -> None:
     async with tested(notes) as agent:
         child = int(await Talk(agent).ask("spawn"))
         assert psutil.pid_exists(child)
-    await eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+    await eventually(lambda: is_gone(child))
 
 
 async def test_one_that_nobody_asks_is_ended(notes: Path) -> None:

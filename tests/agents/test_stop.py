@@ -10,7 +10,7 @@ from jupyter_durable_chat.agents import Request
 from tests.agents.asking import agent_at, nothing_left, user
 from tests.agents.raw import DIALECTS, Connection, Dialect, RawProvider, Script
 
-SOON = 1.0
+SOON = 30.0
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 

@@ -62,8 +62,8 @@ def waiting(jupyter: Jupyter) -> dict[str, str]:
     session = jupyter.post("durable-chat/api/sessions")["id"]
     said = {"client_id": "c", "text": 'Well. | use erase {"place": "here"}'}
     message = jupyter.post(f"durable-chat/api/sessions/{session}/messages", **said)["message_id"]
-    while not (asked := jupyter.transcript(session)["approvals"]):
-        jupyter.wait_for_lsn(session, jupyter.transcript(session)["lsn"] + 1)
+    while not (asked := (transcript := jupyter.transcript(session))["approvals"]):
+        jupyter.wait_for_lsn(session, transcript["lsn"] + 1)
     call = {"approval_id": quote(asked[0]["id"], safe=""), "call_id": quote(asked[0]["tool_call_id"], safe="")}
     return {"session_id": session, "session": session, "chat_id": session, "message_id": message, **call}
 
@@ -73,11 +73,13 @@ def shared(jupyter: Jupyter) -> dict[str, str]:
     session = jupyter.post("durable-chat/api/sessions")["id"]
     path = f"durable-chat/api/sessions/{session}"
     headers = {"Authorization": f"token {jupyter.token}"}
-    file = httpx2.post(f"{jupyter.url}{path}/attachments", content=b"a file", headers=headers).json()["url"]
+    file = httpx2.post(f"{jupyter.url}{path}/attachments", content=b"a file", headers=headers, timeout=None).json()[
+        "url"
+    ]
     part = {"type": "file", "mediaType": "text/plain", "url": file}
     message = jupyter.post(f"{path}/messages", client_id="c", text="Hello.", parts=[part])["message_id"]
     token = jupyter.post(f"{path}/shares")["token"]
     stream = {"Content-Type": "application/json", **headers}
-    httpx2.put(f"{jupyter.url}durable-chat/v1/stream/{session}", content=b"[1, 2]", headers=stream)
+    httpx2.put(f"{jupyter.url}durable-chat/v1/stream/{session}", content=b"[1, 2]", headers=stream, timeout=None)
     names = {"session_id": session, "session": session, "chat_id": session, "message_id": message}
     return {**names, "path": session, "token": token, "file_hash": file.removeprefix("attachment:"), "runner": "r"}

@@ -130,10 +130,10 @@ async def test_a_server_that_crashes_and_comes_back_has_everything_once(fragile,
 
 
 async def test_a_server_that_does_not_answer_is_asked_again_on_a_new_connection(fragile, schema, monkeypatch):
-    monkeypatch.setattr(postgres_link, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(postgres_link, "CONNECT_SECONDS", 0.3)
     async with PostgresLog(fragile.dsn(), schema=schema) as log:
         await log.create("s", [])
+        monkeypatch.setattr(postgres_link, "ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(postgres_link, "CONNECT_SECONDS", 0.3)
         pid = log._writing.pid
         with fragile.paused():
             appending = [asyncio.create_task(log.append("s", [b"%d" % i])) for i in range(20)]
@@ -188,10 +188,10 @@ async def test_a_writer_that_was_forgotten_is_known_again(log, postgres, schema)
 
 async def test_closing_does_not_wait_long_for_a_database_that_is_away(postgres, schema, monkeypatch):
     monkeypatch.setattr(postgres_module, "CLOSE_SECONDS", 0.2)
-    monkeypatch.setattr(postgres_link, "CONNECT_SECONDS", 0.2)
     async with Wire(postgres) as wire:
         log = await PostgresLog(wire.dsn, schema=schema, patience=1000).__aenter__()
         await log.create("s", [])
+        monkeypatch.setattr(postgres_link, "CONNECT_SECONDS", 0.2)
         wire.sending.clear()
         await wire.cut()
         appending = asyncio.create_task(log.append("s", [b"x"]))

@@ -1,7 +1,7 @@
 """One real Jupyter server for all tests here, and one kernel of it, shared by the tests that do not restart theirs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 
@@ -77,6 +77,13 @@ def kernel(shared_kernel: Kernel) -> Kernel:
 def token(shared_kernel: Kernel) -> str:
     """What the server gave its kernels to be known by."""
     return shared_kernel.value("__import__('os').environ['JUPYTER_DURABLE_CHAT_TOKEN']")
+
+
+@pytest.fixture
+def demand(jupyter: Jupyter) -> Iterator[Callable[[], None]]:
+    """Has the paced agent give the rest of its answers; in the next test it holds back again."""
+    yield jupyter.demand
+    (jupyter.folder / "demanded").unlink(missing_ok=True)
 
 
 @pytest.fixture

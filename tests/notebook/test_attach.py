@@ -24,7 +24,7 @@ def stored(jupyter: Jupyter, kernel: Kernel, part: dict[str, Any]) -> bytes:
     """The bytes of an attachment, which its URL names."""
     name = part["url"].removeprefix("attachment:")
     path = f"durable-chat/api/sessions/{kernel.value('chat.session')}/attachments/{name}"
-    data = httpx2.get(jupyter.url + path, headers={"Authorization": f"token {jupyter.token}"}).content
+    data = httpx2.get(jupyter.url + path, headers={"Authorization": f"token {jupyter.token}"}, timeout=None).content
     assert hashlib.sha256(data).hexdigest() == name
     return data
 

@@ -31,7 +31,7 @@ def say_yes(jupyter: Jupyter, session: str) -> None:
     (approval,) = until(jupyter, session, lambda transcript: transcript["approvals"])["approvals"]
     path = f"durable-chat/api/sessions/{session}/approvals/{approval['id']}"
     headers = {"Authorization": f"token {jupyter.token}"}
-    httpx2.post(jupyter.url + path, json={"approved": True}, headers=headers).raise_for_status()
+    httpx2.post(jupyter.url + path, json={"approved": True}, headers=headers, timeout=None).raise_for_status()
 
 
 def text_of(call: JSON) -> str:

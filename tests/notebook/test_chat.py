@@ -16,7 +16,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 def post(jupyter: Jupyter, path: str, **body: object) -> None:
     """What a browser does."""
     headers = {"Authorization": f"token {jupyter.token}"}
-    httpx2.post(f"{jupyter.url}durable-chat/api/{path}", json=body, headers=headers).raise_for_status()
+    httpx2.post(f"{jupyter.url}durable-chat/api/{path}", json=body, headers=headers, timeout=None).raise_for_status()
 
 
 def ask_from_elsewhere(jupyter: Jupyter, session: str, text: str) -> None:
@@ -103,7 +103,7 @@ def test_traits_move_when_somebody_else_asks(jupyter: Jupyter, kernel: Kernel) -
     kernel.run("q = queue.Queue(); chat.observe(lambda change: q.put(change.new), 'title')")
     headers = {"Authorization": f"token {jupyter.token}"}
     url = f"{jupyter.url}durable-chat/api/sessions/{session}"
-    httpx2.patch(url, json={"title": "Renamed"}, headers=headers).raise_for_status()
+    httpx2.patch(url, json={"title": "Renamed"}, headers=headers, timeout=None).raise_for_status()
     # The first answer has given it one from its text, which may come as late as this.
     assert kernel.value("next(title for title in iter(lambda: q.get(timeout=20), None) if title == 'Renamed')")
 
@@ -211,7 +211,7 @@ def test_a_deleted_session(jupyter: Jupyter, kernel: Kernel) -> None:
     waiting = kernel.start("turn.text")
     kernel.until_busy()
     headers = {"Authorization": f"token {jupyter.token}"}
-    httpx2.delete(f"{jupyter.url}durable-chat/api/sessions/{session}", headers=headers).raise_for_status()
+    httpx2.delete(f"{jupyter.url}durable-chat/api/sessions/{session}", headers=headers, timeout=None).raise_for_status()
     try:
         kernel.outputs(waiting)  # the stop came before the deletion, and was seen
     except CellError as error:

@@ -51,14 +51,17 @@ def test_cut_at_every_byte(client: Client, direct: Client, proxy: Proxy) -> None
     assert byte > 1000
 
 
-def test_a_connection_that_is_open_to_one_side_only(client: Client, direct: Client, proxy: Proxy) -> None:
+def test_a_connection_that_is_open_to_one_side_only(
+    client: Client, direct: Client, proxy: Proxy, demand: Callable[[], None]
+) -> None:
     """It says nothing, and is not closed either: after a while it is given up."""
     follower = Follower(client, silence=0.5)
     reader = follower.reader(direct.create())
     with reader.listening(lambda: None):
-        direct.send(reader.session, "60 words at 100 per second", agent="paced")
+        direct.send(reader.session, "60 words at 100 per second, the last 30 on demand", agent="paced")
         until(reader, lambda transcript: any("w5 " in text for text in said({"messages": transcript.messages})))
         proxy.silence()
+        demand()
         until(reader, answered(1))
     assert reader.snapshot() == direct.transcript(reader.session)
     assert proxy.connections > 1
@@ -79,7 +82,7 @@ def test_a_message_that_arrives_twice(client: Client, direct: Client, proxy: Pro
     proxy.repeat(b"/messages")
     client.send(reader.session, "hello", agent="obedient")
     until(reader, answered(1))
-    assert proxy.repeated.is_set()
+    assert proxy.repeated.wait(SECONDS)
     assert said(direct.transcript(reader.session)) == ["hello", "hello "]
 
 

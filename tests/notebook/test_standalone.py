@@ -62,7 +62,7 @@ class Machine:
     def get(self, path: str, token: str | None) -> httpx2.Response:
         headers = {"Authorization": f"token {token}"} if token else {}
         url = httpx2.URL(self.address["url"]).join(path)
-        return httpx2.get(url, headers=headers, follow_redirects=False)
+        return httpx2.get(url, headers=headers, follow_redirects=False, timeout=None)
 
     def kill(self) -> psutil.Process:
         """The server is gone, without a word to anybody."""

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -123,18 +124,21 @@ def test_calls_run_in_order_in_the_main_thread(jupyter: Jupyter, kernel: Kernel)
     assert kernel.value("seen") == [x for n in range(4) for x in ((n, True), n)]
 
 
-def test_a_busy_kernel_claims_nothing(jupyter: Jupyter, kernel: Kernel) -> None:
+def test_a_busy_kernel_claims_nothing(jupyter: Jupyter, kernel: Kernel, tmp_path: Path) -> None:
     """And calls run between cells: not in one that awaits, though the loop runs then."""
     kernel.run("import asyncio, time\nseen = []\n@chat.tool\ndef note(): seen.append('call')")
     session = kernel.value("chat.session")
-    kernel.run("gate = asyncio.Event()")
+    looked = tmp_path / "looked"
+    kernel.run(f"import pathlib\nlooked = pathlib.Path({str(looked)!r})")
     cell = kernel.start(
         "turn = chat.send('use note'); seen.append('begin')\n"
         "while not any(p.get('waitsFor') for p in chat.messages[-1]['parts']): await asyncio.sleep(0.01)\n"
-        "await asyncio.sleep(0.3); seen.append('end')"
+        "while not looked.exists(): await asyncio.sleep(0.01)\n"
+        "seen.append('end')"
     )
     transcript = until(jupyter, session, lambda t: any("waitsFor" in call for call in calls_of(t)))
     assert "started" not in calls_of(transcript)[0]
+    looked.touch()
     kernel.outputs(cell)
     until(jupyter, session, is_over)
     assert kernel.value("seen") == ["begin", "end", "call"]
@@ -285,7 +289,9 @@ def test_figures(jupyter: Jupyter, kernel: Kernel) -> None:
         assert (file["mediaType"], file["filename"]) == ("image/png", "figure.png")
         name = file["url"].removeprefix("attachment:")
         headers = {"Authorization": f"token {jupyter.token}"}
-        data = httpx2.get(f"{jupyter.url}durable-chat/api/sessions/{session}/attachments/{name}", headers=headers)
+        data = httpx2.get(
+            f"{jupyter.url}durable-chat/api/sessions/{session}/attachments/{name}", headers=headers, timeout=None
+        )
         assert data.content.startswith(b"\x89PNG\r\n\x1a\n") and data.headers["Content-Type"] == "image/png"
         assert hashlib.sha256(data.content).hexdigest() == name
     assert kernel.value("plt.get_fignums()") == []

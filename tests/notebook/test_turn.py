@@ -1,6 +1,7 @@
 """A turn, seen from the kernel."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -55,9 +56,15 @@ def test_leaving_an_iteration_stops_nothing(kernel: Kernel) -> None:
     assert kernel.value("turn.outcome") == "completed"
 
 
-def test_who_waits_in_a_cell_is_not_told_elsewhere(kernel: Kernel, jupyter: Jupyter) -> None:
+def test_who_waits_in_a_cell_is_not_told_elsewhere(
+    kernel: Kernel, jupyter: Jupyter, demand: Callable[[], None]
+) -> None:
     session = kernel.value("chat.session")
-    kernel.run("text = chat.send('30 words at 10 per second', agent='paced').text")
+    waiting = kernel.start("text = chat.send('30 words at 10 per second, the last 20 on demand', agent='paced').text")
+    while not jupyter.api("durable-chat/api/health")["watched"]:
+        time.sleep(0.02)
+    demand()
+    kernel.outputs(waiting)
     assert told(jupyter, session) == []
     # A chat that is only open watches nothing.
     kernel.run("chat.send('fail on purpose')")

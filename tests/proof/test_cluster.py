@@ -133,7 +133,10 @@ class Parted(World):
         async with client(cluster.servers[0]) as a, client(cluster.servers[1]) as b:
             for session in self.sessions:
                 await self.settle(a, session)
-                shown: list[JSON] = [(await http.get(f"sessions/{session}")).json() for http in (a, b)]
+                lsns, shown = set[int](), list[JSON]()
+                while len(lsns) != 1:
+                    shown = [(await http.get(f"sessions/{session}")).json() for http in (a, b)]
+                    lsns = {transcript["lsn"] for transcript in shown}
                 assert shown[0] == shown[1]
 
 

@@ -93,7 +93,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def ask(jupyter: Jupyter, session: str, client_id: str, text: str) -> httpx2.Response:
     url = f"{jupyter.url}durable-chat/api/sessions/{session}/messages"
     headers = {"Authorization": f"token {jupyter.token}"}
-    return httpx2.post(url, headers=headers, json={"client_id": client_id, "text": text}, trust_env=False)
+    return httpx2.post(url, headers=headers, json={"client_id": client_id, "text": text}, trust_env=False, timeout=None)
 
 
 def over(jupyter: Jupyter, session: str) -> JSON:

@@ -138,6 +138,6 @@ def api(
 ) -> Any:
     chat: DurableChat = jp_serverapp.web_app.settings["durable_chat"]
     url = f"http://127.0.0.1:{http_server_port[-1]}{jp_base_url}durable-chat/"
-    client = httpx2.AsyncClient(trust_env=False, verify=False)  # reads no certificates, which nothing here has
+    client = httpx2.AsyncClient(trust_env=False, verify=False, timeout=None)  # there are no certificates to be read
     yield Api(url, {"Authorization": f"token {jp_serverapp.identity_provider.token}"}, chat, client)
     jp_asyncio_loop.run_until_complete(client.aclose())

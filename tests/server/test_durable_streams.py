@@ -169,6 +169,7 @@ async def test_a_compacted_chat_begins_with_what_it_amounts_to(api: Api, agent: 
 async def test_a_chat_that_is_deleted_ends_its_stream(api: Api) -> None:
     session = await api.session()
     path = f"v1/stream/sessions/{session}?offset=-1&live=sse"
+    api.chat.keep_alive_seconds = 20.0  # nothing else is said meanwhile
     async with api.client.stream("GET", api.url + path, headers=api.headers, timeout=20) as response:
         chunks = response.aiter_bytes()
         assert b"upToDate" in await anext(chunks)
@@ -287,6 +288,7 @@ async def test_a_long_poll_asks_the_store_no_more_often_than_something_happens(
     monkeypatch.setattr(log, "read", lambda *args, **kw: asked.append(args) or read(*args, **kw))
     answer = await ask(api, "GET", f"p?offset={end}&live=long-poll")
     assert answer.status_code == 204 and len(asked) <= 2
+    api.chat.long_poll_seconds = 20.0
     waiting = asyncio.create_task(ask(api, "GET", f"p?offset={end}&live=long-poll"))
     await eventually(lambda: bool(api.chat.streams))
     await ask(api, "POST", "p", b"y", **TEXT_TYPE)
@@ -295,6 +297,7 @@ async def test_a_long_poll_asks_the_store_no_more_often_than_something_happens(
 
 async def test_who_waits_for_a_stream_is_told_when_it_is_deleted(api: Api) -> None:
     end = await made(api, "p", b"x")
+    api.chat.long_poll_seconds = 20.0
     waiting = asyncio.create_task(ask(api, "GET", f"p?offset={end}&live=long-poll"))
     await eventually(lambda: bool(api.chat.streams))
     await ask(api, "DELETE", "p")

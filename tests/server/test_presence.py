@@ -104,8 +104,10 @@ async def test_typing_is_told_and_ends_with_the_text_or_by_itself(api: Api, monk
         assert await other.says(typing=None) == 200
         await one.sees("ada", "bob")
         monkeypatch.setattr(watching, "TYPING_SECONDS", 0.3)
-        assert await other.says(typing=session) == 200
-        await one.sees("ada", "bob…")
+        seen = asyncio.create_task(one.sees("ada", "bob…"))
+        while not seen.done():  # as a page does while somebody goes on
+            assert await other.says(typing=session) == 200
+        await seen
         await one.sees("ada", "bob")
         assert await other.says(typing=await ada.session()) == 200, "where they are not"
         assert not any(present.typing for present in api.chat.watching.people(session))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -177,11 +178,16 @@ async def test_a_fork_and_an_import_have_no_links(api: Api, agent: Scripted) -> 
     assert taken["shares"] == [] and refused(await ask(api, f"sessions/{taken['id']}", token))
 
 
-async def test_a_link_runs_out(api: Api) -> None:
+async def test_a_link_runs_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await api.session()
-    made = await share(api, session, expires_seconds=0.3)
-    async with stream(api, session, made["token"]) as response:
-        assert [event async for event in events(response)][-1].name == "gone"
+    made = await share(api, session, expires_seconds=1800)
+    async with stream(api, session, made["token"]) as response, api.chat.registry.acquire(session) as loaded:
+        seen = events(response)
+        await take(seen, is_caught_up)
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 1800)
+        monkeypatch.setattr(loaded, "_clock", time.time)
+        assert [event async for event in seen][-1].name == "gone"
     assert refused(await ask(api, f"sessions/{session}", made["token"]))
     lasting = await share(api, session, expires_seconds=3600)
     assert [s["id"] for s in (await api.transcript(session))["shares"]] == [lasting["share"]["id"]], (

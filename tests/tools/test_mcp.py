@@ -20,7 +20,7 @@ from jupyter_durable_chat.tools import Question, Tool, ToolError
 from jupyter_durable_chat.tools.mcp import McpServer
 from tests.connections import listening
 from tests.tools.recorder import Recorder
-from tests.waiting import eventually
+from tests.waiting import eventually, is_gone
 
 pytestmark = pytest.mark.slow  # it starts many processes
 
@@ -249,7 +249,7 @@ async def test_killed_between_two_calls_it_is_started_again(notes: Path) -> None
     async with over("stdio", notes) as server:
         first = await call(server, "pid")
         os.kill(first, signal.SIGKILL)
-        await eventually(lambda: not psutil.pid_exists(first) or psutil.Process(first).status() == "zombie")
+        await eventually(lambda: is_gone(first))
 
         second = await call(server, "pid")
 

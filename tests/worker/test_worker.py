@@ -163,4 +163,4 @@ def test_what_a_worker_does_is_counted_where_it_is_asked_for(jupyter: Jupyter) -
 
 def metrics(jupyter: Jupyter) -> str:
     headers = {"Authorization": f"token {jupyter.token}"}
-    return httpx2.get(f"{jupyter.url}metrics", headers=headers, trust_env=False).text
+    return httpx2.get(f"{jupyter.url}metrics", headers=headers, trust_env=False, timeout=None).text
