@@ -44,7 +44,7 @@ demo: setup ## open JupyterLab on the tour, with an agent that needs no key (POR
 		$(if $(IS_ROOT),--allow-root) $(if $(HAS_DISPLAY),,--no-browser)
 
 # Two lanes of about the same length: most of what is tested in a browser, and beside it everything else, with the rest of that.
-LATER := tests/browser/test_survival.py
+LATER := tests/browser/test_conversation.py tests/browser/test_writing.py
 
 test: setup browser proxies conformance lint types ## run all tests, those in a real browser included
 	@mkdir -p test-results
