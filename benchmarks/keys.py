@@ -24,6 +24,7 @@ import nbformat
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.measure.machine import machine
+from benchmarks.measure.rest import wait_for_rest
 from benchmarks.measure.trace import CATEGORIES, Trace, percentile
 from tests.browser.conftest import FLAGS, chromium
 from tests.browser.jupyter import Jupyter, running
@@ -114,6 +115,9 @@ def typed(
         page.locator(".jp-Notebook .jp-Cell").nth(n + 1).scroll_into_view_if_needed()
         page.wait_for_selector(f"[data-session={chats[n]}] [data-outcome]")
     notebook.kernel_ready()
+    for session in chats:
+        page.wait_for_selector(f"[data-session={session}] [data-outcome]", state="attached")
+    wait_for_rest(browser)
     seconds = keys * EVERY / 1000
     for session in chats[:streaming]:
         ask(jupyter, session, int((seconds + 30) * RATE), RATE)

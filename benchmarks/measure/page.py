@@ -5,13 +5,14 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Route
 
+from benchmarks.measure.rest import wait_for_rest
 from tests.browser.jupyter import ROOT, Jupyter
 
 PAGE = Path(__file__).with_name("page.html")
 
 
 def open_empty(page: Page, jupyter: Jupyter) -> None:
-    """With the core in it, and nothing mounted yet."""
+    """With the core in it, and nothing mounted yet; everything that the browser does for a page is done."""
     page.context.request.get(f"{jupyter.url}lab?token={jupyter.token}")  # for its cookies
     page.route(f"**/{PAGE.name}", serve)
     page.goto(jupyter.url + PAGE.name)
@@ -19,6 +20,8 @@ def open_empty(page: Page, jupyter: Jupyter) -> None:
     manifest = json.loads((ROOT / "jupyter_durable_chat" / "static" / "manifest.json").read_text())
     url = f"{jupyter.url}static/durable_chat/{manifest['core']}"
     page.evaluate("async (url) => { window.core = await import(url) }", url)
+    assert page.context.browser is not None
+    wait_for_rest(page.context.browser)
 
 
 def serve(route: Route) -> None:
