@@ -2,17 +2,17 @@
  * A text that grows, as Markdown: closed blocks are drawn once and kept, only the open end is drawn again.
  *
  * Whatever the pieces it came in, after `update(text, true)` the nodes are those of the whole text parsed at once:
- * the last update parses it all and repairs what differs. Until then a block is closed as soon as no further line can
- * change it, and drawn again only when a definition that it names arrives.
+ * the last update parses it all and repairs what differs; of a long text when there is time for it, soon after. Until then
+ * a block is closed as soon as no further line can change it, and drawn again only when a definition that it names arrives.
  *
  * Of a long text that was complete before it was ever drawn, the ends come first, which is where a person begins to read;
  * what is between them follows piece by piece, from below, in a place that is about as tall as it will be.
  */
 
-import { onNextFrame } from '../frames'
+import { inSlices, onIdle, onNextFrame } from '../frames'
 import { finish, dress } from './dress'
 import { heightOf } from './estimate'
-import { type Block, blocks, type Cut, cut, type Links, noLinks, settled } from './markdown'
+import { type Block, blockByBlock, blocks, type Cut, cut, type Links, noLinks, settled } from './markdown'
 import { typesetLater } from './math'
 import { mend } from './mend'
 import { morph } from './morph'
@@ -23,7 +23,10 @@ interface Drawn extends Block {
   finished: boolean
 }
 
-/** In characters: more than this is not drawn at once, but in pieces of so many; so many pieces of each end come first. */
+/**
+ * In characters: more than this is not drawn at once, but in pieces of so many; so many pieces of each end come first. Nor
+ * is more parsed at once when it is complete.
+ */
 const LONG = 24_000
 const PIECE = 2_000
 const ENDS = 2
@@ -76,8 +79,11 @@ export class MarkdownStream {
     const { length, open } = settled(source.slice(this.#closed.length, lines))
     this.#searched = lines
     this.#open = open
-    if (length === 0) return
-    const end = this.#closed.length + length
+    if (length > 0) this.#closeTo(this.#closed.length + length, source)
+  }
+
+  /** What is before `end` is closed now. */
+  #closeTo(end: number, source: string): void {
     const links = this.#withClosedLinks()
     const closing = blocks(source.slice(this.#closed.length, end), links, 'whole')
     const defined = Object.keys(links).filter((name) => !(name in this.#links))
@@ -102,9 +108,31 @@ export class MarkdownStream {
   #settle(source: string): void {
     const ends = this.#drawn.length === 0 && source.length > LONG ? cut(source, PIECE) : null
     if (ends && ends.pieces.length > 2 * ENDS) this.#drawEnds(ends)
+    else if (this.#closed.length > LONG) this.#drawEnd(source)
     else this.#draw(0, blocks(source, noLinks(), 'whole'))
     this.#finish(this.#drawn.length)
     this.#forget() // an answer that is continued goes on inside its last block
+  }
+
+  /** What is open yet is closed; then the whole text is looked through in slices. */
+  #drawEnd(source: string): void {
+    this.#closeTo(source.length, source)
+    this.#draw(this.#count, [])
+    this.#cancel = onIdle(() => void this.#repair(source))
+  }
+
+  async #repair(source: string): Promise<void> {
+    let stopped = false
+    this.#cancel = () => (stopped = true)
+    const pause = inSlices()
+    const whole: Block[] = []
+    for (const block of blockByBlock(source, noLinks(), 'whole')) {
+      if (block) whole.push(block)
+      await pause()
+      if (stopped) return
+    }
+    this.#draw(0, whole)
+    this.#finish(this.#drawn.length)
   }
 
   #drawEnds({ pieces, links }: Cut): void {

@@ -136,6 +136,44 @@ test('what is closed stays as it is', () => {
   )
 }, 60_000)
 
+describe('a long text that has grown', () => {
+  const prose = 'And so it goes on, word by word. '.repeat(60)
+  const sections = Array.from({ length: 14 }, (_, n) => `## Section ${n}.\n\nSome [words] of it, *many*:\n\n- one\n- two\n\n${prose}`)
+  // Which block names it is not seen before the whole text is parsed.
+  const text = ['> It is [many\n> words], and some.', ...sections, 'The end', '[words]: https://example.org/a', '[many words]: https://example.org/b'].join('\n\n')
+  const grown = () => {
+    const root = document.createElement('div')
+    const stream = new MarkdownStream(root)
+    for (let length = 0; length < text.length - 80; length += 5000) stream.update(text.slice(0, length), false)
+    stream.update(text, true)
+    return { root, stream }
+  }
+
+  test('is there to its end at once, and is soon what it is as a whole', async () => {
+    const { root } = grown()
+    const second = root.children[1]
+    expect(root.lastElementChild?.textContent).toBe('The end')
+    expect(root.querySelector('p a')?.getAttribute('href')).toBe('https://example.org/a')
+    expect(root.querySelector('blockquote a')).toBeNull()
+    await expect.poll(() => root.querySelector('blockquote a')?.getAttribute('href'), { timeout: 8000 }).toBe('https://example.org/b')
+    expect(tree(root)).toBe(parsed(text))
+    expect(root.children[1]).toBe(second)
+  })
+
+  test('goes on as it is, and is looked through no further when nobody needs it', async () => {
+    const { root, stream } = grown()
+    stream.update(`${text}\n\nMore`, false)
+    const other = grown()
+    other.stream.stop()
+    const last = grown()
+    await expect.poll(() => last.root.querySelector('blockquote a'), { timeout: 8000 }).not.toBeNull()
+    for (const left of [root, other.root]) expect(left.querySelector('blockquote a')).toBeNull()
+    stream.update(`${text}\n\nMore.`, true)
+    expect(root.lastElementChild?.textContent).toBe('More.')
+    await expect.poll(() => tree(root), { timeout: 8000 }).toBe(parsed(`${text}\n\nMore.`))
+  })
+})
+
 describe('while it grows', () => {
   test('failure 15: an unfinished last line is visible', () => {
     const { root, write } = growing('# Title\n\nSome te')
