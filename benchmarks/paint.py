@@ -3,10 +3,10 @@
     python benchmarks/paint.py
 
 Two logs of that size: forty turns, and one long answer of 50,000 tokens. The server has never loaded them; they are as
-it leaves them after an answer. A page that has nothing but the front end mounts a chat, which asks for the transcript
-and draws it: the time until the frame with what is in sight has been painted, and in how many frames there was more
-of it than before. (Formulas are set when Temml has come, which is not counted.) The median of 15 pages, each with a log
-of its own.
+it leaves them after an answer. A page that has nothing but the front end, in a browser at rest, mounts a chat, which
+asks for the transcript and draws it: the time until the frame with what is in sight has been painted, and in how many
+frames there was more of it than before. (Formulas are set when Temml has come, which is not counted.) The median of 15
+pages, each with a log of its own.
 
 Fails when that takes more than 300 ms, or more than one paint.
 """
