@@ -3,10 +3,10 @@
     python benchmarks/keys.py [KEYS]
 
 Four notebooks: an empty one, one with thirty outputs of text that are as high as a chat, one with thirty chats that are
-over, and one in which five of them are answered meanwhile, each at 100 tokens a second. Nothing is left to be drawn when
-these are asked. The keys are pressed by the browser, one every 60 ms. A key costs whatever the main thread does from
-there until the frame with its letter is committed, whoever did it. Beside that, how many keys took the browser 16 ms and
-more on the clock, which waiting for the screen is part of, and other programs.
+over, and one in which five of them are answered meanwhile, each at 100 tokens a second; nothing else is left to be
+drawn. The keys are pressed by the browser, one every 60 ms. A key costs whatever the main thread does from there until
+the frame with its letter is committed, whoever did it. Beside that, how many keys took the browser 16 ms and more on
+the clock, which waiting for the screen is part of, and other programs.
 
 Fails when a key costs more than 16 ms at the 95th percentile.
 """
